@@ -1,0 +1,143 @@
+"""Which days are trading sessions, and when each opens and closes.
+
+Belongs here: the one wrapper around :mod:`exchange_calendars`. Nothing else asks that library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+
+import exchange_calendars
+import numpy as np
+import pandas as pd
+
+from aegis.errors import CalendarError
+
+_FIRST_DATE = "1990-01-01"
+
+
+class TradingCalendar:
+    """Sessions of one exchange, as `date`; instants are aware UTC.
+
+    Parameters
+    ----------
+    name : str
+        An ``exchange_calendars`` name: ``XNYS`` for New York, ``24/7`` for crypto.
+
+    Raises
+    ------
+    CalendarError
+        The name is not a calendar.
+    """
+
+    def __init__(self, name: str) -> None:
+        try:
+            self._calendar = exchange_calendars.get_calendar(name, start=_FIRST_DATE)
+        except exchange_calendars.errors.InvalidCalendarName as error:
+            raise CalendarError(
+                f"market_data.calendar: {name!r} is not a calendar; use an ISO exchange code such as 'XNYS' or '24/7'"
+            ) from error
+        self.name = name
+        self._sessions = self._calendar.sessions.to_numpy(dtype="datetime64[D]")
+
+    @property
+    def time_zone(self) -> str:
+        """IANA name of the exchange's time zone."""
+        return str(self._calendar.tz)
+
+    def is_session(self, day: date) -> bool:
+        """Whether the exchange trades on `day`."""
+        position = int(np.searchsorted(self._sessions, np.datetime64(day, "D")))
+        return position < len(self._sessions) and self._sessions[position] == np.datetime64(day, "D")
+
+    def require_session(self, day: date) -> date:
+        """Return `day`, or refuse it with the nearest sessions named.
+
+        Raises
+        ------
+        CalendarError
+            `day` is a weekend, a holiday or outside the calendar.
+        """
+        if self.is_session(day):
+            return day
+        raise CalendarError(
+            f"{day} ({day:%A}) is not a session of {self.name}; the nearest are {self.previous(day)} and {self.next(day)}"
+        )
+
+    def sessions(self, first: date, last: date) -> list[date]:
+        """Return the sessions in ``[first, last]``, ascending."""
+        lo = np.searchsorted(self._sessions, np.datetime64(first, "D"), side="left")
+        hi = np.searchsorted(self._sessions, np.datetime64(last, "D"), side="right")
+        return [value.item() for value in self._sessions[lo:hi]]
+
+    def offset(self, day: date, sessions: int) -> date:
+        """Return the session `sessions` after (negative: before) session `day`.
+
+        Raises
+        ------
+        CalendarError
+            `day` is not a session, or the result lies outside the calendar.
+        """
+        self.require_session(day)
+        position = int(np.searchsorted(self._sessions, np.datetime64(day, "D"))) + sessions
+        if not 0 <= position < len(self._sessions):
+            raise CalendarError(f"{sessions} sessions from {day} lies outside {self.name}; use a nearer date")
+        found: date = self._sessions[position].item()
+        return found
+
+    def next(self, day: date) -> date:
+        """Return the first session strictly after `day`, which need not be a session."""
+        return self._at(int(np.searchsorted(self._sessions, np.datetime64(day, "D"), side="right")), day)
+
+    def previous(self, day: date) -> date:
+        """Return the last session strictly before `day`, which need not be a session."""
+        return self._at(int(np.searchsorted(self._sessions, np.datetime64(day, "D"), side="left")) - 1, day)
+
+    def open_utc(self, session: date) -> datetime:
+        """Return the opening instant of a session."""
+        self.require_session(session)
+        return _as_datetime(self._calendar.session_open(pd.Timestamp(session)))
+
+    def close_utc(self, session: date) -> datetime:
+        """Return the closing instant of a session: early on a half day."""
+        self.require_session(session)
+        return _as_datetime(self._calendar.session_close(pd.Timestamp(session)))
+
+    def opens_utc(self, sessions: Sequence[date]) -> pd.DatetimeIndex:
+        """Return opening instants of many sessions, in order."""
+        return pd.DatetimeIndex(self._calendar.opens.loc[pd.DatetimeIndex(sessions)]).tz_convert("UTC")
+
+    def closes_utc(self, sessions: Sequence[date]) -> pd.DatetimeIndex:
+        """Return closing instants of many sessions, in order."""
+        return pd.DatetimeIndex(self._calendar.closes.loc[pd.DatetimeIndex(sessions)]).tz_convert("UTC")
+
+    def is_half_day(self, session: date) -> bool:
+        """Whether the session closes early."""
+        return pd.Timestamp(self.require_session(session)) in self._calendar.early_closes
+
+    def last_complete_session(self, now_utc: datetime, vendor_delay: timedelta) -> date:
+        """Return the last session whose final bars exist at `now_utc`: its close plus `vendor_delay` has passed."""
+        candidate = now_utc.date() + timedelta(days=1)
+        while True:
+            candidate = self.previous(candidate)
+            if self.close_utc(candidate) + vendor_delay <= now_utc:
+                return candidate
+
+    def _at(self, position: int, day: date) -> date:
+        if not 0 <= position < len(self._sessions):
+            raise CalendarError(f"no session of {self.name} on that side of {day}; use a nearer date")
+        found: date = self._sessions[position].item()
+        return found
+
+
+@lru_cache(maxsize=8)
+def trading_calendar(name: str) -> TradingCalendar:
+    """Return the calendar called `name`; built once a process, as building takes a tenth of a second."""
+    return TradingCalendar(name)
+
+
+def _as_datetime(stamp: pd.Timestamp) -> datetime:
+    instant: datetime = stamp.tz_convert("UTC").to_pydatetime()
+    return instant

@@ -1,0 +1,357 @@
+"""The one configuration file, ``aegis.yaml``, as typed values.
+
+Belongs here: names, types, defaults and bounds of settings, and how they are loaded. What a setting does is said where
+it is used. Environment variables override the file: ``AEGIS_RUN__SOURCE=yahoo`` sets ``run.source``. An unknown key is
+an error that names the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from aegis.errors import ConfigurationError
+
+CONFIG_FILE = "aegis.yaml"
+CONFIG_FILE_VARIABLE = "AEGIS_CONFIG"
+
+
+class Section(BaseModel):
+    """A block of settings; frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunSettings(Section):
+    """Which market, which account and which sessions a run is about."""
+
+    source: Literal["simulated", "files", "yahoo"] = "simulated"
+    account: str = Field("simulated", pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
+    book: str = Field("main", pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
+    workspace: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,80}$")
+    home: Path = Path(".aegis")
+    first_session: date | None = None
+    last_session: date | None = None
+    initial_cash_usd: float = Field(1_000_000.0, gt=0)
+
+
+class SimulatedMarketSettings(Section):
+    """The embedded market."""
+
+    seed: int = Field(20140102, ge=0)
+    first_session: date = date(2014, 1, 2)
+    benchmark_symbol: str = "SIMX"
+
+
+class FilesSettings(Section):
+    """The user's own CSV or Parquet files."""
+
+    folder: Path | None = None
+    layout: Literal["auto", "lean", "columns"] = "auto"
+    columns: dict[str, str] = Field(default_factory=dict)
+    actions_columns: dict[str, str] = Field(default_factory=dict)
+
+
+class YahooSettings(Section):
+    """Yahoo Finance through yfinance."""
+
+    symbols: tuple[str, ...] = (
+        "AAPL", "MSFT", "AMZN", "GOOGL", "META", "NVDA", "JPM", "BAC", "WFC", "XOM", "CVX", "JNJ", "PFE", "MRK", "PG",
+        "KO", "PEP", "WMT", "COST", "HD", "MCD", "NKE", "DIS", "CAT", "BA", "HON", "UNP", "IBM", "INTC", "CSCO",
+    )  # fmt: skip
+    first_session: date = date(2014, 1, 2)
+    timeout_seconds: float = Field(30.0, gt=0)
+    attempts: int = Field(3, ge=1)
+
+
+class FaultSettings(Section):
+    """One fault to plant in what the source delivers, to see the gate refuse it."""
+
+    symbol: str
+    session: date
+    kind: Literal["negative_price", "duplicate_row", "high_below_low", "missing_bar"]
+
+
+class MarketDataSettings(Section):
+    """Where prices come from and when they are final."""
+
+    calendar: str = "XNYS"
+    vendor_delay_minutes: int = Field(15, ge=0)
+    simulated: SimulatedMarketSettings = SimulatedMarketSettings()
+    files: FilesSettings = FilesSettings()
+    yahoo: YahooSettings = YahooSettings()
+    faults: tuple[FaultSettings, ...] = ()
+
+    @property
+    def vendor_delay(self) -> timedelta:
+        """Time from the close of a session until its final bars exist."""
+        return timedelta(minutes=self.vendor_delay_minutes)
+
+
+class QualitySettings(Section):
+    """Bounds of the data checks."""
+
+    max_quarantined_share: float = Field(0.05, ge=0, le=1)
+    unexplained_jump: float = Field(0.45, gt=0, description="Absolute log return above which a move needs an action.")
+    stale_repeat_sessions: int = Field(5, ge=2)
+
+
+class UniverseSettings(Section):
+    """Who may be held."""
+
+    min_history_sessions: int = Field(252, ge=1)
+    dollar_volume_window_sessions: int = Field(21, ge=1)
+    min_median_dollar_volume_usd: float = Field(100_000.0, ge=0)
+
+
+class SignalSettings(Section):
+    """The strategies whose signals are combined, and how strongly they are believed."""
+
+    strategies: tuple[str, ...] = ("momentum", "short_term_reversal", "low_volatility_trend")
+    information_coefficient: float = Field(0.03, gt=0, lt=1)
+
+
+class PortfolioSettings(Section):
+    """How signals become weights."""
+
+    max_position_weight: float = Field(0.05, gt=0, le=1)
+    max_gross_exposure: float = Field(1.0, gt=0)
+    risk_aversion: float = Field(5.0, gt=0)
+    turnover_cost_bps: float = Field(10.0, ge=0)
+    covariance_lookback_sessions: int = Field(252, ge=20)
+    min_trade_weight: float = Field(0.0025, ge=0, description="Smaller changes of weight are not traded.")
+
+
+class RiskSettings(Section):
+    """Limits and breakers of the simulated account; live limits stand in ``eval.live_trading.risk_limits``."""
+
+    value_at_risk_lookback_sessions: int = Field(252, ge=20)
+    max_value_at_risk_95: float = Field(0.04, gt=0)
+    max_gross_exposure: float = Field(1.02, gt=0)
+    max_position_weight: float = Field(0.055, gt=0, le=1)
+    max_participation_of_volume: float = Field(0.1, gt=0, le=1)
+    max_daily_loss: float = Field(0.04, gt=0, lt=1)
+    max_drawdown: float = Field(0.15, gt=0, lt=1)
+    tripped_exposure: float = Field(0.5, ge=0, lt=1)
+    rearm_after_sessions: int = Field(21, ge=1)
+    rearm_recovery: float = Field(0.25, ge=0, le=1, description="Share of the drawdown limit that must be regained.")
+
+
+class MonitoringSettings(Section):
+    """What is watched, and who is told."""
+
+    weight_drift_band: float = Field(0.02, gt=0)
+    alert_log: Path = Path("alerts.jsonl")
+    webhook_url: str | None = None
+    webhook_timeout_seconds: float = Field(5.0, gt=0)
+
+
+class ScheduleSettings(Section):
+    """Local times of the exchange at which schedules fire, ``HH:MM``; see ``aegis_sensors``."""
+
+    data_fetch: str = Field("16:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    trade_execution: str = Field("09:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    monitoring_end_of_day: str = Field("17:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    backtests_weekday: Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"] = "SAT"
+    backtests: str = Field("08:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+
+
+class BacktestingEval(Section):
+    """``eval.backtesting``: cost model of simulated fills."""
+
+    engine: Literal["event_driven", "vectorized", "walk_forward"] = "event_driven"
+    slippage_model: Literal["none", "fixed"] = "fixed"
+    slippage_basis_points: float = Field(5.0, ge=0)
+    transaction_cost_bps: float = Field(1.0, ge=0)
+
+
+class ExecutionEval(Section):
+    """``eval.execution``: how orders are worked."""
+
+    default_algorithm: Literal["market", "vwap"] = "vwap"
+    participation_rate: float = Field(0.1, gt=0, le=1)
+    interval_minutes: int = Field(5, ge=1)
+
+
+class LiveRiskLimits(Section):
+    """Limits of the live trader."""
+
+    max_position_size: float = Field(0.05, gt=0, le=1)
+    max_daily_loss: float = Field(0.02, gt=0, lt=1)
+    max_drawdown: float = Field(0.1, gt=0, lt=1)
+
+
+class LiveTradingEval(Section):
+    """``eval.live_trading``: read by the trader only."""
+
+    broker: Literal["alpaca", "interactive_brokers", "simulated"] = "alpaca"
+    paper_trading: bool = True
+    risk_limits: LiveRiskLimits = LiveRiskLimits()
+
+
+class MetricsEval(Section):
+    """``eval.metrics``."""
+
+    reporting_currency: Literal["USD"] = "USD"
+    risk_free_rate: float = Field(0.02, ge=0, lt=1)
+    benchmark_symbol: str = "SPY"
+
+
+class ReportingEval(Section):
+    """``eval.reporting``."""
+
+    frequency: Literal["daily", "weekly", "monthly"] = "daily"
+    formats: tuple[Literal["pdf", "html", "csv"], ...] = ("pdf", "html", "csv")
+    storage_path: Path = Path("./reports/")
+
+
+class EvalSettings(Section):
+    """The ``eval:`` block."""
+
+    backtesting: BacktestingEval = BacktestingEval()
+    execution: ExecutionEval = ExecutionEval()
+    live_trading: LiveTradingEval = LiveTradingEval()
+    metrics: MetricsEval = MetricsEval()
+    reporting: ReportingEval = ReportingEval()
+
+
+class AegisConfig(BaseSettings):
+    """All settings of one workspace.
+
+    Notes
+    -----
+    Precedence, highest first: keyword arguments, environment variables (``AEGIS_`` prefix, ``__`` between levels),
+    the file. Use :func:`load_config`; the constructor alone does not read the file.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="AEGIS_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    run: RunSettings = RunSettings()
+    market_data: MarketDataSettings = MarketDataSettings()
+    quality: QualitySettings = QualitySettings()
+    universe: UniverseSettings = UniverseSettings()
+    signals: SignalSettings = SignalSettings()
+    portfolio: PortfolioSettings = PortfolioSettings()
+    risk: RiskSettings = RiskSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    schedules: ScheduleSettings = ScheduleSettings()
+    eval: EvalSettings = EvalSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the values read from the file, which arrive as keyword arguments."""
+        return env_settings, init_settings
+
+    @property
+    def workspace(self) -> str:
+        """Folder name of the history this configuration reads and writes; sources never share one."""
+        return self.run.workspace or f"{self.run.source}-{self.run.account}"
+
+
+def load_config(path: Path | None = None) -> AegisConfig:
+    """Read ``aegis.yaml`` and the environment.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The file. Default: ``$AEGIS_CONFIG``, else ``aegis.yaml`` in the working directory. Relative paths inside the
+        file (``run.home``, report and data folders) are resolved against the file's folder.
+
+    Raises
+    ------
+    ConfigurationError
+        The file is missing or not YAML, a key is unknown, or a value is out of bounds. Nothing has been changed.
+    """
+    file = Path(path or os.environ.get(CONFIG_FILE_VARIABLE, CONFIG_FILE)).resolve()
+    values = _read_yaml(file)
+    _refuse_unknown_keys(values, AegisConfig, file.name)
+    _refuse_unknown_variables()
+    try:
+        config = AegisConfig(**values)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, file)) from error
+    return _anchor_paths(config, file.parent)
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"{file} does not exist; run from the repository or set {CONFIG_FILE_VARIABLE} to the file"
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{file} is not valid YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{file} must be a mapping of sections, found {type(values).__name__}")
+    return values
+
+
+def _known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        yield f"{prefix}{name}"
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from _known_keys(info.annotation, f"{prefix}{name}.")
+
+
+def _refuse_unknown_keys(values: Mapping[str, Any], model: type[BaseModel], origin: str, prefix: str = "") -> None:
+    for key, value in values.items():
+        info = model.model_fields.get(str(key))
+        if info is None:
+            raise ConfigurationError(f"{origin}: unknown key {prefix}{key}{_suggest(f'{prefix}{key}')}")
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel) and isinstance(value, Mapping):
+            _refuse_unknown_keys(value, info.annotation, origin, f"{prefix}{key}.")
+
+
+def _refuse_unknown_variables() -> None:
+    known = set(_known_keys(AegisConfig))
+    for variable in os.environ:
+        if not variable.startswith("AEGIS_") or variable in (CONFIG_FILE_VARIABLE, "AEGIS_REQUIRE_SERVICES"):
+            continue
+        key = variable.removeprefix("AEGIS_").lower().replace("__", ".")
+        if key not in known:
+            raise ConfigurationError(f"environment: unknown variable {variable}{_suggest(key)}")
+
+
+def _suggest(key: str) -> str:
+    known = list(_known_keys(AegisConfig))
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5) or difflib.get_close_matches(
+        key.rsplit(".", 1)[-1], known, n=1, cutoff=0.3
+    )
+    return f"; the nearest known key is {near[0]}" if near else f"; sections are {', '.join(AegisConfig.model_fields)}"
+
+
+def _explain(error: ValidationError, file: Path) -> str:
+    lines = [
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']} (found {problem.get('input')!r})"
+        for problem in error.errors()
+    ]
+    return f"{file.name} or the environment: " + "; ".join(lines) + "; correct the value and run again"
+
+
+def _anchor_paths(config: AegisConfig, folder: Path) -> AegisConfig:
+    def anchored(path: Path) -> Path:
+        return (folder / path.expanduser()).resolve()
+
+    run = config.run.model_copy(update={"home": anchored(config.run.home)})
+    reporting = config.eval.reporting.model_copy(update={"storage_path": anchored(config.eval.reporting.storage_path)})
+    updates: dict[str, Any] = {"run": run, "eval": config.eval.model_copy(update={"reporting": reporting})}
+    if config.market_data.files.folder is not None:
+        files = config.market_data.files.model_copy(update={"folder": anchored(config.market_data.files.folder)})
+        updates["market_data"] = config.market_data.model_copy(update={"files": files})
+    return config.model_copy(update=updates)

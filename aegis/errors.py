@@ -1,0 +1,112 @@
+"""Every error that Aegis raises on purpose, drawn as one tree.
+
+::
+
+    AegisError
+    ├── ConfigurationError        aegis.yaml, an environment variable or a command-line value is wrong
+    ├── CalendarError             a date that is not a session, or lies outside the calendar
+    ├── MarketDataError           a source cannot answer, or its answer cannot be used
+    │   ├── SourceUnavailable     no answer at all (network, empty frame): worth a retry
+    │   └── MalformedData         an answer that breaks its own contract: a retry will not help
+    ├── LakeError                 the versioned store
+    │   ├── LakeUnreadable        the catalog or a data file cannot be opened
+    │   ├── SchemaMismatch        a frame does not fit its table
+    │   └── SnapshotNotFound      no such version
+    ├── QualityGateBlocked        no session of the request passed the blocking data checks
+    ├── FeatureError              a feature or signal was asked for what cannot be known
+    ├── PortfolioError            weights cannot be found within the constraints
+    ├── RiskError                 a risk number cannot be computed, or a limit is malformed
+    ├── ExecutionError            orders and brokers
+    │   ├── IllegalTransition     the order state machine has no such edge
+    │   ├── OrderRejected         a broker or the gate refused an order
+    │   └── DecisionConflict      a committed decision was recomputed with another result
+    ├── JournalError              the append-only event table cannot be read or does not verify
+    ├── ReconciliationError       our books and the broker's differ
+    └── ReportingError            a report cannot be written from these results
+
+A message names what was expected, what was found, the symbol, session or order it concerns, and the remedy.
+"""
+
+
+class AegisError(Exception):
+    """Root of the tree; catching it catches every refusal of Aegis and no programming error."""
+
+
+class ConfigurationError(AegisError):
+    """A setting is unknown, malformed or contradicts another."""
+
+
+class CalendarError(AegisError):
+    """A date is not a session of the decision calendar, or lies outside it."""
+
+
+class MarketDataError(AegisError):
+    """A market-data source failed."""
+
+
+class SourceUnavailable(MarketDataError):
+    """The source gave no answer; the same request may succeed later."""
+
+
+class MalformedData(MarketDataError):
+    """The source answered with data that cannot be used; the same request will fail again."""
+
+
+class LakeError(AegisError):
+    """The versioned store failed."""
+
+
+class LakeUnreadable(LakeError):
+    """The lake's catalog or one of its data files cannot be opened."""
+
+
+class SchemaMismatch(LakeError):
+    """A frame's columns, dtypes or key do not fit the table it is meant for."""
+
+
+class SnapshotNotFound(LakeError):
+    """The lake holds no snapshot with this number."""
+
+
+class QualityGateBlocked(AegisError):
+    """No session of the request passed the blocking data checks."""
+
+
+class FeatureError(AegisError):
+    """A feature or signal was asked for something that cannot be known."""
+
+
+class PortfolioError(AegisError):
+    """Target weights cannot be found within the constraints."""
+
+
+class RiskError(AegisError):
+    """A risk number cannot be computed, or a limit is malformed."""
+
+
+class ExecutionError(AegisError):
+    """An order could not be handled."""
+
+
+class IllegalTransition(ExecutionError):
+    """The order state machine has no edge for this event in this state."""
+
+
+class OrderRejected(ExecutionError):
+    """A broker or the pre-trade gate refused the order."""
+
+
+class DecisionConflict(ExecutionError):
+    """A decision that is already committed was recomputed with another result."""
+
+
+class JournalError(AegisError):
+    """The journal cannot be read, or its hash chain does not verify."""
+
+
+class ReconciliationError(AegisError):
+    """Our books and the broker's differ."""
+
+
+class ReportingError(AegisError):
+    """A report cannot be written from these results."""

@@ -1,0 +1,212 @@
+"""What a table of the lake is: its key, and a name, type, unit and meaning for each column.
+
+Belongs here: the description of a table and the checks that a frame fits it. The tables themselves are in
+:mod:`aegis.lake.tables`; reading and writing them is :mod:`aegis.lake.lake`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from aegis.errors import SchemaMismatch
+
+Kind = Literal["session", "instant", "text", "float", "integer", "boolean", "floats"]
+
+_SQL_TYPE: Mapping[Kind, str] = {
+    "session": "DATE",
+    "instant": "TIMESTAMPTZ",
+    "text": "VARCHAR",
+    "float": "DOUBLE",
+    "integer": "BIGINT",
+    "boolean": "BOOLEAN",
+    "floats": "DOUBLE[]",
+}
+_PANDAS_DTYPE: Mapping[Kind, str] = {
+    "session": "datetime64[ns]",
+    "instant": "datetime64[ns, UTC]",
+    "text": "object",
+    "float": "float64",
+    "integer": "int64",
+    "boolean": "bool",
+    "floats": "object",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Parameters
+    ----------
+    name : str
+        The field's name for the quantity, with its unit where it has one (``close_raw_usd``).
+    kind : {"session", "instant", "text", "float", "integer", "boolean", "floats"}
+        A session is a calendar date; an instant is an aware UTC timestamp; floats is a list of float64.
+    description : str
+        What a reader of the Dagster UI needs to know.
+    unit : str
+        Empty for names, dates and flags.
+    nullable : bool
+        Whether a null is a meaningful value. Nulls elsewhere are refused on write.
+    """
+
+    name: str
+    kind: Kind
+    description: str
+    unit: str = ""
+    nullable: bool = False
+
+    @property
+    def sql_type(self) -> str:
+        """DuckDB type of the column."""
+        return _SQL_TYPE[self.kind]
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """One table: key ``layer/name``, columns, primary key and whether the key is enforced on write.
+
+    Notes
+    -----
+    ``market_data/raw_bars`` alone does not enforce its key: it must be able to hold the duplicate row that the
+    quality gate then names.
+    """
+
+    layer: str
+    name: str
+    description: str
+    primary_key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    enforce_key: bool = True
+
+    @property
+    def key(self) -> str:
+        """Name as shown to people: ``market_data/daily_bars``."""
+        return f"{self.layer}/{self.name}"
+
+    @property
+    def column_names(self) -> list[str]:
+        """Column names in storage order."""
+        return [column.name for column in self.columns]
+
+    @property
+    def is_sessioned(self) -> bool:
+        """Whether rows belong to a session, so that a write replaces a range of sessions."""
+        return any(column.name == "session" for column in self.columns)
+
+    def empty(self) -> pd.DataFrame:
+        """Return a frame with no rows and this table's dtypes."""
+        return pd.DataFrame({c.name: pd.Series([], dtype=_PANDAS_DTYPE[c.kind]) for c in self.columns})
+
+    def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return `frame` with this table's column order, dtypes and key order.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            At least this table's columns; dates may be `date` or timestamps at midnight.
+
+        Raises
+        ------
+        SchemaMismatch
+            A column is missing or unexpected, a value cannot take the column's type, a null stands where none may,
+            or the primary key repeats in a table that enforces it.
+        """
+        missing = [name for name in self.column_names if name not in frame.columns]
+        extra = [str(name) for name in frame.columns if name not in self.column_names]
+        if missing or extra:
+            raise SchemaMismatch(
+                f"{self.key}: expected columns {self.column_names}; missing {missing}, unexpected {extra}; "
+                "rename or drop them before writing"
+            )
+        conformed = pd.DataFrame({c.name: self._cast(frame[c.name], c) for c in self.columns})
+        self._refuse_nulls(conformed)
+        conformed = conformed.sort_values(list(self.primary_key), kind="stable", ignore_index=True)
+        if self.enforce_key:
+            self._refuse_repeated_keys(conformed)
+        return conformed
+
+    def content_hashes(self, frame: pd.DataFrame) -> dict[date, str]:
+        """Return the SHA-256 of each session's rows, independent of row order and of the snapshot they came from.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Rows of a sessioned table.
+
+        Returns
+        -------
+        dict of date to str
+            Hex digests. Sessions without rows are absent.
+
+        Notes
+        -----
+        Hashed are the little-endian bytes of each column in storage order, so two frames hash alike only when every
+        value is equal to the bit.
+        """
+        ordered = self.conform(frame).sort_values(["session", *self.primary_key], kind="stable", ignore_index=True)
+        if ordered.empty:
+            return {}
+        sessions = ordered["session"].to_numpy()
+        starts = np.flatnonzero(np.r_[True, sessions[1:] != sessions[:-1]])
+        bounds = np.r_[starts, len(ordered)]
+        encoded = [_encode(ordered[c.name], c.kind) for c in self.columns]
+        hashes: dict[date, str] = {}
+        for lo, hi in zip(bounds[:-1], bounds[1:], strict=True):
+            digest = hashlib.sha256(self.key.encode())
+            for values in encoded:
+                digest.update(values[lo:hi].tobytes() if isinstance(values, np.ndarray) else b"".join(values[lo:hi]))
+            hashes[pd.Timestamp(sessions[lo]).date()] = digest.hexdigest()
+        return hashes
+
+    def _cast(self, values: pd.Series, column: Column) -> pd.Series:
+        try:
+            if column.kind == "instant":
+                return pd.to_datetime(values, utc=True).astype(_PANDAS_DTYPE["instant"])
+            if column.kind == "session":
+                return pd.to_datetime(values).astype(_PANDAS_DTYPE["session"])
+            if column.kind in ("text", "floats"):
+                return values.astype(object).where(values.notna(), None)
+            return values.astype(_PANDAS_DTYPE[column.kind])
+        except (TypeError, ValueError) as error:
+            raise SchemaMismatch(
+                f"{self.key}.{column.name}: values of dtype {values.dtype} cannot be read as {column.kind} ({error}); "
+                "convert the column before writing"
+            ) from error
+
+    def _refuse_nulls(self, frame: pd.DataFrame) -> None:
+        for column in self.columns:
+            if column.nullable or column.kind in ("integer", "boolean"):
+                continue
+            bad = frame[column.name].isna()
+            if bad.any():
+                row = frame.loc[bad, list(self.primary_key)].iloc[0].to_dict()
+                raise SchemaMismatch(
+                    f"{self.key}.{column.name}: {int(bad.sum())} null value(s), first at {row}; the column is required"
+                )
+
+    def _refuse_repeated_keys(self, frame: pd.DataFrame) -> None:
+        repeated = frame.duplicated(list(self.primary_key))
+        if repeated.any():
+            row = frame.loc[repeated, list(self.primary_key)].iloc[0].to_dict()
+            raise SchemaMismatch(
+                f"{self.key}: {int(repeated.sum())} row(s) repeat the primary key {self.primary_key}, first {row}; "
+                "keep one row for each key"
+            )
+
+
+def _encode(values: pd.Series, kind: Kind) -> np.ndarray | list[bytes]:
+    if kind in ("session", "instant"):
+        return values.to_numpy(dtype="datetime64[ns]").astype("<i8")
+    if kind == "text":
+        return [b"\x00" if v is None else b"\x01" + str(v).encode() + b"\x00" for v in values]
+    if kind == "floats":
+        return [np.asarray(v, dtype="<f8").tobytes() + b"\x00" for v in values]
+    return values.to_numpy()
