@@ -47,6 +47,16 @@ class TradingCalendar:
         """IANA name of the exchange's time zone."""
         return str(self._calendar.tz)
 
+    @property
+    def trades_every_day(self) -> bool:
+        """Whether weekends are sessions too, as in crypto markets."""
+        return str(self._calendar.weekmask) == "1111111"
+
+    def last_known_session(self) -> date:
+        """Return the last session that the calendar has been published for, about a year ahead."""
+        found: date = self._sessions[-1].item()
+        return found
+
     def is_session(self, day: date) -> bool:
         """Whether the exchange trades on `day`."""
         position = int(np.searchsorted(self._sessions, np.datetime64(day, "D")))

@@ -1,0 +1,110 @@
+"""Where a lake lives, and how a DuckDB connection is attached to it.
+
+Belongs here: the DuckLake extension, the catalog and the data path. Tables are :mod:`aegis.lake.lake`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import duckdb_extensions
+
+from aegis.errors import LakeUnreadable
+
+ALIAS = "lake"
+_EXTENSIONS = ("sqlite", "ducklake")
+
+
+@dataclass(frozen=True)
+class LakeLocation:
+    """A lake on this machine: a SQLite catalog and a folder of Parquet files.
+
+    Parameters
+    ----------
+    folder : Path
+        Absolute. A relative path would be resolved against the working directory of whoever reads.
+    """
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        if not self.folder.is_absolute():
+            raise LakeUnreadable(f"lake folder {self.folder} must be absolute; resolve it against aegis.yaml first")
+
+    @property
+    def catalog(self) -> Path:
+        """SQLite file that holds tables, snapshots and file lists."""
+        return self.folder / "catalog.sqlite"
+
+    @property
+    def data_path(self) -> Path:
+        """Folder of the Parquet files."""
+        return self.folder / "data"
+
+
+def attach(connection: duckdb.DuckDBPyConnection, location: LakeLocation) -> None:
+    """Attach the lake at `location` to `connection` under the name ``lake``, creating it when it does not exist.
+
+    Raises
+    ------
+    LakeUnreadable
+        The catalog is damaged or not a DuckLake, or the folder cannot be written. Nothing has been changed.
+    """
+    load_extensions(connection)
+    existed = location.catalog.exists()
+    try:
+        location.data_path.mkdir(parents=True, exist_ok=True)
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(
+            f"ATTACH 'ducklake:sqlite:{_quoted(location.catalog)}' AS {ALIAS} "
+            f"(DATA_PATH '{_quoted(location.data_path)}', META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 10000)"
+        )
+    except (duckdb.Error, OSError) as error:
+        state = "cannot be opened" if existed else "cannot be created"
+        raise LakeUnreadable(
+            f"lake catalog {location.catalog} {state}: {error}; restore it from a backup, "
+            "or name another workspace with run.workspace"
+        ) from error
+
+
+def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Load DuckLake and its SQLite catalog from the installed packages; nothing is downloaded.
+
+    Raises
+    ------
+    LakeUnreadable
+        A package is missing, or was built for another version of DuckDB.
+
+    Notes
+    -----
+    DuckDB copies an extension into its own folder under the user's home the first time; later calls find it there.
+    """
+    connection.execute("SET autoinstall_known_extensions = false")
+    for name in _EXTENSIONS:
+        try:
+            duckdb_extensions.import_extension(name, con=connection)
+            connection.execute(f"LOAD {name}")
+        except (duckdb.Error, ModuleNotFoundError) as error:
+            raise LakeUnreadable(
+                f"DuckDB extension {name} does not load into duckdb {duckdb.__version__}: {error}; "
+                "run `make env` to install the locked packages"
+            ) from error
+
+
+@contextmanager
+def connect(location: LakeLocation) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection of its own with the lake attached; closed on leaving, also after an error."""
+    connection = duckdb.connect()
+    try:
+        attach(connection, location)
+        yield connection
+    finally:
+        connection.close()
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

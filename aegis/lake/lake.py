@@ -1,0 +1,270 @@
+"""Reading and writing the versioned tables.
+
+Belongs here: the one way rows enter and leave the lake. Every write is one transaction, hence one snapshot, whose commit
+message says who wrote what and why. What a table looks like is :mod:`aegis.lake.schema`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from aegis.errors import LakeError, LakeUnreadable, SchemaMismatch, SnapshotNotFound
+from aegis.lake.attachment import ALIAS
+from aegis.lake.schema import TableSchema
+
+_WRITE_ATTEMPTS = 12
+_FIRST_BACKOFF_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class CommitMessage:
+    """Who made a snapshot, and why.
+
+    Parameters
+    ----------
+    asset : str
+        Asset or command that writes.
+    sessions : str
+        Range of sessions, ``2014-01-02..2014-12-31``; empty for tables without sessions.
+    run_id : str
+        Dagster run, or the command's name outside Dagster.
+    code_version : str
+        Version of the code that computed the rows.
+    reason : str
+        ``materialize``, or why a correction was made.
+    """
+
+    asset: str
+    sessions: str
+    run_id: str
+    code_version: str
+    reason: str = "materialize"
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """Rows that take the place of a table's rows for a range of sessions (and one account, where it has accounts).
+
+    Parameters
+    ----------
+    table : TableSchema
+    frame : DataFrame
+        Conforming to the table, all within the range.
+    first, last : date, optional
+        Range of sessions replaced, inclusive. Required for tables with sessions; without sessions the whole table is
+        replaced.
+    account : str, optional
+        Only this account's rows are replaced.
+    """
+
+    table: TableSchema
+    frame: pd.DataFrame
+    first: date | None = None
+    last: date | None = None
+    account: str | None = None
+
+
+class Lake:
+    """The tables of one workspace.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        With the lake attached (:func:`aegis.lake.attachment.attach`). Not shared between threads.
+    sleep : callable
+        Waits between attempts of a write that another writer delayed; replaced in tests.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._connection = connection
+        self._sleep = sleep
+
+    def create_tables(self, tables: Sequence[TableSchema]) -> None:
+        """Create the tables that do not exist yet; one snapshot if any was missing, none otherwise."""
+        rows = self._fetch("SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ?", [ALIAS])
+        existing = {(layer, name) for layer, name in rows}
+        missing = [table for table in tables if (table.layer, table.name) not in existing]
+        if not missing:
+            return
+
+        def create() -> None:
+            for table in missing:
+                columns = ", ".join(f'"{c.name}" {c.sql_type}' for c in table.columns)
+                self._connection.execute(f'CREATE SCHEMA IF NOT EXISTS {ALIAS}."{table.layer}"')
+                self._connection.execute(f"CREATE TABLE IF NOT EXISTS {_name(table)} ({columns})")
+
+        self._transact(create, CommitMessage("tables", "", "create_tables", "1", "create tables"))
+
+    def read(
+        self,
+        table: TableSchema,
+        *,
+        first: date | None = None,
+        last: date | None = None,
+        account: str | None = None,
+        snapshot_id: int | None = None,
+    ) -> pd.DataFrame:
+        """Return rows in primary-key order.
+
+        Parameters
+        ----------
+        first, last : date, optional
+            Inclusive bounds of ``session``.
+        account : str, optional
+            Only this account's rows.
+        snapshot_id : int, optional
+            The table as it was at this snapshot; default is now.
+
+        Raises
+        ------
+        SnapshotNotFound
+            The lake has no such snapshot, or the table did not exist then.
+        LakeUnreadable
+            A data file or the catalog cannot be read.
+        """
+        conditions, values = _conditions(first, last, account)
+        version = f" AT (VERSION => {int(snapshot_id)})" if snapshot_id is not None else ""
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        columns = ", ".join(f'"{name}"' for name in table.column_names)
+        statement = f"SELECT {columns} FROM {_name(table)}{version}{where}"  # noqa: S608 - names come from the schema
+        try:
+            frame = self._connection.execute(statement, values).df()
+        except duckdb.CatalogException as error:
+            raise SnapshotNotFound(f"{table.key} at snapshot {snapshot_id}: {error}; see `aegis data versions`") from error
+        except duckdb.Error as error:
+            if "snapshot" in str(error).lower() and snapshot_id is not None:
+                raise SnapshotNotFound(
+                    f"{table.key} at snapshot {snapshot_id}: {error}; see `aegis data versions`"
+                ) from error
+            raise LakeUnreadable(f"{table.key} cannot be read: {error}; restore the lake from a backup") from error
+        return table.conform(frame)
+
+    def sessions(self, table: TableSchema, *, account: str | None = None) -> list[date]:
+        """Return the sessions for which `table` has rows, ascending."""
+        conditions, values = _conditions(None, None, account)
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        rows = self._fetch(f"SELECT DISTINCT session FROM {_name(table)}{where} ORDER BY 1", values)  # noqa: S608
+        return [row[0] for row in rows]
+
+    def write(self, replacements: Sequence[Replacement], message: CommitMessage) -> int:
+        """Replace ranges of rows in one transaction and return the number of the snapshot it made.
+
+        Raises
+        ------
+        SchemaMismatch
+            A frame does not fit its table or holds rows outside its range. Nothing has been written.
+        LakeError
+            Other writers held the catalog for all attempts. Nothing has been written.
+        """
+        prepared = [(r, _arrow(r.table, _checked(r))) for r in replacements]
+
+        def replace() -> None:
+            for replacement, rows in prepared:
+                conditions, values = _conditions(replacement.first, replacement.last, replacement.account)
+                where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+                self._connection.execute(f"DELETE FROM {_name(replacement.table)}{where}", values)  # noqa: S608
+                if rows.num_rows:
+                    self._connection.register("incoming_rows", rows)
+                    self._connection.execute(f"INSERT INTO {_name(replacement.table)} SELECT * FROM incoming_rows")  # noqa: S608
+                    self._connection.unregister("incoming_rows")
+
+        return self._transact(replace, message)
+
+    def snapshot_id(self) -> int:
+        """Return the number of the newest snapshot."""
+        return int(self._fetch(f"SELECT id FROM {ALIAS}.current_snapshot()")[0][0])  # noqa: S608
+
+    def snapshots(self) -> pd.DataFrame:
+        """Return all snapshots: number, time, message."""
+        return self._connection.execute(
+            f"SELECT snapshot_id, snapshot_time, commit_message, commit_extra_info FROM {ALIAS}.snapshots() ORDER BY 1"  # noqa: S608
+        ).df()
+
+    def compact(self) -> None:
+        """Merge small adjacent files; no snapshot and no file that one refers to is removed."""
+        self._connection.execute(f"CALL {ALIAS}.merge_adjacent_files()")
+
+    def _transact(self, change: Callable[[], None], message: CommitMessage) -> int:
+        for attempt in range(_WRITE_ATTEMPTS):
+            try:
+                self._connection.execute("BEGIN TRANSACTION")
+                change()
+                self._connection.execute(
+                    f"CALL {ALIAS}.set_commit_message(?, ?, extra_info => ?)",
+                    ["aegis", f"{message.asset} {message.sessions}".strip(), json.dumps(asdict(message), sort_keys=True)],
+                )
+                self._connection.execute("COMMIT")
+            except duckdb.Error as error:
+                self._roll_back()
+                if not _is_contention(error):
+                    raise LakeError(f"{message.asset}: nothing was written: {error}") from error
+                self._sleep(min(_FIRST_BACKOFF_SECONDS * 2**attempt, 2.0))
+            else:
+                return int(self._fetch(f"SELECT id FROM {ALIAS}.last_committed_snapshot()")[0][0])  # noqa: S608
+        raise LakeError(
+            f"{message.asset}: other writers held the lake for {_WRITE_ATTEMPTS} attempts; nothing was written, run it again"
+        )
+
+    def _roll_back(self) -> None:
+        try:
+            self._connection.execute("ROLLBACK")
+        except duckdb.TransactionException:
+            return  # the failed commit has already ended the transaction
+
+    def _fetch(self, statement: str, values: Sequence[object] | None = None) -> list[tuple[object, ...]]:
+        return self._connection.execute(statement, values or []).fetchall()
+
+
+def _name(table: TableSchema) -> str:
+    return f'{ALIAS}."{table.layer}"."{table.name}"'
+
+
+def _conditions(first: date | None, last: date | None, account: str | None) -> tuple[list[str], list[object]]:
+    terms = [("session >= ?", first), ("session <= ?", last), ("account = ?", account)]
+    chosen = [(condition, value) for condition, value in terms if value is not None]
+    return [condition for condition, _ in chosen], [value for _, value in chosen]
+
+
+def _checked(replacement: Replacement) -> pd.DataFrame:
+    table = replacement.table
+    frame = table.conform(replacement.frame)
+    if not table.is_sessioned:
+        return frame
+    if replacement.first is None or replacement.last is None:
+        raise SchemaMismatch(f"{table.key}: a write must name the range of sessions that it replaces")
+    outside = frame[(frame["session"] < pd.Timestamp(replacement.first)) | (frame["session"] > pd.Timestamp(replacement.last))]
+    if not outside.empty:
+        raise SchemaMismatch(
+            f"{table.key}: {len(outside)} row(s) lie outside {replacement.first}..{replacement.last}, first "
+            f"{outside.iloc[0][list(table.primary_key)].to_dict()}; write them with their own range"
+        )
+    return frame
+
+
+def _arrow(table: TableSchema, frame: pd.DataFrame) -> pa.Table:
+    kinds = {
+        "session": pa.date32(),
+        "instant": pa.timestamp("us", tz="UTC"),
+        "text": pa.string(),
+        "float": pa.float64(),
+        "integer": pa.int64(),
+        "boolean": pa.bool_(),
+        "floats": pa.list_(pa.float64()),
+    }
+    schema = pa.schema([(c.name, kinds[c.kind]) for c in table.columns])
+    return pa.Table.from_pandas(frame, schema=schema, preserve_index=False, safe=False)
+
+
+def _is_contention(error: duckdb.Error) -> bool:
+    text = str(error).lower()
+    return "database is locked" in text or "conflict" in text

@@ -1,0 +1,86 @@
+"""Writing an asset's rows to the lake and telling Dagster about it.
+
+Belongs here: the last step that all table assets share. Every write is one lake snapshot; its number goes into the metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import dagster as dg
+import pandas as pd
+
+from aegis.lake.lake import CommitMessage, Lake, Replacement
+from aegis.lake.schema import TableSchema
+from aegis_assets.partitions import key_of
+from aegis_assets.table_assets import asset_key, session_numbers
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """Rows that an asset publishes, conforming to `table`."""
+
+    table: TableSchema
+    frame: pd.DataFrame
+    account: str | None = None
+
+
+def publish(
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    rows: Sequence[TableRows],
+    *,
+    sessions: Sequence[date] = (),
+    metadata: Mapping[str, dg.MetadataValue] | None = None,
+    check_results: Sequence[dg.AssetCheckResult] = (),
+) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+    """Write all `rows` in one lake transaction and yield one result for each table.
+
+    Parameters
+    ----------
+    context : AssetExecutionContext
+    lake : Lake
+    rows : sequence of TableRows
+        One for each asset that the step materializes.
+    sessions : sequence of date
+        Sessions that the rows replace; empty for a table without sessions.
+    metadata : mapping, optional
+        Added to each table's result: a picture, a note.
+    check_results : sequence of AssetCheckResult
+        Go with the result of the asset that each check belongs to.
+
+    Notes
+    -----
+    Small numbers go to each session's event, so that the UI plots them over partitions; anything larger goes to the
+    definition or the lake.
+    """
+    first, last = (sessions[0], sessions[-1]) if sessions else (None, None)
+    message = CommitMessage(
+        asset=", ".join(r.table.key for r in rows),
+        sessions=f"{first}..{last}" if sessions else "",
+        run_id=context.run_id,
+        code_version=_code_version(context, rows[0].table),
+    )
+    snapshot_id = lake.write([Replacement(r.table, r.frame, first, last, r.account) for r in rows], message)
+    for item in rows:
+        key = asset_key(item.table)
+        numbers = session_numbers(item.table, item.frame) if sessions else {}
+        for session in sessions:
+            values = numbers.get(key_of(session), {"dagster/partition_row_count": 0})
+            context.add_asset_metadata(values, asset_key=key, partition_key=key_of(session))
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata={"lake_snapshot_id": snapshot_id, **_whole(item, sessions), **(metadata or {})},
+            check_results=[result for result in check_results if result.asset_key == key],
+        )
+
+
+def _whole(item: TableRows, sessions: Sequence[date]) -> dict[str, int]:
+    return {} if sessions else {"dagster/row_count": len(item.frame)}
+
+
+def _code_version(context: dg.AssetExecutionContext, table: TableSchema) -> str:
+    versions = context.assets_def.code_versions_by_key
+    return versions.get(asset_key(table)) or "unversioned"

@@ -1,0 +1,122 @@
+"""How a table of the lake appears as an asset: key, column schema, and the numbers worth plotting over sessions.
+
+Belongs here: the one map between tables and assets. What an asset computes is in the module of its layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from aegis.lake import tables
+from aegis.lake.schema import TableSchema
+
+OWNER_ANALYST = "team:analyst"
+OWNER_STRATEGIST = "team:strategist"
+OWNER_SENTINEL = "team:sentinel"
+OWNER_EXECUTOR = "team:executor"
+
+GROUP_DATA = "layer_1_data"
+GROUP_RESEARCH = "layer_2_research"
+GROUP_PORTFOLIO_AND_RISK = "layer_3_portfolio_and_risk"
+GROUP_EXECUTION_AND_MONITORING = "layer_4_execution_and_monitoring"
+
+_SQL_TO_UI = {"floats": "list[float]"}
+
+
+@dataclass(frozen=True)
+class SessionNumber:
+    """One number a session, plotted by the UI over partitions: an aggregate of one column."""
+
+    label: str
+    column: str
+    how: str
+
+
+_NUMBERS: Mapping[str, tuple[SessionNumber, ...]] = {
+    tables.RAW_BARS.key: (SessionNumber("volume_shares", "volume_shares", "sum"),),
+    tables.CHECK_RESULTS.key: (SessionNumber("offending_rows", "observed", "sum"),),
+    tables.DAILY_BARS.key: (SessionNumber("volume_shares", "volume_shares", "sum"),),
+    tables.UNIVERSE.key: (SessionNumber("members", "is_member", "sum"),),
+    tables.DAILY_FEATURES.key: (SessionNumber("median_volatility_63", "volatility_63", "median"),),
+    tables.STRATEGY_SIGNALS.key: (SessionNumber("mean_confidence", "confidence", "mean"),),
+    tables.ENSEMBLE_SIGNALS.key: (SessionNumber("mean_confidence", "confidence", "mean"),),
+    tables.COVARIANCES.key: (SessionNumber("shrinkage", "shrinkage", "first"),),
+    tables.FILLS.key: (
+        SessionNumber("commission_usd", "commission_usd", "sum"),
+        SessionNumber("slippage_usd", "slippage_usd", "sum"),
+    ),
+    tables.POSITIONS.key: (SessionNumber("market_value_usd", "market_value_usd", "sum"),),
+    tables.ACCOUNT_VALUES.key: (
+        SessionNumber("equity_usd", "equity_usd", "sum"),
+        SessionNumber("cash_usd", "cash_usd", "sum"),
+        SessionNumber("drawdown", "drawdown", "min"),
+    ),
+    tables.DAILY_PNL.key: (
+        SessionNumber("equity_change_usd", "equity_change_usd", "sum"),
+        SessionNumber("residual_usd", "residual_usd", "sum"),
+    ),
+    tables.TARGET_WEIGHTS.key: (
+        SessionNumber("gross_target_weight", "target_weight", "sum"),
+        SessionNumber("largest_target_weight", "target_weight", "max"),
+    ),
+    tables.RISK_REPORT.key: (
+        SessionNumber("value_at_risk_95", "value_at_risk_95", "max"),
+        SessionNumber("volatility_annualised", "volatility_annualised", "max"),
+        SessionNumber("exposure_scale", "exposure_scale", "min"),
+    ),
+    tables.PRE_TRADE_GATE.key: (SessionNumber("orders_refused", "orders_refused", "sum"),),
+    tables.ORDERS.key: (SessionNumber("reducing_orders", "is_reducing", "sum"),),
+}
+
+
+def asset_key(table: TableSchema) -> dg.AssetKey:
+    """Return the key of the asset that publishes `table`."""
+    return dg.AssetKey([table.layer, table.name])
+
+
+def description(table: TableSchema) -> str:
+    """Return what a person reads in the UI: what a row means, its key, and each column with its unit."""
+    lines = [table.description, "", f"**Primary key**: {', '.join(table.primary_key)}", "", "| column | unit | meaning |"]
+    lines.append("|---|---|---|")
+    lines += [f"| `{c.name}` | {c.unit or '–'} | {c.description} |" for c in table.columns]
+    return "\n".join(lines)
+
+
+def definition_metadata(table: TableSchema) -> dict[str, Any]:
+    """Return the metadata that belongs to the definition, not to each session: column schema and table name."""
+    columns = [
+        dg.TableColumn(
+            c.name,
+            type=_SQL_TO_UI.get(c.kind, c.sql_type.lower()),
+            description=f"{c.description} [{c.unit}]" if c.unit else c.description,
+            constraints=dg.TableColumnConstraints(nullable=c.nullable),
+        )
+        for c in table.columns
+    ]
+    return {
+        "dagster/column_schema": dg.TableSchema(columns),
+        "dagster/table_name": f"lake.{table.layer}.{table.name}",
+    }
+
+
+def session_numbers(table: TableSchema, frame: pd.DataFrame) -> dict[str, dict[str, float | int]]:
+    """Return for each session with rows its row count and the numbers worth plotting, by partition key."""
+    if frame.empty:
+        return {}
+    grouped = frame.groupby("session", sort=True)
+    columns: dict[str, pd.Series] = {"dagster/partition_row_count": grouped.size()}
+    for number in _NUMBERS.get(table.key, ()):
+        columns[number.label] = grouped[number.column].agg(number.how)
+    wide = pd.DataFrame(columns)
+    keys = wide.index.strftime("%Y-%m-%d")
+    labels = list(wide.columns)
+    rows = zip(*(wide[label].tolist() for label in labels), strict=True)
+    return {
+        key: {label: value for label, value in zip(labels, row, strict=True) if value == value}  # noqa: PLR0124 - NaN
+        for key, row in zip(keys, rows, strict=True)
+    }
