@@ -1,0 +1,28 @@
+-- A position outlives its listing's last session until it is closed, so the latest listing that began by then counts.
+with positions as (
+    select
+        held.session,
+        held.account,
+        held.market_value_usd,
+        held.weight,
+        coalesce(listings.sector, 'Unlisted') as sector
+    from {{ ref('stg_positions') }} as held
+    asof left join {{ ref('stg_listings') }} as listings
+        on
+            held.symbol = listings.symbol
+            and held.session >= listings.first_session
+    where held.quantity_shares != 0
+)
+
+select
+    session,
+    account,
+    sector,
+    count(*) as position_count,
+    sum(market_value_usd) as market_value_usd,
+    sum(greatest(weight, 0)) as long_weight,
+    sum(least(weight, 0)) as short_weight,
+    sum(weight) as net_weight,
+    sum(abs(weight)) as gross_weight
+from positions
+group by all

@@ -1,0 +1,10 @@
+select
+    session as decision_session,
+    execution_session,
+    account,
+    client_order_id,
+    symbol,
+    quantity_shares as ordered_shares,
+    algorithm,
+    gate_outcome
+from {{ source('execution', 'orders') }}

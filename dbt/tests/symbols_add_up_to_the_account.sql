@@ -1,0 +1,26 @@
+-- Interest and cash in lieu belong to no symbol; cash in lieu shows as a gap of less than a share's price per split,
+-- so a difference warns and names its month instead of failing the build.
+{{ config(severity='warn') }}
+
+with symbols as (
+    select
+        account,
+        month_start,
+        sum(pnl_usd) as symbols_pnl_usd
+    from {{ ref('pnl_by_symbol_month') }}
+    group by all
+)
+
+select
+    pnl.account,
+    pnl.month_start,
+    symbols.symbols_pnl_usd,
+    pnl.equity_change_usd - pnl.interest_usd - pnl.residual_usd as account_pnl_usd
+from {{ ref('pnl_by_month') }} as pnl
+left join symbols
+    on
+        pnl.account = symbols.account
+        and pnl.month_start = symbols.month_start
+where
+    abs(coalesce(symbols.symbols_pnl_usd, 0) - (pnl.equity_change_usd - pnl.interest_usd - pnl.residual_usd))
+    > 100 * {{ var('money_tolerance_usd') }}
