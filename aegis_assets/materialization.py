@@ -33,6 +33,7 @@ def publish(
     rows: Sequence[TableRows],
     *,
     sessions: Sequence[date] = (),
+    replaced: tuple[date, date] | None = None,
     metadata: Mapping[str, dg.MetadataValue] | None = None,
     check_results: Sequence[dg.AssetCheckResult] = (),
 ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
@@ -45,7 +46,9 @@ def publish(
     rows : sequence of TableRows
         One for each asset that the step materializes.
     sessions : sequence of date
-        Sessions that the rows replace; empty for a table without sessions.
+        Sessions of this run's partitions; empty for a table without sessions.
+    replaced : pair of date, optional
+        First and last session whose rows are replaced, where that is more than the partitions.
     metadata : mapping, optional
         Added to each table's result: a picture, a note.
     check_results : sequence of AssetCheckResult
@@ -56,7 +59,7 @@ def publish(
     Small numbers go to each session's event, so that the UI plots them over partitions; anything larger goes to the
     definition or the lake.
     """
-    first, last = (sessions[0], sessions[-1]) if sessions else (None, None)
+    first, last = replaced or ((sessions[0], sessions[-1]) if sessions else (None, None))
     message = CommitMessage(
         asset=", ".join(r.table.key for r in rows),
         sessions=f"{first}..{last}" if sessions else "",

@@ -6,11 +6,10 @@ Belongs here: bringing the source, the calendar, the clock and the settings toge
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
-
-import pandas as pd
 
 from aegis.calendars import TradingCalendar, trading_calendar
 from aegis.clock import Clock, SystemClock
@@ -50,6 +49,8 @@ class Market:
         """Return the last session whose final bars exist by the clock."""
         return self.calendar.last_complete_session(self.clock.now_utc(), self.config.market_data.vendor_delay)
 
-    def decision_times(self, sessions: list[date]) -> pd.DatetimeIndex:
-        """Return for each session the instant at which its final bars are known: close plus vendor delay, UTC."""
-        return self.calendar.closes_utc(sessions) + self.config.market_data.vendor_delay
+    def decision_times(self, sessions: Sequence[date]) -> dict[date, datetime]:
+        """Return for each session the instant at which its final bars are known: close plus vendor delay, aware UTC."""
+        closes = self.calendar.closes_utc(sessions).to_pydatetime()
+        delay = self.config.market_data.vendor_delay
+        return {session: close + delay for session, close in zip(sessions, closes, strict=True)}

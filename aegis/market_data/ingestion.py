@@ -1,0 +1,54 @@
+"""Asking a source for sessions, and refusing what cannot be final yet.
+
+Belongs here: the rules between a source and ``market_data/raw_bars``. What the rows must look like is the quality gate's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import pandas as pd
+
+from aegis.errors import SourceUnavailable
+from aegis.lake.tables import RAW_BARS
+from aegis.market_data.sources.source import MarketDataSource
+
+
+def fetch_raw_bars(source: MarketDataSource, sessions: Sequence[date], *, last_complete: date) -> pd.DataFrame:
+    """Return the source's bars of `sessions`, exactly as delivered.
+
+    Parameters
+    ----------
+    source : MarketDataSource
+    sessions : sequence of date
+        Ascending sessions of the decision calendar.
+    last_complete : date
+        Last session whose close plus vendor delay has passed.
+
+    Returns
+    -------
+    DataFrame
+        :data:`aegis.lake.tables.RAW_BARS`.
+
+    Raises
+    ------
+    SourceUnavailable
+        A session has not closed, lies outside what the source covers, or the answer holds no row at all.
+    """
+    first, last = sessions[0], sessions[-1]
+    if last > last_complete:
+        raise SourceUnavailable(
+            f"{source.name} {last}: the session's final bars do not exist yet, the last complete session is "
+            f"{last_complete}; run it again after its close plus the vendor's delay"
+        )
+    known_first, known_last = source.session_range()
+    if first < known_first or last > known_last:
+        raise SourceUnavailable(
+            f"{source.name}: sessions {first}..{last} were asked for, the source covers {known_first}..{known_last}; "
+            "choose sessions inside that range (run.first_session, run.last_session)"
+        )
+    bars = source.bars(first, last)
+    if bars.empty:
+        raise SourceUnavailable(f"{source.name} {first}..{last}: the source returned no bars; check the source and run again")
+    return RAW_BARS.conform(bars)

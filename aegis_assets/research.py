@@ -1,0 +1,150 @@
+"""Layer 2 and the risk model of layer 3: features, signals, their ensemble, and covariances.
+
+Belongs here: what is read, which domain function is called, what is written. Each asset is a pure function of the past, so
+one body serves a session and a decade. The definitions are in ``aegis.features``, ``aegis.signals``, ``aegis.portfolio``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from aegis.features.daily import LOOKBACK_SESSIONS, daily_features as compute_features
+from aegis.lake import tables
+from aegis.portfolio.covariance import covariances as compute_covariances, lookback_sessions
+from aegis.signals.ensemble import ensemble_signals as combine
+from aegis.signals.strategy import find_strategies, strategy_signals as score
+from aegis_assets.materialization import TableRows, publish
+from aegis_assets.partitions import requested_sessions
+from aegis_assets.table_assets import (
+    GROUP_PORTFOLIO_AND_RISK,
+    GROUP_RESEARCH,
+    OWNER_ANALYST,
+    OWNER_STRATEGIST,
+    asset_key,
+    definition_metadata,
+    description,
+)
+from aegis_resources.lake import LakeResource
+from aegis_resources.market_data import Market
+
+
+def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsDefinition]:
+    """Return features, signals and covariances, partitioned by `partitions`."""
+    in_sessions: dict[str, Any] = {
+        "partitions_def": partitions,
+        "backfill_policy": dg.BackfillPolicy.single_run(),
+    }
+
+    @dg.asset(
+        name=tables.DAILY_FEATURES.name,
+        key_prefix=tables.DAILY_FEATURES.layer,
+        deps=[asset_key(table) for table in (tables.DAILY_BARS, tables.CORPORATE_ACTIONS, tables.UNIVERSE)],
+        description=description(tables.DAILY_FEATURES),
+        metadata=definition_metadata(tables.DAILY_FEATURES),
+        group_name=GROUP_RESEARCH,
+        owners=[OWNER_ANALYST],
+        kinds={"python", "numpy"},
+        code_version="1",
+        **in_sessions,
+    )
+    def daily_features(
+        context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], lake: LakeResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        sessions = requested_sessions(context)
+        first, last = sessions[0], sessions[-1]
+        start = market.calendar.offset(first, -LOOKBACK_SESSIONS)
+        with lake.open() as store:
+            frame = compute_features(
+                store.read(tables.DAILY_BARS, first=start, last=last),
+                store.read(tables.CORPORATE_ACTIONS, first=start, last=last),
+                store.read(tables.UNIVERSE, first=first, last=last),
+                first=first,
+                last=last,
+                calendar=market.calendar,
+                decision_times=market.decision_times(sessions),
+            )
+            yield from publish(context, store, [TableRows(tables.DAILY_FEATURES, frame)], sessions=sessions)
+
+    @dg.asset(
+        name=tables.STRATEGY_SIGNALS.name,
+        key_prefix=tables.STRATEGY_SIGNALS.layer,
+        deps=[asset_key(tables.DAILY_FEATURES)],
+        description=description(tables.STRATEGY_SIGNALS),
+        metadata=definition_metadata(tables.STRATEGY_SIGNALS),
+        group_name=GROUP_RESEARCH,
+        owners=[OWNER_ANALYST],
+        kinds={"python", "pandas"},
+        code_version="1",
+        **in_sessions,
+    )
+    def strategy_signals(
+        context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], lake: LakeResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        sessions = requested_sessions(context)
+        strategies = find_strategies(market.config.signals.strategies)
+        with lake.open() as store:
+            features = store.read(tables.DAILY_FEATURES, first=sessions[0], last=sessions[-1])
+            frame = score(features, strategies)
+            yield from publish(context, store, [TableRows(tables.STRATEGY_SIGNALS, frame)], sessions=sessions)
+
+    @dg.asset(
+        name=tables.ENSEMBLE_SIGNALS.name,
+        key_prefix=tables.ENSEMBLE_SIGNALS.layer,
+        deps=[asset_key(tables.STRATEGY_SIGNALS), asset_key(tables.DAILY_FEATURES)],
+        description=description(tables.ENSEMBLE_SIGNALS),
+        metadata=definition_metadata(tables.ENSEMBLE_SIGNALS),
+        group_name=GROUP_RESEARCH,
+        owners=[OWNER_ANALYST],
+        kinds={"python", "pandas"},
+        code_version="1",
+        **in_sessions,
+    )
+    def ensemble_signals(
+        context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], lake: LakeResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        sessions = requested_sessions(context)
+        first, last = sessions[0], sessions[-1]
+        with lake.open() as store:
+            frame = combine(
+                store.read(tables.STRATEGY_SIGNALS, first=first, last=last),
+                store.read(tables.DAILY_FEATURES, first=first, last=last),
+                settings=market.config.signals,
+            )
+            yield from publish(context, store, [TableRows(tables.ENSEMBLE_SIGNALS, frame)], sessions=sessions)
+
+    @dg.asset(
+        name=tables.COVARIANCES.name,
+        key_prefix=tables.COVARIANCES.layer,
+        deps=[asset_key(table) for table in (tables.DAILY_BARS, tables.CORPORATE_ACTIONS, tables.UNIVERSE)],
+        description=description(tables.COVARIANCES),
+        metadata=definition_metadata(tables.COVARIANCES),
+        group_name=GROUP_PORTFOLIO_AND_RISK,
+        owners=[OWNER_STRATEGIST],
+        kinds={"python", "scikitlearn"},
+        code_version="1",
+        **in_sessions,
+    )
+    def covariances(
+        context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], lake: LakeResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        sessions = requested_sessions(context)
+        first, last = sessions[0], sessions[-1]
+        settings = market.config.portfolio
+        start = market.calendar.offset(first, -lookback_sessions(settings))
+        with lake.open() as store:
+            frame = compute_covariances(
+                store.read(tables.DAILY_BARS, first=start, last=last),
+                store.read(tables.CORPORATE_ACTIONS, first=start, last=last),
+                store.read(tables.UNIVERSE, first=first, last=last),
+                first=first,
+                last=last,
+                calendar=market.calendar,
+                settings=settings,
+                decision_times=market.decision_times(sessions),
+            )
+            yield from publish(context, store, [TableRows(tables.COVARIANCES, frame)], sessions=sessions)
+
+    return [daily_features, strategy_signals, ensemble_signals, covariances]
