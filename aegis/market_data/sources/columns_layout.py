@@ -1,0 +1,200 @@
+"""A folder of a user's own CSV or Parquet files with a column map.
+
+Belongs here: reading that layout. ``actions.*``, ``factors.*`` and ``instruments.*`` have their own meaning; every
+other table in the folder holds daily bars as traded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from aegis.calendars import TradingCalendar
+from aegis.config import FilesSettings
+from aegis.errors import ConfigurationError, MalformedData
+from aegis.market_data.corporate_actions import unpick_factors
+from aegis.market_data.sources.delivery import ParsedFiles
+from aegis.market_data.sources.tabular import (
+    TABLE_SUFFIXES,
+    as_days,
+    as_instants,
+    as_numbers,
+    as_texts,
+    read_table,
+    select_columns,
+)
+
+ACTIONS_STEM = "actions"
+FACTORS_STEM = "factors"
+INSTRUMENTS_STEM = "instruments"
+
+_BARS_SETTING = "market_data.files.columns"
+_ACTIONS_SETTING = "market_data.files.actions_columns"
+_PRICES = ("open", "high", "low", "close")
+_SYMBOL_STEM = re.compile(r"[A-Z0-9^][A-Z0-9.^=\-]{0,15}")
+
+
+def read_columns_layout(
+    folder: Path, settings: FilesSettings, calendar: TradingCalendar, *, last_session: date | None
+) -> ParsedFiles:
+    """Read the layout.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the files.
+    settings : FilesSettings
+        ``columns`` maps our names (symbol, ticker, date, open, high, low, close, volume) to those of the bar files,
+        ``actions_columns`` ours (symbol, ex_date, action, split_ratio, dividend_usd, pay_date, new_ticker, known_at)
+        to those of the actions file. Names that differ only by case need no entry.
+    calendar : TradingCalendar
+        Decision calendar.
+    last_session : date or None
+        Bars after it are not read.
+
+    Returns
+    -------
+    ParsedFiles
+
+    Raises
+    ------
+    ConfigurationError
+        There are no bars in the folder, both actions and factors are given, or a column map names an unknown column.
+    MalformedData
+        A column is missing, or a date or number cannot be read.
+    """
+    tables = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES)
+    special = {ACTIONS_STEM, FACTORS_STEM, INSTRUMENTS_STEM}
+    bar_files = [path for path in tables if path.stem.lower() not in special]
+    if not bar_files:
+        raise ConfigurationError(
+            f"market_data.files.folder: no .csv or .parquet file of bars in {folder}; put one there or name "
+            "another folder"
+        )
+    bars = pd.concat([_read_bars(path, settings) for path in bar_files], ignore_index=True)
+    if last_session is not None:
+        bars = bars[bars["session"] <= pd.Timestamp(last_session)].reset_index(drop=True)
+    if bars.empty:
+        raise MalformedData(
+            f"{folder}: no bar on or before {last_session}; supply earlier bars or a later last session"
+        )
+    stated_by = [path for path in tables if path.stem.lower() in (ACTIONS_STEM, FACTORS_STEM)]
+    actions, notes = _read_stated_actions(stated_by, settings, bars, calendar)
+    return ParsedFiles(
+        bars=bars,
+        actions=actions,
+        announced_ends=_ends_before_delistings(actions, calendar),
+        instruments=_read_instruments(path for path in tables if path.stem.lower() == INSTRUMENTS_STEM),
+        notes=notes,
+    )
+
+
+def _read_bars(file: Path, settings: FilesSettings) -> pd.DataFrame:
+    table = read_table(file)
+    needs_symbol = _SYMBOL_STEM.fullmatch(file.stem) is None or "symbol" in settings.columns
+    selected = select_columns(
+        table,
+        file,
+        required=("date", *_PRICES, "volume", *(("symbol",) if needs_symbol else ())),
+        optional=("ticker", *(() if needs_symbol else ("symbol",))),
+        mapping=settings.columns,
+        setting=_BARS_SETTING,
+    )
+    symbol = (
+        as_texts(selected["symbol"]) if "symbol" in selected else pd.Series(file.stem, index=table.index, dtype=object)
+    )
+    bars = pd.DataFrame({"session": _required_days(selected["date"], file), "symbol": symbol})
+    bars["ticker"] = as_texts(selected["ticker"]) if "ticker" in selected else symbol
+    for name in _PRICES:
+        bars[f"{name}_raw_usd"] = as_numbers(selected[name], file)
+    bars["volume_shares"] = as_numbers(selected["volume"], file)
+    return bars
+
+
+def _required_days(values: pd.Series, file: Path) -> pd.Series:
+    days = as_days(values, file)
+    if days.isna().any():
+        raise MalformedData(
+            f"{file.name} row {int(days.isna().argmax())}, column {values.name!r}: no date; fill or remove the row"
+        )
+    return days
+
+
+def _read_stated_actions(
+    files: list[Path], settings: FilesSettings, bars: pd.DataFrame, calendar: TradingCalendar
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    if len(files) > 1:
+        raise ConfigurationError(
+            f"market_data.files.folder: {', '.join(file.name for file in files)} state splits and dividends more than "
+            "once; keep one of them"
+        )
+    if not files:
+        note = "no actions and no factors file: splits and dividends are taken to be none; a split shows as a jump"
+        return pd.DataFrame(columns=["session", "symbol", "action"]), (note,)
+    file = files[0]
+    if file.stem.lower() == ACTIONS_STEM:
+        return _read_actions(file, settings), ()
+    table = select_columns(
+        read_table(file),
+        file,
+        required=("symbol", "date", "price_factor", "split_factor"),
+        optional=("reference_price",),
+        mapping=settings.actions_columns,
+        setting=_ACTIONS_SETTING,
+    )
+    factors = pd.DataFrame({"symbol": as_texts(table["symbol"]), "date": _required_days(table["date"], file)})
+    for name in table.columns.drop(["symbol", "date"]):
+        factors[name] = as_numbers(table[name], file)
+    closes = bars[["session", "symbol", "close_raw_usd"]]
+    return unpick_factors(factors, closes, calendar).drop(columns="reference_price_gap"), ()
+
+
+def _read_actions(file: Path, settings: FilesSettings) -> pd.DataFrame:
+    table = select_columns(
+        read_table(file),
+        file,
+        required=("symbol", "ex_date", "action"),
+        optional=("split_ratio", "dividend_usd", "pay_date", "new_ticker", "known_at"),
+        mapping=settings.actions_columns,
+        setting=_ACTIONS_SETTING,
+    )
+    actions = pd.DataFrame(
+        {
+            "session": _required_days(table["ex_date"], file),
+            "symbol": as_texts(table["symbol"]),
+            "action": as_texts(table["action"]).str.lower(),
+        }
+    )
+    for name in ("split_ratio", "dividend_usd"):
+        if name in table:
+            actions[name] = as_numbers(table[name], file)
+    if "pay_date" in table:
+        actions["pay_session"] = as_days(table["pay_date"], file)
+    if "known_at" in table:
+        actions["known_at_utc"] = as_instants(table["known_at"], file)
+    if "new_ticker" in table:
+        given = table["new_ticker"]
+        actions["new_ticker"] = as_texts(given).where(given.notna() & (given.astype(str).str.strip() != ""), None)
+    return actions
+
+
+def _ends_before_delistings(actions: pd.DataFrame, calendar: TradingCalendar) -> dict[str, list[date]]:
+    ends: dict[str, list[date]] = {}
+    for row in actions[actions["action"] == "delisting"].to_dict("records"):
+        ends.setdefault(str(row["symbol"]), []).append(calendar.previous(row["session"].date()))
+    return ends
+
+
+def _read_instruments(files: Iterable[Path]) -> dict[str, dict[str, str]]:
+    facts: dict[str, dict[str, str]] = {}
+    for file in files:
+        table = select_columns(
+            read_table(file), file, required=("symbol",), optional=("name", "sector"), mapping={}, setting=_BARS_SETTING
+        )
+        texts = pd.DataFrame({name: as_texts(values) for name, values in table.items()})
+        facts |= {row["symbol"]: {k: v for k, v in row.items() if k != "symbol"} for row in texts.to_dict("records")}
+    return facts

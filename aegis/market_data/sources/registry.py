@@ -1,0 +1,73 @@
+"""Which market-data source the configuration asks for.
+
+Belongs here: the choice, and nothing about any one source.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from aegis.calendars import TradingCalendar
+from aegis.clock import Clock
+from aegis.config import AegisConfig
+from aegis.errors import ConfigurationError
+from aegis.market_data.sources.source import MarketDataSource
+
+
+def open_source(config: AegisConfig, calendar: TradingCalendar, clock: Clock) -> MarketDataSource:
+    """Return the source that ``run.source`` names, with the configured faults planted in it.
+
+    Parameters
+    ----------
+    config : AegisConfig
+        All settings.
+    calendar : TradingCalendar
+        Decision calendar.
+    clock : Clock
+        Tells the last session whose bars can be final.
+
+    Raises
+    ------
+    ConfigurationError
+        ``run.first_session`` lies after the last session that can be answered for.
+
+    Notes
+    -----
+    Nothing is read or downloaded yet. No source answers for a session before its close plus the vendor's delay, nor
+    after ``run.last_session``. ``run.first_session`` does not shorten the source: earlier bars are the look-back.
+    """
+    last = _last_session(config, calendar, clock)
+    source = _named_source(config, calendar, last)
+    if not config.market_data.faults:
+        return source
+    from aegis.market_data.sources.faults import FaultySource  # noqa: PLC0415 - only for drills
+
+    return FaultySource(source, config.market_data.faults)
+
+
+def _last_session(config: AegisConfig, calendar: TradingCalendar, clock: Clock) -> date:
+    last = calendar.last_complete_session(clock.now_utc(), config.market_data.vendor_delay)
+    if config.run.last_session is not None:
+        last = min(last, calendar.previous(config.run.last_session + timedelta(days=1)))
+    if config.run.first_session is not None and config.run.first_session > last:
+        raise ConfigurationError(
+            f"run.first_session: {config.run.first_session} is after {last}, the last session with final bars; choose "
+            "an earlier one"
+        )
+    return last
+
+
+def _named_source(config: AegisConfig, calendar: TradingCalendar, last: date) -> MarketDataSource:
+    data, delay = config.market_data, config.market_data.vendor_delay
+    benchmark = config.eval.metrics.benchmark_symbol
+    if config.run.source == "simulated":
+        from aegis.market_data.sources.simulated import SimulatedSource  # noqa: PLC0415 - one source is used in a run
+
+        return SimulatedSource(data.simulated, calendar, last_session=last, vendor_delay=delay)
+    if config.run.source == "files":
+        from aegis.market_data.sources.files import FilesSource  # noqa: PLC0415
+
+        return FilesSource(data.files, calendar, benchmark_symbol=benchmark, vendor_delay=delay, last_session=last)
+    from aegis.market_data.sources.yahoo import YahooSource  # noqa: PLC0415
+
+    return YahooSource(data.yahoo, calendar, benchmark_symbol=benchmark, last_session=last, vendor_delay=delay)
