@@ -21,6 +21,7 @@
     │   ├── OrderRejected         a broker or the gate refused an order
     │   └── DecisionConflict      a committed decision was recomputed with another result
     ├── JournalError              the append-only event table cannot be read or does not verify
+    │   └── DuplicateEvent        an event that is recorded once only is in the journal already
     ├── ReconciliationError       our books and the broker's differ
     └── ReportingError            a report cannot be written from these results
 
@@ -102,6 +103,10 @@ class DecisionConflict(ExecutionError):
 
 class JournalError(AegisError):
     """The journal cannot be read, or its hash chain does not verify."""
+
+
+class DuplicateEvent(JournalError):
+    """An event that may be recorded once only is in the journal already; nothing of its batch was written."""
 
 
 class ReconciliationError(AegisError):

@@ -1,0 +1,243 @@
+"""The journal: an append-only, hash-chained table of everything that was decided and that happened to orders.
+
+Belongs here: opening it, appending whole batches, reading, verifying. What a decision is and what follows from the
+events is :mod:`aegis.execution.order_management`.
+
+Notes
+-----
+SQLite in WAL mode with ``synchronous=FULL``: when a batch returns, it survives a power cut. A batch takes the write
+lock before it reads the head of the chain (``BEGIN IMMEDIATE``), so writers queue and the chain cannot fork.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+
+from aegis.errors import DuplicateEvent, JournalError
+from aegis.execution.journal_chain import EMPTY, JournalHead, JournalRow, event_hash, verify_chain
+from aegis.execution.journal_tables import EVENTS, HEADS, create_engine, create_tables
+from aegis.execution.order_records import instant_text
+
+_READ_CHUNK_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """An event on its way into the journal; fields as in :class:`~aegis.execution.journal_chain.JournalRow`.
+
+    ``payload_json`` is what :func:`~aegis.execution.order_records.canonical_json` makes.
+    """
+
+    kind: str
+    session: date
+    at_utc: datetime
+    payload_json: str
+    decision_id: str | None = None
+    client_order_id: str | None = None
+    idempotency_key: str | None = None
+
+
+class Batch:
+    """Events that are written together or not at all."""
+
+    def __init__(self) -> None:
+        self._events: list[NewEvent] = []
+
+    def append(self, event: NewEvent) -> None:
+        """Add an event."""
+        self._events.append(event)
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def chained(self, account: str, head: JournalHead) -> list[JournalRow]:
+        """Return the rows that continue the chain of `account` from `head`.
+
+        Raises
+        ------
+        ExecutionError
+            An instant has no time zone.
+        """
+        rows = []
+        sequence, previous = head
+        for event in self._events:
+            sequence += 1
+            contents = (
+                account,
+                sequence,
+                str(event.kind),
+                event.session.isoformat(),
+                event.decision_id,
+                event.client_order_id,
+                instant_text(event.at_utc),
+                event.idempotency_key,
+                event.payload_json,
+            )
+            digest = event_hash(previous, contents)
+            rows.append(JournalRow(*contents, previous, digest))
+            previous = digest
+        return rows
+
+
+class Journal:
+    """The journal of one account. Use :meth:`open`; it is a context manager that closes its connections."""
+
+    def __init__(self, engine: sa.Engine, *, account: str) -> None:
+        self._engine = engine
+        self.account = account
+
+    @classmethod
+    def open(cls, location: Path | str, *, account: str) -> Self:
+        """Open the journal of an account, creating it where there is none.
+
+        Parameters
+        ----------
+        location : Path or str
+            A file, or an SQLAlchemy URL.
+        account : str
+            Whose journal.
+
+        Raises
+        ------
+        JournalError
+            The file is not a journal or cannot be opened, or the URL's database is not supported.
+        """
+        engine = create_engine(location)
+        with _explained(f"journal of {account} at {location}"):
+            create_tables(engine)
+        return cls(engine, account=account)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def batch(self) -> Iterator[Batch]:
+        """Collect events and write them in one transaction when the block ends; nothing if it raises.
+
+        Raises
+        ------
+        DuplicateEvent
+            An idempotency key is in the journal already.
+        JournalError
+            The database refused; nothing was written.
+        """
+        batch = Batch()
+        yield batch
+        if len(batch):
+            self._write(batch)
+
+    def head(self) -> JournalHead:
+        """Return where the chain ends; worth publishing elsewhere, see :meth:`verify`."""
+        with self._reading() as connection:
+            return self._head(connection)
+
+    def verify(self, anchor: JournalHead = EMPTY) -> int:
+        """Check the whole chain and return the number of events.
+
+        Parameters
+        ----------
+        anchor : JournalHead
+            A head published earlier; it must still be part of the chain.
+
+        Raises
+        ------
+        JournalError
+            Names the first sequence that was edited, deleted, inserted or moved.
+        """
+        with self._reading() as connection:
+            head = self._head(connection)
+            rows = self._select(connection, sa.select(EVENTS))
+            return verify_chain(rows, account=self.account, head=head, anchor=anchor)
+
+    def events(
+        self,
+        *,
+        first: date = date.min,
+        last: date = date.max,
+        kinds: Sequence[str] = (),
+        client_order_ids: Sequence[str] | None = None,
+    ) -> list[JournalRow]:
+        """Return events by ascending sequence, in one query.
+
+        Parameters
+        ----------
+        first, last : date
+            Sessions they were booked in, inclusive.
+        kinds : sequence of str
+            Wanted kinds; all of them if empty.
+        client_order_ids : sequence of str, optional
+            Wanted orders; all events if None.
+        """
+        query = sa.select(EVENTS).where(EVENTS.c.session.between(first.isoformat(), last.isoformat()))
+        if kinds:
+            query = query.where(EVENTS.c.kind.in_([str(kind) for kind in kinds]))
+        if client_order_ids is not None:
+            query = query.where(EVENTS.c.client_order_id.in_(client_order_ids))
+        with self._reading() as connection:
+            return list(self._select(connection, query))
+
+    def _select(self, connection: sa.Connection, query: sa.Select[Any]) -> Iterator[JournalRow]:
+        ordered = query.where(EVENTS.c.account == self.account).order_by(EVENTS.c.sequence)
+        result = connection.execution_options(yield_per=_READ_CHUNK_ROWS).execute(ordered)
+        return (JournalRow._make(row) for row in result)
+
+    def _head(self, connection: sa.Connection) -> JournalHead:
+        row = connection.execute(
+            sa.select(HEADS.c.sequence, HEADS.c.hash).where(HEADS.c.account == self.account)
+        ).one_or_none()
+        return EMPTY if row is None else JournalHead._make(row)
+
+    def _write(self, batch: Batch) -> None:
+        with _explained(f"journal of {self.account}"), self._engine.connect() as connection:
+            writing = connection.execution_options(journal_write=True)
+            with writing.begin():
+                head = self._head(writing)
+                rows = batch.chained(self.account, head)
+                writing.execute(sa.insert(EVENTS), [row._asdict() for row in rows])
+                self._move_head(writing, is_first=head == EMPTY, last=rows[-1])
+
+    def _move_head(self, connection: sa.Connection, *, is_first: bool, last: JournalRow) -> None:
+        values = {"sequence": last.sequence, "hash": last.hash}
+        if is_first:
+            connection.execute(sa.insert(HEADS), {"account": self.account, **values})
+        else:
+            connection.execute(sa.update(HEADS).where(HEADS.c.account == self.account), values)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with _explained(f"journal of {self.account}"), self._engine.connect() as connection:
+            yield connection
+
+
+@contextmanager
+def _explained(subject: str) -> Iterator[None]:
+    """Turn what the database says into a JournalError that says what to do."""
+    try:
+        yield
+    except sa.exc.IntegrityError as error:
+        raise DuplicateEvent(
+            f"{subject}: an event of the batch is recorded already ({error.orig}); nothing was written. Read what is "
+            "committed and decide again"
+        ) from error
+    except sa.exc.DBAPIError as error:
+        raise JournalError(
+            f"{subject}: the database refused ({error.orig}); nothing was written. Check that the file is a journal, "
+            "that its folder can be written and has space, and that no other program holds it"
+        ) from error

@@ -1,0 +1,107 @@
+"""The journal's two tables and the connections they are kept safe by.
+
+Belongs here: columns, constraints, the triggers that make the events append-only, and the settings of SQLite.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from aegis.errors import JournalError
+
+LOCK_TIMEOUT_SECONDS = 30
+
+METADATA = sa.MetaData()
+
+EVENTS = sa.Table(
+    "journal_events",
+    METADATA,
+    sa.Column("account", sa.String, primary_key=True),
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("session", sa.String, nullable=False),
+    sa.Column("decision_id", sa.String),
+    sa.Column("client_order_id", sa.String),
+    sa.Column("at_utc", sa.String, nullable=False),
+    sa.Column("idempotency_key", sa.String),
+    sa.Column("payload_json", sa.String, nullable=False),
+    sa.Column("previous_hash", sa.String, nullable=False),
+    sa.Column("hash", sa.String, nullable=False),
+    sa.UniqueConstraint("account", "idempotency_key", name="recorded_once"),
+    sa.Index("journal_events_by_session", "account", "session"),
+    sa.Index("journal_events_by_order", "client_order_id"),
+)
+"""Columns in the order of :class:`~aegis.execution.journal_chain.JournalRow`."""
+
+HEADS = sa.Table(
+    "journal_heads",
+    METADATA,
+    sa.Column("account", sa.String, primary_key=True),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("hash", sa.String, nullable=False),
+)
+"""Last row of each chain, moved by the transaction that appends; rows cut off the end would not be missed without."""
+
+for _verb in ("UPDATE", "DELETE"):
+    _trigger: sa.DDL = sa.DDL(  # type: ignore[no-untyped-call]
+        f"CREATE TRIGGER journal_events_refuse_{_verb.lower()} BEFORE {_verb} ON journal_events "
+        "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+    )
+    sa.event.listen(EVENTS, "after_create", _trigger)
+
+
+def create_engine(location: Path | str) -> sa.Engine:
+    """Return an engine for a file or an SQLAlchemy URL.
+
+    Raises
+    ------
+    JournalError
+        The URL cannot be read, or its database has no append-only triggers and write lock here yet.
+    """
+    try:
+        url = sa.make_url(location) if isinstance(location, str) and "://" in location else _file_url(Path(location))
+    except sa.exc.ArgumentError as error:
+        raise JournalError(f"journal location {location!r} is not a database URL ({error}); give a file") from error
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        raise JournalError(
+            f"journal location {url.render_as_string(hide_password=True)}: only an SQLite file can be a journal yet; "
+            "give a file path or sqlite:///<path>"
+        )
+    engine = sa.create_engine(url, connect_args={"timeout": LOCK_TIMEOUT_SECONDS})
+    sa.event.listen(engine, "connect", _set_up_connection)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def create_tables(engine: sa.Engine) -> None:
+    """Create tables, indexes and triggers where they are missing, in one transaction that holds the write lock."""
+    with engine.connect() as connection:
+        if sa.inspect(connection).has_table(HEADS.name):
+            return
+    with engine.connect().execution_options(journal_write=True) as connection, connection.begin():
+        METADATA.create_all(connection)
+
+
+def _file_url(path: Path) -> sa.URL:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalError(f"journal folder {path.parent} cannot be made ({error}); choose one that can") from error
+    return sa.URL.create("sqlite", database=str(path))
+
+
+def _set_up_connection(connection: Any, _record: object) -> None:
+    # The driver's own transaction handling begins late and never IMMEDIATE; `_begin` takes its place.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    is_writing = connection.get_execution_options().get("journal_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
