@@ -1,0 +1,316 @@
+"""Committing decisions to the journal once, and recording what happens to their orders.
+
+Belongs here: the rules of what may be written. The table itself is :mod:`aegis.execution.journal`, which event may
+follow which is :mod:`aegis.execution.order_states`, what the rows mean is :mod:`aegis.execution.order_projections`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from aegis.errors import DecisionConflict, DuplicateEvent, JournalError
+from aegis.execution.decisions import (
+    CommitOutcome,
+    CommittedDecision,
+    Decision,
+    DecisionEventKind,
+    describe_conflict,
+)
+from aegis.execution.journal import Journal, NewEvent
+from aegis.execution.journal_chain import JournalRow
+from aegis.execution.order_projections import decision_from, order_statuses, rows_by_decision
+from aegis.execution.order_records import canonical_json, event_payload, instant_text, order_record
+from aegis.execution.order_states import FINAL_EVENTS, OrderState, OrderStatus, apply_event
+from aegis.execution.orders import OrderEvent, OrderEventKind
+
+
+class DecisionLedger:
+    """The journal's page for a range of sessions: read once, answered from memory, written once.
+
+    Parameters
+    ----------
+    journal : Journal
+        The account's journal.
+    first, last : date
+        Sessions in which decisions will be committed and events recorded.
+
+    Notes
+    -----
+    A session loop commits and records as it goes and calls :meth:`flush` at the end: one transaction for the whole
+    backfill. Committing or recording again what the journal holds adds nothing.
+    """
+
+    def __init__(self, journal: Journal, *, first: date, last: date) -> None:
+        self._journal = journal
+        self._first, self._last = first, last
+        self._pending: dict[str, NewEvent] = {}
+        self._recorded: dict[str, bytes] = {}
+        self._decisions: dict[str, CommittedDecision] = {}
+        self._statuses: dict[str, OrderStatus] = {}
+        self._open_rows: dict[str, list[JournalRow]] = {}
+        self._closed: set[str] = set()
+        rows = journal.events(first=first, last=last)
+        # Values are made from these rows only for the decisions that are asked for: a backfill re-reads all of them.
+        self._decision_rows = rows_by_decision(rows)
+        self._remember(rows)
+
+    def commit(self, decision: Decision, *, at_utc: datetime) -> CommitOutcome:
+        """Commit a decision, or find it committed; see :class:`CommitOutcome`.
+
+        Parameters
+        ----------
+        decision : Decision
+            With its orders and the gate's verdicts.
+        at_utc : datetime
+            When it was taken.
+
+        Raises
+        ------
+        JournalError
+            The decision is of another account or of a session outside the ledger.
+
+        Notes
+        -----
+        A decision that the gate refuses as a whole is recorded as refused, once for each different content, and leaves
+        its id free: a later recomputation that passes may commit.
+        """
+        self._require_own(decision.account, decision.session, decision.decision_id)
+        committed = self._committed(decision.decision_id)
+        if committed is not None:
+            conflict = describe_conflict(committed, decision)
+            return CommitOutcome(committed.approved, committed.refusals, is_new=False, conflict=conflict)
+        if decision.is_refused:
+            return self._refuse(decision, at_utc)
+        orders = tuple(sorted(decision.orders, key=lambda order: order.client_order_id))
+        committed = CommittedDecision(orders, dict(decision.refusals))
+        self._decisions[decision.decision_id] = committed
+        for event in _commitment(decision, committed, at_utc):
+            self._add(event)
+        for order in orders:
+            name = order.client_order_id
+            state = OrderState.REFUSED if name in committed.refusals else OrderState.APPROVED
+            self._statuses[name] = OrderStatus(order, state)
+        return CommitOutcome(committed.approved, committed.refusals, is_new=True)
+
+    def record(self, events: Sequence[OrderEvent]) -> tuple[str, ...]:
+        """Record what happened to committed orders; return how it differs from what is recorded already.
+
+        Parameters
+        ----------
+        events : sequence of OrderEvent
+            In the order in which they happened. An event that is recorded already, that is one with the same order,
+            kind and fill number, is not recorded again; where it says something else, the recorded one stands and the
+            difference is described, to be published as a failed check.
+
+        Raises
+        ------
+        IllegalTransition
+            An event cannot follow what happened to its order before.
+        JournalError
+            An event is about an order that was never committed, or of a session outside the ledger.
+        """
+        self._find({event.client_order_id for event in events})
+        conflicts = []
+        for event in events:
+            self._require_own(self._journal.account, event.session, event.client_order_id)
+            key = _event_key(event)
+            recorded, payload_json = self._recorded.get(key), canonical_json(event_payload(event))
+            if recorded is not None:
+                if recorded != _fingerprint(instant_text(event.at_utc), payload_json):
+                    conflicts.append(f"order {event.client_order_id}: '{event.kind}' is recorded with other contents")
+            elif event.client_order_id in self._closed:
+                conflicts.append(f"order {event.client_order_id}: '{event.kind}' after the recorded end of the order")
+            else:
+                status = apply_event(self._status(event.client_order_id), event)
+                self._statuses[event.client_order_id] = status
+                self._add(
+                    NewEvent(
+                        kind=event.kind,
+                        session=event.session,
+                        at_utc=event.at_utc,
+                        payload_json=payload_json,
+                        decision_id=status.order.decision_id,
+                        client_order_id=event.client_order_id,
+                        idempotency_key=key,
+                    )
+                )
+        return tuple(conflicts)
+
+    def flush(self) -> int:
+        """Write everything new in one transaction and return the number of events written.
+
+        Raises
+        ------
+        DecisionConflict
+            Another process committed one of the decisions, or recorded one of the events, since this ledger was read.
+            Nothing was written; read a new ledger and decide again.
+        """
+        if not self._pending:
+            return 0
+        try:
+            with self._journal.batch() as batch:
+                for event in self._pending.values():
+                    batch.append(event)
+        except DuplicateEvent as error:
+            raise DecisionConflict(self._explain_race()) from error
+        written = len(self._pending)
+        self._pending.clear()
+        return written
+
+    def _committed(self, decision_id: str) -> CommittedDecision | None:
+        known = self._decisions.get(decision_id)
+        rows = self._decision_rows.get(decision_id)
+        if known is None and rows is not None:
+            known = self._decisions[decision_id] = decision_from(rows)
+        return known
+
+    def _refuse(self, decision: Decision, at_utc: datetime) -> CommitOutcome:
+        orders = sorted(decision.orders, key=lambda order: order.client_order_id)
+        records = [order_record(order) for order in orders]
+        # The same orders refused with the same verdicts are the same refusal, whichever snapshot they were read from.
+        said = canonical_json([records, list(decision.gate_rows)])
+        key = f"{DecisionEventKind.DECISION_REFUSED}:{decision.decision_id}:{hashlib.sha256(said.encode()).hexdigest()}"
+        is_new = key not in self._recorded
+        if is_new:
+            payload = {**_decision_payload(decision), "orders": records}
+            self._add(_decision_event(decision, DecisionEventKind.DECISION_REFUSED, at_utc, payload=payload, key=key))
+        return CommitOutcome((), {}, is_new=is_new, is_refused=True)
+
+    def _add(self, event: NewEvent) -> None:
+        key = str(event.idempotency_key)
+        self._pending[key] = event
+        self._recorded[key] = _fingerprint(instant_text(event.at_utc), event.payload_json)
+
+    def _remember(self, rows: Iterable[JournalRow]) -> None:
+        """Keep what recorded events say, as fingerprints, and the rows of orders that are not at their end."""
+        for row in rows:
+            if row.idempotency_key is not None:
+                self._recorded[row.idempotency_key] = _fingerprint(row.at_utc, row.payload_json)
+            name = row.client_order_id
+            if name is None:
+                continue
+            if row.kind == DecisionEventKind.INTENT_RECORDED:
+                self._open_rows[name] = [row]
+            elif row.kind in FINAL_EVENTS:
+                self._closed.add(name)
+                self._open_rows.pop(name, None)
+            elif name in self._open_rows:
+                self._open_rows[name].append(row)
+
+    def _status(self, client_order_id: str) -> OrderStatus:
+        known = self._statuses.get(client_order_id)
+        return known or order_statuses(self._open_rows[client_order_id])[client_order_id]
+
+    def _find(self, client_order_ids: set[str]) -> None:
+        """Read the orders that were decided before the ledger's first session."""
+        missing = [name for name in sorted(client_order_ids) if not self._knows(name)]
+        if not missing:
+            return
+        self._remember(self._journal.events(client_order_ids=missing))
+        unknown = [name for name in missing if not self._knows(name)]
+        if unknown:
+            raise JournalError(
+                f"journal of {self._journal.account}: events of orders that were never committed: {unknown}; commit "
+                "the decision before its orders are sent"
+            )
+
+    def _knows(self, client_order_id: str) -> bool:
+        return (
+            client_order_id in self._statuses or client_order_id in self._closed or client_order_id in self._open_rows
+        )
+
+    def _require_own(self, account: str, session: date, subject: str) -> None:
+        if account != self._journal.account or not self._first <= session <= self._last:
+            raise JournalError(
+                f"{subject} of account {account}, session {session}: this ledger is of account "
+                f"{self._journal.account}, sessions {self._first} to {self._last}; read the ledger that it belongs to"
+            )
+
+    def _explain_race(self) -> str:
+        rows = self._journal.events(first=self._first, last=self._last)
+        taken = [row for row in rows if row.idempotency_key in self._pending]
+        found = ", ".join(f"{row.decision_id} ('{row.kind}', sequence {row.sequence})" for row in taken[:3])
+        return (
+            f"journal of {self._journal.account}: another process recorded {len(taken)} of the {len(self._pending)} "
+            f"new events first: {found}. Nothing was written; read the ledger again and recompute"
+        )
+
+
+def commit_decision(journal: Journal, decision: Decision, *, at_utc: datetime) -> CommitOutcome:
+    """Commit one decision durably, or return the committed one; intents and risk decision are one transaction.
+
+    Raises
+    ------
+    DecisionConflict
+        Others kept committing at the same moment; nothing was written by this call.
+    """
+
+    def attempt() -> CommitOutcome:
+        ledger = DecisionLedger(journal, first=decision.session, last=decision.session)
+        outcome = ledger.commit(decision, at_utc=at_utc)
+        ledger.flush()
+        return outcome
+
+    try:
+        return attempt()
+    except DecisionConflict:
+        # The race is lost: a second reading finds the winner's decision.
+        return attempt()
+
+
+def _commitment(decision: Decision, committed: CommittedDecision, at_utc: datetime) -> Iterator[NewEvent]:
+    """Yield the rows of a committed decision: itself, and for each order the intent and the gate's verdict."""
+    key = f"{DecisionEventKind.DECISION_COMMITTED}:{decision.decision_id}"
+    payload = _decision_payload(decision)
+    yield _decision_event(decision, DecisionEventKind.DECISION_COMMITTED, at_utc, payload=payload, key=key)
+    for order in committed.orders:
+        name = order.client_order_id
+        refusal = committed.refusals.get(name)
+        verdict = OrderEventKind.APPROVED if refusal is None else OrderEventKind.REFUSED
+        for kind, said in (
+            (DecisionEventKind.INTENT_RECORDED, {"order": order_record(order)}),
+            (verdict, {"reason": refusal or ""}),
+        ):
+            yield NewEvent(
+                kind=kind,
+                session=decision.session,
+                at_utc=at_utc,
+                payload_json=canonical_json(said),
+                decision_id=decision.decision_id,
+                client_order_id=name,
+                idempotency_key=f"{name}:{kind}:0",
+            )
+
+
+def _decision_event(
+    decision: Decision, kind: DecisionEventKind, at_utc: datetime, *, payload: dict[str, Any], key: str
+) -> NewEvent:
+    return NewEvent(
+        kind=kind,
+        session=decision.session,
+        at_utc=at_utc,
+        payload_json=canonical_json(payload),
+        decision_id=decision.decision_id,
+        idempotency_key=key,
+    )
+
+
+def _decision_payload(decision: Decision) -> dict[str, Any]:
+    return {
+        "gate_rows": [dict(row) for row in decision.gate_rows],
+        "input_snapshot_id": decision.input_snapshot_id,
+        "code_version": decision.code_version,
+        "config_hash": decision.config_hash,
+    }
+
+
+def _event_key(event: OrderEvent) -> str:
+    number = 0 if event.fill is None else event.fill.fill_number
+    return f"{event.client_order_id}:{event.kind}:{number}"
+
+
+def _fingerprint(at_utc: str, payload_json: str) -> bytes:
+    return hashlib.sha256(f"{at_utc}{payload_json}".encode()).digest()

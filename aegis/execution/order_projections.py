@@ -1,0 +1,92 @@
+"""What follows from the journal's events: committed decisions, where orders stand, fills.
+
+Belongs here: reading rows back into values. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from aegis.execution.decisions import CommittedDecision, DecisionEventKind
+from aegis.execution.journal import Journal
+from aegis.execution.journal_chain import JournalRow
+from aegis.execution.order_records import event_from_payload, order_from_record
+from aegis.execution.order_states import OrderState, OrderStatus, apply_event
+from aegis.execution.orders import Fill, OrderEvent, OrderEventKind
+
+DECISION_KINDS = (
+    DecisionEventKind.DECISION_COMMITTED,
+    DecisionEventKind.INTENT_RECORDED,
+    OrderEventKind.REFUSED,
+)
+"""The rows that make up a committed decision."""
+
+
+def committed_decisions(journal: Journal, *, first: date, last: date) -> dict[str, CommittedDecision]:
+    """Return the decisions committed for the sessions in ``[first, last]`` by decision id, in one query."""
+    rows = journal.events(first=first, last=last, kinds=DECISION_KINDS)
+    return {name: decision_from(group) for name, group in rows_by_decision(rows).items()}
+
+
+def recorded_fills(journal: Journal, *, first: date, last: date) -> list[Fill]:
+    """Return the fills of the sessions in ``[first, last]`` in the order in which they were recorded."""
+    kinds = (OrderEventKind.FILLED, OrderEventKind.PARTIALLY_FILLED)
+    events = (order_event(row) for row in journal.events(first=first, last=last, kinds=kinds))
+    return [event.fill for event in events if event.fill is not None]
+
+
+def order_statuses(rows: Iterable[JournalRow]) -> dict[str, OrderStatus]:
+    """Return where each order stands that has its intent among `rows`.
+
+    Parameters
+    ----------
+    rows : iterable of JournalRow
+        By ascending sequence.
+
+    Raises
+    ------
+    IllegalTransition
+        The recorded events cannot have followed each other.
+    """
+    statuses: dict[str, OrderStatus] = {}
+    for row in rows:
+        name = row.client_order_id
+        if name is None:
+            continue
+        if row.kind == DecisionEventKind.INTENT_RECORDED:
+            statuses[name] = OrderStatus(order_from_record(row.payload["order"]), OrderState.INTENT_RECORDED)
+        elif name in statuses:
+            statuses[name] = apply_event(statuses[name], order_event(row))
+    return statuses
+
+
+def order_event(row: JournalRow) -> OrderEvent:
+    """Return the order event that a row records."""
+    return event_from_payload(
+        row.payload,
+        kind=row.kind,
+        client_order_id=str(row.client_order_id),
+        session=row.session_date,
+        at_utc=row.instant_utc,
+    )
+
+
+def rows_by_decision(rows: Iterable[JournalRow]) -> dict[str, list[JournalRow]]:
+    """Group the rows that make up committed decisions; other rows are left out."""
+    groups: dict[str, list[JournalRow]] = {}
+    for row in rows:
+        if row.kind in DECISION_KINDS:
+            groups.setdefault(str(row.decision_id), []).append(row)
+    return groups
+
+
+def decision_from(rows: Iterable[JournalRow]) -> CommittedDecision:
+    """Return the committed decision that one group of :func:`rows_by_decision` records."""
+    orders, refusals = [], {}
+    for row in rows:
+        if row.kind == DecisionEventKind.INTENT_RECORDED:
+            orders.append(order_from_record(row.payload["order"]))
+        elif row.kind == OrderEventKind.REFUSED:
+            refusals[str(row.client_order_id)] = row.payload["reason"]
+    return CommittedDecision(tuple(orders), refusals)
