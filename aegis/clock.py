@@ -35,3 +35,33 @@ class FixedClock:
     def now_utc(self) -> datetime:
         """Return the instant it was made with."""
         return self.instant_utc
+
+
+class SimulatedClock:
+    """A clock that stands still until the simulation moves it, and never goes back.
+
+    Parameters
+    ----------
+    start_utc : datetime
+        Where it begins; aware UTC.
+    """
+
+    def __init__(self, start_utc: datetime) -> None:
+        self._instant_utc = start_utc
+
+    def now_utc(self) -> datetime:
+        """Return the instant it was last moved to."""
+        return self._instant_utc
+
+    def advance_to(self, instant_utc: datetime) -> None:
+        """Move the clock forward.
+
+        Raises
+        ------
+        ValueError
+            `instant_utc` is before the current instant.
+        """
+        if instant_utc < self._instant_utc:
+            message = f"the clock stands at {self._instant_utc} and cannot go back to {instant_utc}"
+            raise ValueError(message)
+        self._instant_utc = instant_utc

@@ -1,0 +1,123 @@
+"""What changed an account's equity in a session, part by part.
+
+Belongs here: the conservation identity. It is computed from the state before, the market and the fills, never from the
+broker's own bookings, so that the residual is a check of them and not zero by construction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aegis.backtesting.matching import whole_shares
+from aegis.backtesting.session_market import SessionMarket
+from aegis.errors import ExecutionError
+from aegis.execution.account_state import AccountState, Position
+from aegis.execution.orders import Fill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPnl:
+    """The parts of one session's equity change, in USD.
+
+    Parameters
+    ----------
+    equity_change_usd : float
+        Equity after minus equity before.
+    price_pnl_usd : float
+        Positions held overnight, close to close on split-adjusted prices, before dividends.
+    trading_pnl_usd : float
+        Fills, from their reference price to the close.
+    dividends_usd : float
+        Dividends that went ex in this session.
+    interest_usd : float
+        Interest on cash.
+    slippage_usd, commission_usd : float
+        Costs paid, zero or negative.
+    residual_usd : float
+        Equity change that the parts do not explain.
+    return_daily : float
+        Equity change / equity before.
+    """
+
+    equity_change_usd: float
+    price_pnl_usd: float
+    trading_pnl_usd: float
+    dividends_usd: float
+    interest_usd: float
+    slippage_usd: float
+    commission_usd: float
+    residual_usd: float
+    return_daily: float
+
+
+def session_pnl(
+    before: AccountState, after: AccountState, *, market: SessionMarket, fills: Sequence[Fill]
+) -> SessionPnl:
+    """Split the equity change of one session into its causes.
+
+    Parameters
+    ----------
+    before, after : AccountState
+        The account after the previous session and after this one.
+    market : SessionMarket
+        Bars and actions of this session.
+    fills : sequence of Fill
+        The account's fills in this session.
+
+    Raises
+    ------
+    ExecutionError
+        The equity before is not positive, so that a return does not exist; or a fill has no bar to be marked at.
+
+    Notes
+    -----
+    Cash in lieu of a fraction is paid at the previous mark / ratio and a delisted position turns to cash at its mark:
+    neither is a gain. Dividends are per share held before the ex-date, before a split of the same day. Sums are
+    correctly rounded (:func:`math.fsum`).
+    """
+    equity_before = before.equity_usd
+    if not equity_before > 0:
+        raise ExecutionError(
+            f"account {before.account} {market.session}: equity before the session is {equity_before} USD and must be "
+            "positive for a return; close the account or add cash"
+        )
+    change = after.equity_usd - equity_before
+    held = {position.symbol: position.quantity_shares for position in before.positions}
+    parts = {
+        "price_pnl_usd": math.fsum(_price_pnl(position, market) for position in before.positions),
+        "trading_pnl_usd": math.fsum(_trading_pnl(fill, market) for fill in fills),
+        "dividends_usd": math.fsum(
+            held.get(action.symbol, 0.0) * action.dividend_usd
+            for action in market.actions
+            if action.action == "dividend"
+        ),
+        "interest_usd": after.interest_usd,
+        "slippage_usd": -math.fsum(fill.slippage_usd for fill in fills),
+        "commission_usd": -math.fsum(fill.commission_usd for fill in fills),
+    }
+    return SessionPnl(
+        equity_change_usd=change,
+        residual_usd=change - math.fsum(parts.values()),
+        return_daily=change / equity_before,
+        **parts,
+    )
+
+
+def _price_pnl(position: Position, market: SessionMarket) -> float:
+    close = market.close_usd(position.symbol)
+    if close is None:
+        return 0.0
+    ratio = market.split_ratio(position.symbol)
+    return whole_shares(position.quantity_shares * ratio) * (close - position.mark_price_usd / ratio)
+
+
+def _trading_pnl(fill: Fill, market: SessionMarket) -> float:
+    close = market.close_usd(fill.symbol)
+    if close is None:
+        raise ExecutionError(
+            f"order {fill.client_order_id}: {fill.symbol} filled in {fill.session} but has no bar in {market.session}; "
+            "pass the market of the session that the fills belong to"
+        )
+    return fill.quantity_shares * (close - fill.reference_price_usd)
