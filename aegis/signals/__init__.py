@@ -1,0 +1,1 @@
+"""Strategies, their scores, and the ensemble that combines them."""
