@@ -126,6 +126,10 @@ class PortfolioSettings(Section):
     max_gross_exposure: float = Field(1.0, gt=0)
     risk_aversion: float = Field(5.0, gt=0)
     turnover_cost_bps: float = Field(10.0, ge=0)
+    holding_period_sessions: int = Field(21, ge=1, description="Sessions over which a trade's cost is spread.")
+    neutral_exposure: float = Field(
+        0.95, ge=0, description="Gross exposure of the equal-weighted book that is held when no strategy has an opinion."
+    )
     covariance_lookback_sessions: int = Field(252, ge=20)
     min_trade_weight: float = Field(0.0025, ge=0, description="Smaller changes of weight are not traded.")
 

@@ -1,0 +1,1 @@
+"""Covariance, target weights and the shares they stand for."""
