@@ -216,7 +216,7 @@ def _refuse(frame: pd.DataFrame, bad: pd.Series, problem: str, remedy: str) -> N
         return
     row = frame.loc[bad].iloc[0]
     raise MalformedData(
-        f"{row['symbol']} {pd.Timestamp(row['session']):%Y-%m-%d}: action {row['action']!r} {problem} (split_ratio "
+        f"{row['symbol']} {str(row['session'])[:10]}: action {row['action']!r} {problem} (split_ratio "
         f"{row['split_ratio']}, dividend_usd {row['dividend_usd']}); {remedy}"
     )
 

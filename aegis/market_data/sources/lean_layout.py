@@ -27,7 +27,7 @@ FACTORS_FILE = "factors.parquet"
 MAP_FILE = "map_files.parquet"
 
 FRAGMENT_SHARE = 0.5
-"""An instrument with bars in less than this share of the sessions its delivered files should hold is a fragment."""
+"""An instrument with bars in less than this share of the sessions that its map promises from its first bar on."""
 
 _REFERENCE_TOLERANCE = 0.01
 _ONE_DAY = pd.Timedelta(days=1)
@@ -59,7 +59,7 @@ def read_lean_layout(folder: Path, calendar: TradingCalendar, *, last_session: d
     calendar : TradingCalendar
         Decision calendar.
     last_session : date or None
-        Bars after it are not read.
+        Bars after it are left out.
 
     Returns
     -------
@@ -78,7 +78,8 @@ def read_lean_layout(folder: Path, calendar: TradingCalendar, *, last_session: d
     -----
     Left out, each with a note: bars of a ticker outside every map interval (they belong to another company that used
     the ticker), instruments without a factor file (their splits and dividends are unknown, which is not the same as
-    none), and fragments (`FRAGMENT_SHARE`). An interval whose ticker has no bars at all is simply not covered.
+    none), and fragments (`FRAGMENT_SHARE`), which samples hold. What is
+    left out is decided on the whole delivery, whatever `last_session` is. An interval whose ticker has no bars at all is simply not covered.
     """
     for name in (BARS_FILE, FACTORS_FILE, MAP_FILE):
         if not (folder / name).is_file():
@@ -86,7 +87,7 @@ def read_lean_layout(folder: Path, calendar: TradingCalendar, *, last_session: d
                 f"market_data.files.layout: {folder} has no {name}; the Lean layout needs {BARS_FILE}, {FACTORS_FILE} "
                 f"and {MAP_FILE}; add it or set the layout to 'columns'"
             )
-    bars = _read_bars(folder / BARS_FILE, last_session)
+    bars = _read_bars(folder / BARS_FILE)
     intervals = _read_map(folder / MAP_FILE)
     factors = _read_factors(folder / FACTORS_FILE)
     by_ticker = {str(ticker): rows for ticker, rows in bars.groupby("ticker", sort=True)}
@@ -95,6 +96,10 @@ def read_lean_layout(folder: Path, calendar: TradingCalendar, *, last_session: d
     if not kept:
         raise MalformedData(f"{folder}: no instrument has bars, a symbol map and factors; check the three files")
     chosen = pd.concat(kept.values(), ignore_index=True)
+    if last_session is not None:
+        chosen = chosen[chosen["session"] <= pd.Timestamp(last_session)].reset_index(drop=True)
+    if chosen.empty:
+        raise MalformedData(f"{folder}: no bar on or before {last_session}; choose a later run.last_session")
     actions = unpick_factors(
         factors[factors["symbol"].isin(kept)], chosen[["session", "symbol", "close_raw_usd"]], calendar
     )
@@ -106,7 +111,7 @@ def read_lean_layout(folder: Path, calendar: TradingCalendar, *, last_session: d
     )
 
 
-def _read_bars(file: Path, last_session: date | None) -> pd.DataFrame:
+def _read_bars(file: Path) -> pd.DataFrame:
     columns = ("symbol", "date", *_PRICES, "volume")
     table = select_columns(read_table(file), file, required=columns, optional=(), mapping={}, setting="the Lean layout")
     bars = pd.DataFrame({"session": as_days(table["date"], file), "ticker": as_texts(table["symbol"])})
@@ -114,7 +119,7 @@ def _read_bars(file: Path, last_session: date | None) -> pd.DataFrame:
         bars[f"{name}_raw_usd"] = as_numbers(table[name], file)
     bars["volume_shares"] = as_numbers(table["volume"], file)
     _refuse_undated(bars["session"], file)
-    return bars if last_session is None else bars[bars["session"] <= pd.Timestamp(last_session)]
+    return bars
 
 
 def _read_map(file: Path) -> list[_MapInterval]:
@@ -209,8 +214,9 @@ def _choose_instruments(
         rows = mapped.get(symbol)
         if rows is None:
             continue
+        first_bar = rows["session"].min()
         promised = sum(
-            len(calendar.sessions(interval.first.date(), min(interval.last, final).date()))
+            len(calendar.sessions(max(interval.first, first_bar).date(), min(interval.last, final).date()))
             for interval in own
             if interval.ticker in by_ticker
         )
@@ -220,7 +226,7 @@ def _choose_instruments(
             )
         elif len(rows) < FRAGMENT_SHARE * promised:
             notes.append(
-                f"{symbol}: {len(rows)} bar(s) of {promised} sessions that its map promises, a fragment; left out"
+                f"{symbol}: {len(rows)} bar(s) of {promised} sessions that its map promises from the first on, a fragment; left out"
             )
         else:
             kept[symbol] = rows
