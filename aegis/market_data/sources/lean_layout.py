@@ -78,8 +78,8 @@ def read_lean_layout(folder: Path, calendar: TradingCalendar, *, last_session: d
     -----
     Left out, each with a note: bars of a ticker outside every map interval (they belong to another company that used
     the ticker), instruments without a factor file (their splits and dividends are unknown, which is not the same as
-    none), and fragments (`FRAGMENT_SHARE`), which samples hold. What is
-    left out is decided on the whole delivery, whatever `last_session` is. An interval whose ticker has no bars at all is simply not covered.
+    none), and fragments (`FRAGMENT_SHARE`), which samples hold. This is decided on the whole delivery, whatever
+    `last_session` is. An interval whose ticker has no bars at all is simply not covered.
     """
     for name in (BARS_FILE, FACTORS_FILE, MAP_FILE):
         if not (folder / name).is_file():
@@ -226,7 +226,8 @@ def _choose_instruments(
             )
         elif len(rows) < FRAGMENT_SHARE * promised:
             notes.append(
-                f"{symbol}: {len(rows)} bar(s) of {promised} sessions that its map promises from the first on, a fragment; left out"
+                f"{symbol}: {len(rows)} bar(s) of {promised} sessions that its map promises from the first on, "
+                "a fragment; left out"
             )
         else:
             kept[symbol] = rows

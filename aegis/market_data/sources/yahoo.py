@@ -215,10 +215,10 @@ def _parse(frames: Mapping[str, pd.DataFrame], calendar: TradingCalendar, *, las
     notes: list[str] = []
     for symbol, frame in frames.items():
         days = _days(pd.DatetimeIndex(frame.index), calendar)
-        is_session = np.array([calendar.is_session(day.date()) for day in days])
+        unadjusted = _unadjust(frame.assign(session=days, symbol=symbol))
+        is_session = unadjusted["session"].map(lambda day: calendar.is_session(day.date()))
         if not is_session.all():
             notes.append(f"{symbol}: {int((~is_session).sum())} row(s) on days without a session left out")
-        unadjusted = _unadjust(frame.assign(session=days, symbol=symbol))
         past = unadjusted["session"] <= pd.Timestamp(last_session)
         bars.append(unadjusted[past & is_session])
         actions += [_dividends(unadjusted[past]), _splits(unadjusted[past])]

@@ -23,7 +23,8 @@ class LeanFolder:
     """A small vendor delivery, written by hand.
 
     ``OLD`` was renamed ``NEW`` on day 60. ``DEAD`` ends on day 50. ``HOLE`` traded as ``MISS``, which is not delivered,
-    on days 20 to 39. ``BARE`` has no factors. ``BITS`` has four bars of a promised two dozen. ``REUSE`` was another company's ticker until day 29.
+    on days 20 to 39. ``BARE`` has no factors. ``BITS`` has four bars of a promised two dozen. ``REUSE`` was another
+    company's ticker until day 29.
     """
 
     def __init__(self, folder: Path) -> None:

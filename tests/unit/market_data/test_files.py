@@ -1,0 +1,219 @@
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aegis.calendars import trading_calendar
+from aegis.config import FilesSettings
+from aegis.errors import ConfigurationError, MalformedData, SourceUnavailable
+from aegis.market_data.sources.files import FilesSource
+
+XNYS = trading_calendar("XNYS")
+DAYS = XNYS.sessions(date(2014, 6, 2), date(2014, 6, 13))
+PRICES = "10.5,11,10,10.75"
+
+
+def bars_csv(
+    symbols: tuple[str, ...] = ("SPY", "AAA"), *, header: str = "symbol,date,open,high,low,close,volume"
+) -> str:
+    rows = [f"{symbol},{day},{PRICES},1200" for symbol in symbols for day in DAYS]
+    return "\n".join([header, *rows]) + "\n"
+
+
+def write(folder: Path, files: Mapping[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def source(folder: Path | None, **settings: object) -> FilesSource:
+    return FilesSource(
+        FilesSettings.model_validate({"folder": folder} | settings),
+        XNYS,
+        benchmark_symbol="SPY",
+        vendor_delay=timedelta(minutes=15),
+    )
+
+
+def test_a_csv_with_the_usual_names_needs_no_settings(tmp_path: Path) -> None:
+    files = source(write(tmp_path, {"bars.csv": bars_csv(header="Symbol,DATE,Open,High,Low,Close,Volume")}))
+    assert files.session_range() == (DAYS[0], DAYS[-1])
+    found = files.bars(DAYS[1], DAYS[2])
+    assert found["symbol"].tolist() == ["AAA", "SPY", "AAA", "SPY"]
+    first = found.iloc[0].to_dict()
+    assert first == {
+        "session": pd.Timestamp(DAYS[1]), "symbol": "AAA", "ticker": "AAA", "open_raw_usd": 10.5, "high_raw_usd": 11.0,
+        "low_raw_usd": 10.0, "close_raw_usd": 10.75, "volume_shares": 1200.0, "source": "files",
+        "known_at_utc": pd.Timestamp(datetime(2014, 6, 3, 20, 15, tzinfo=UTC)),
+    }  # fmt: skip
+    assert (files.name, files.is_simulated, files.benchmark_symbol) == ("files", False, "SPY")
+
+
+def test_one_file_for_each_symbol_is_named_by_the_file(tmp_path: Path) -> None:
+    rows = "\n".join(f"{day},{PRICES},5" for day in DAYS)
+    text = f"date,open,high,low,close,volume\n{rows}\n"
+    files = source(write(tmp_path, {"SPY.csv": text, "BRK-B.csv": text}))
+    assert files.listings()["symbol"].tolist() == ["BRK-B", "SPY"]
+
+
+def test_parquet_and_csv_give_the_same_bars(tmp_path: Path) -> None:
+    (tmp_path / "csv").mkdir()
+    (tmp_path / "parquet").mkdir()
+    write(tmp_path / "csv", {"bars.csv": bars_csv()})
+    table = pd.read_csv(tmp_path / "csv" / "bars.csv", parse_dates=["date"])
+    table.to_parquet(tmp_path / "parquet" / "bars.parquet")
+    one, other = (source(tmp_path / kind).bars(DAYS[0], DAYS[-1]) for kind in ("csv", "parquet"))
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def test_tickers_that_look_like_missing_values_stay_tickers(tmp_path: Path) -> None:
+    files = source(write(tmp_path, {"bars.csv": bars_csv(("SPY", "NA", "NAN", "TRUE"))}))
+    assert files.listings()["symbol"].tolist() == ["NA", "NAN", "SPY", "TRUE"]
+
+
+def test_other_column_names_are_mapped(tmp_path: Path) -> None:
+    text = bars_csv(header="ric,day,o,h,l,last,shares")
+    columns = {
+        "symbol": "ric",
+        "date": "day",
+        "open": "o",
+        "high": "h",
+        "low": "l",
+        "close": "last",
+        "volume": "shares",
+    }
+    assert len(source(write(tmp_path, {"bars.csv": text}), columns=columns).bars(DAYS[0], DAYS[0])) == 2
+
+
+def test_a_ticker_column_gives_renames(tmp_path: Path) -> None:
+    rows = [f"AAA,{'OLD' if day < DAYS[4] else 'NEW'},{day},{PRICES},1" for day in DAYS]
+    rows += [f"SPY,SPY,{day},{PRICES},1" for day in DAYS]
+    files = source(write(tmp_path, {"bars.csv": "symbol,ticker,date,open,high,low,close,volume\n" + "\n".join(rows)}))
+    actions = files.corporate_actions(DAYS[0], DAYS[-1])
+    assert actions[["session", "symbol", "action", "new_ticker"]].to_numpy().tolist() == [
+        [pd.Timestamp(DAYS[4]), "AAA", "rename", "NEW"]
+    ]
+
+
+ACTIONS = (
+    "symbol,ex_date,action,split_ratio,dividend_usd,pay_date,known_at\n"
+    f"AAA,{DAYS[2]},split,2,,,\n"
+    f"AAA,{DAYS[3]},dividend,,0.25,2014-06-14,2014-05-20T20:30:00Z\n"
+    f"AAA,{DAYS[7]},delisting,,,,2014-06-10T12:00:00-04:00\n"
+)
+
+
+def test_an_actions_file_is_read_with_its_announcements(tmp_path: Path) -> None:
+    bars = "\n".join(line for line in bars_csv().splitlines() if not any(f"AAA,{day}" in line for day in DAYS[7:]))
+    files = source(write(tmp_path, {"bars.csv": bars, "Actions.csv": ACTIONS}))
+    found = files.corporate_actions(DAYS[0], DAYS[-1])
+    assert found["action"].tolist() == ["split", "dividend", "delisting"]
+    assert found["split_ratio"].tolist() == [2.0, 1.0, 1.0]
+    assert found["dividend_usd"].tolist() == [0.0, 0.25, 0.0]
+    assert found["pay_session"].tolist()[1] == pd.Timestamp("2014-06-16")  # the 14th is a Saturday
+    assert found["known_at_utc"].tolist() == [
+        pd.Timestamp("2014-06-04 13:30", tz="UTC"),
+        pd.Timestamp("2014-05-20 20:30", tz="UTC"),
+        pd.Timestamp("2014-06-10 16:00", tz="UTC"),
+    ]
+    ended = files.listings().iloc[0]
+    assert (ended["symbol"], ended["last_session"]) == ("AAA", pd.Timestamp(DAYS[6]))
+
+
+def test_a_factors_file_is_unpicked(tmp_path: Path) -> None:
+    factors = f"symbol,date,price_factor,split_factor\nAAA,{DAYS[3]},0.98,0.5\nAAA,2050-12-31,1,1\n"
+    found = source(write(tmp_path, {"bars.csv": bars_csv(), "factors.csv": factors})).corporate_actions(
+        DAYS[0], DAYS[-1]
+    )
+    assert found[["session", "action", "split_ratio", "dividend_usd"]].to_numpy().tolist() == [
+        [pd.Timestamp(DAYS[4]), "dividend", 1.0, 0.215],  # 2 % of 10.75
+        [pd.Timestamp(DAYS[4]), "split", 2.0, 0.0],
+    ]
+
+
+def test_instruments_give_names_and_sectors(tmp_path: Path) -> None:
+    text = "symbol,name,sector\nAAA,Triple A Inc,Energy\nSPY,S&P 500 fund,Fund\n"
+    listings = source(write(tmp_path, {"bars.csv": bars_csv(), "instruments.csv": text})).listings()
+    assert listings[["symbol", "name", "sector", "tradable"]].to_numpy().tolist() == [
+        ["AAA", "Triple A Inc", "Energy", True],
+        ["SPY", "S&P 500 fund", "Benchmark", False],
+    ]
+
+
+def test_bad_prices_and_repeated_rows_are_passed_on_for_the_gate_to_name(tmp_path: Path) -> None:
+    text = bars_csv() + f"AAA,{DAYS[-1]},-1,2,3,,0\n"
+    found = source(write(tmp_path, {"bars.csv": text})).bars(DAYS[-1], DAYS[-1])
+    assert found["symbol"].tolist() == ["AAA", "AAA", "SPY"]
+    assert found["open_raw_usd"].tolist() == [10.5, -1.0, 10.5]
+    assert np.isnan(found["close_raw_usd"].iloc[1])
+
+
+def replaced(old: str, new: str) -> str:
+    text = bars_csv()
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+@pytest.mark.parametrize(
+    ("files", "problem"),
+    [
+        ({"bars.csv": bars_csv(header="symbol,date,open,high,low,last,volume")},
+         r"bars\.csv: no column 'close'.*market_data\.files\.columns: \{close: "),
+        ({"bars.csv": bars_csv(header="name,date,open,high,low,close,volume")}, r"bars\.csv: no column 'symbol'"),
+        ({"bars.csv": replaced(f"AAA,{DAYS[1]}", "AAA,06/03/2014")},
+         r"bars\.csv line 13, column 'date': expected a date as YYYY-MM-DD, found '06/03/2014'"),
+        ({"bars.csv": replaced(f"AAA,{DAYS[1]}", "AAA,2014-06-31")}, r"line 13, column 'date'.*'2014-06-31'"),
+        ({"bars.csv": replaced(f"AAA,{DAYS[1]}", "AAA,")}, "column 'date': no date"),
+        ({"bars.csv": replaced("10.75,1200", "ten,1200")},
+         r"bars\.csv line 2, column 'close': expected a finite number.*'ten'"),
+        ({"bars.csv": replaced("10.75,1200", '"1,075.5",1200')}, r"column 'close'.*'1,075\.5'"),
+        ({"bars.csv": replaced("10.75,1200", "inf,1200")}, "column 'close': expected a finite number"),
+        ({"bars.csv": replaced(f"AAA,{DAYS[1]}", "AAA,2014-06-07")},
+         r"AAA 2014-06-07 \(Saturday\): a bar on a day that is no session of XNYS"),
+        ({"bars.csv": bars_csv(("SPY", "../../etc"))}, "is not a symbol"),
+        ({"bars.csv": "symbol,date,open,high,low,close,volume\n"}, r"bars\.csv: no rows"),
+        ({"bars.csv": ""}, r"bars\.csv: cannot be read as csv"),
+        ({"bars.parquet": "not parquet"}, r"bars\.parquet: cannot be read as parquet"),
+        ({"bars.csv": bars_csv(), "actions.csv": "symbol,ex_date,action\nAAA,2014-06-04,merger\n"},
+         "AAA 2014-06-04: action 'merger' is not a known action"),
+        ({"bars.csv": bars_csv(), "actions.csv": ACTIONS.replace("Z\n", "\n")},
+         r"actions\.csv line 3, column 'known_at': expected an instant with its time zone"),
+    ],
+)  # fmt: skip
+def test_malformed_files_are_refused_with_file_place_value_and_remedy(
+    tmp_path: Path, files: dict[str, str], problem: str
+) -> None:
+    with pytest.raises(MalformedData, match=problem):
+        source(write(tmp_path, files)).listings()
+
+
+def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"market_data\.files\.folder is not set"):
+        source(None).listings()
+    with pytest.raises(ConfigurationError, match="is not a folder"):
+        source(tmp_path / "absent").listings()
+    with pytest.raises(ConfigurationError, match=r"no \.csv or \.parquet file of bars"):
+        source(tmp_path).listings()
+    write(tmp_path, {"bars.csv": bars_csv()})
+    with pytest.raises(ConfigurationError, match="'clsoe' is not a column; the nearest is 'close'"):
+        source(tmp_path, columns={"clsoe": "last"}).listings()
+    write(tmp_path, {"actions.csv": ACTIONS, "factors.csv": "symbol,date,price_factor,split_factor\n"})
+    with pytest.raises(
+        ConfigurationError, match=r"actions\.csv, factors\.csv state splits and dividends more than once"
+    ):
+        source(tmp_path).listings()
+
+
+def test_a_benchmark_without_bars_names_what_there_is(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"bars.csv": bars_csv(("AAA", "BBB"))})
+    with pytest.raises(ConfigurationError, match=r"benchmark_symbol: 'SPY' is not among the 2 .* available AAA, BBB"):
+        source(folder).session_range()
+
+
+def test_sessions_outside_the_files_are_refused_and_not_answered_with_nothing(tmp_path: Path) -> None:
+    files = source(write(tmp_path, {"bars.csv": bars_csv()}))
+    with pytest.raises(SourceUnavailable, match=f"no bars from 2014-07-01 .* covers {DAYS[0]} to {DAYS[-1]}"):
+        files.bars(date(2014, 7, 1), date(2014, 7, 2))
