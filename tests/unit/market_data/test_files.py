@@ -123,6 +123,21 @@ def test_an_actions_file_is_read_with_its_announcements(tmp_path: Path) -> None:
     assert (ended["symbol"], ended["last_session"]) == ("AAA", pd.Timestamp(DAYS[6]))
 
 
+def test_an_action_on_the_first_day_of_a_listing_concerns_nobody_but_one_on_the_day_of_a_rename_does(
+    tmp_path: Path,
+) -> None:
+    rows = [f"AAA,{'OLD' if day < DAYS[4] else 'NEW'},{day},{PRICES},1" for day in DAYS]
+    rows += [f"SPY,SPY,{day},{PRICES},1" for day in DAYS]
+    bars = "symbol,ticker,date,open,high,low,close,volume\n" + "\n".join(rows)
+    actions = f"symbol,ex_date,action,dividend_usd\nAAA,{DAYS[0]},dividend,0.1\nAAA,{DAYS[4]},dividend,0.2\n"
+    files = source(write(tmp_path, {"bars.csv": bars, "actions.csv": actions}))
+    found = files.corporate_actions(DAYS[0], DAYS[-1])
+    assert found.loc[found["action"] == "dividend", "dividend_usd"].tolist() == [0.2]
+    assert f"AAA: 1 split(s) or dividend(s) outside its listing left out, {DAYS[0]} to {DAYS[0]}" in (
+        files.coverage_notes()
+    )
+
+
 def test_a_factors_file_is_unpicked(tmp_path: Path) -> None:
     factors = f"symbol,date,price_factor,split_factor\nAAA,{DAYS[3]},0.98,0.5\nAAA,2050-12-31,1,1\n"
     found = source(write(tmp_path, {"bars.csv": bars_csv(), "factors.csv": factors})).corporate_actions(
