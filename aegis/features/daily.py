@@ -36,8 +36,8 @@ from aegis.features.panel import (
 )
 from aegis.features.windows import window_count, window_median, window_product, window_rows, window_sum
 from aegis.lake.tables import DAILY_FEATURES
+from aegis.metrics.returns import SESSIONS_PER_YEAR
 
-SESSIONS_PER_YEAR = 252
 MOMENTUM_SESSIONS = 252
 MOMENTUM_SKIPPED_SESSIONS = 21
 REVERSAL_SESSIONS = 5

@@ -6,6 +6,7 @@ came out as it did is :mod:`aegis.portfolio.rebalancing`.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,8 +156,17 @@ class TargetWeightsOptimizer:
         cap = self._settings.max_position_weight
         kept = np.where(np.abs(weights - current_weights) < SNAP_TOLERANCE, current_weights, weights)
         snapped = np.where(kept < SNAP_TOLERANCE, 0.0, np.where(kept > cap - SNAP_TOLERANCE, cap, kept))
-        total = float(np.sum(snapped))
-        return snapped * (max_gross / total) if total > max_gross else snapped
+        return _within_gross(snapped, max_gross, is_free=(snapped != current_weights) & (snapped < cap))
+
+
+def _within_gross(weights: FloatArray, max_gross: float, *, is_free: NDArray[np.bool_]) -> FloatArray:
+    # Snapping adds up to 1e-7 a name. It is taken off the names that nothing holds in place, so that a capped weight
+    # stays at the cap and an unchanged one unchanged.
+    excess = float(np.sum(weights)) - max_gross
+    if excess <= 0.0:
+        return weights
+    payers = is_free if float(np.sum(weights[is_free])) > excess else np.ones_like(is_free)
+    return np.where(payers, weights * (1.0 - excess / float(np.sum(weights[payers]))), weights)
 
 
 def risk_factor(covariance: FloatArray, *, label: str = "") -> FloatArray:
@@ -194,7 +204,9 @@ def _solved(compiled: _Problem, n: int, label: str) -> FloatArray:
     import cvxpy  # noqa: PLC0415 - see _compile
 
     try:
-        compiled.problem.solve(solver=cvxpy.CLARABEL, warm_start=False, **_SOLVER_OPTIONS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # "may be inaccurate" is refused below by its status
+            compiled.problem.solve(solver=cvxpy.CLARABEL, warm_start=False, **_SOLVER_OPTIONS)
     except cvxpy.error.SolverError as error:
         raise PortfolioError(f"{_prefix(label)}the solver failed on {n} names: {error}; look at the inputs") from error
     if compiled.problem.status != cvxpy.OPTIMAL:

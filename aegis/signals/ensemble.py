@@ -11,8 +11,8 @@ import pandas as pd
 
 from aegis.config import SignalSettings
 from aegis.errors import FeatureError
-from aegis.features.daily import SESSIONS_PER_YEAR
 from aegis.lake.tables import ENSEMBLE_SIGNALS
+from aegis.metrics.returns import SESSIONS_PER_YEAR
 
 IC_HORIZON_SESSIONS = 21
 """Horizon of ``signals.information_coefficient``: correlation of the score with the return of the next month."""
