@@ -16,6 +16,7 @@ import pandas as pd
 from aegis.errors import CalendarError
 
 _FIRST_DATE = "1990-01-01"
+_SATURDAY = 5
 
 
 class TradingCalendar:
@@ -104,6 +105,23 @@ class TradingCalendar:
     def previous(self, day: date) -> date:
         """Return the last session strictly before `day`, which need not be a session."""
         return self._at(int(np.searchsorted(self._sessions, np.datetime64(day, "D"), side="left")) - 1, day)
+
+    def closure_name(self, day: date) -> str:
+        """Return why the exchange does not trade on `day`: the holiday's name, ``weekend``, or ``closed`` if unnamed.
+
+        Raises
+        ------
+        CalendarError
+            `day` is a session.
+        """
+        if self.is_session(day):
+            raise CalendarError(f"{day} is a session of {self.name}; ask only for days without one")
+        if day.weekday() >= _SATURDAY:
+            return "weekend"
+        stamp = pd.Timestamp(day)
+        named = self._calendar.regular_holidays
+        names = named.holidays(stamp, stamp, return_name=True) if named is not None else []
+        return str(names.iloc[0]) if len(names) else "closed"
 
     def open_utc(self, session: date) -> datetime:
         """Return the opening instant of a session."""

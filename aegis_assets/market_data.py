@@ -3,8 +3,6 @@
 Belongs here: what is read, which domain function is called, what is written. The rules are in ``aegis.market_data``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -23,7 +21,7 @@ from aegis_assets.table_assets import GROUP_DATA, OWNER_ANALYST, asset_key, defi
 from aegis_resources.lake import LakeResource
 from aegis_resources.market_data import Market
 
-_PREVIOUS_BAR_SESSIONS = 10
+_PREVIOUS_BAR_SESSIONS = 35
 _LATE_NEWS = timedelta(days=30)
 """How long after its ex-date an action may still become known; readers decide by ``known_at_utc``."""
 _EARLY_NEWS = timedelta(days=365)

@@ -4,8 +4,6 @@ Belongs here: what is read, which domain function is called, what is written. Ea
 one body serves a session and a decade. The definitions are in ``aegis.features``, ``aegis.signals``, ``aegis.portfolio``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

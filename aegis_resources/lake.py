@@ -3,8 +3,6 @@
 Belongs here: opening and closing. What can be read and written is :mod:`aegis.lake.lake`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

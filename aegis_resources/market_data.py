@@ -14,6 +14,7 @@ from functools import cached_property
 from aegis.calendars import TradingCalendar, trading_calendar
 from aegis.clock import Clock, SystemClock
 from aegis.config import AegisConfig
+from aegis.errors import ConfigurationError
 from aegis.market_data.sources.registry import open_source
 from aegis.market_data.sources.source import MarketDataSource
 
@@ -44,6 +45,34 @@ class Market:
     def source(self) -> MarketDataSource:
         """Where bars come from; opened on first use, once a process."""
         return self.given_source or open_source(self.config, self.calendar, self.clock)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the source holds a finished past, such as a folder of files, and no new sessions come."""
+        return self.config.run.source == "files" or self.config.run.last_session is not None
+
+    def session_range(self) -> tuple[date, date]:
+        """Return the first and last session of the configured range that the source covers.
+
+        Raises
+        ------
+        ConfigurationError
+            ``run.first_session`` and ``run.last_session`` leave no session.
+        """
+        known_first, known_last = self.source.session_range()
+        first = max(known_first, self.config.run.first_session or known_first)
+        last = min(known_last, self.config.run.last_session or known_last)
+        sessions = self.calendar.sessions(first, last)
+        if not sessions:
+            raise ConfigurationError(
+                f"run.first_session {self.config.run.first_session} and run.last_session {self.config.run.last_session} "
+                f"leave no session; source {self.source.name} covers {known_first}..{known_last}"
+            )
+        return sessions[0], sessions[-1]
+
+    def fresh_session(self) -> date:
+        """Return the session that data must have reached by now: the last complete one, or the source's last."""
+        return min(self.last_complete_session(), self.session_range()[1])
 
     def last_complete_session(self) -> date:
         """Return the last session whose final bars exist by the clock."""

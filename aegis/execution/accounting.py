@@ -121,3 +121,29 @@ def _trading_pnl(fill: Fill, market: SessionMarket) -> float:
             "pass the market of the session that the fills belong to"
         )
     return fill.quantity_shares * (close - fill.reference_price_usd)
+
+
+def expected_quantities(before: AccountState, *, market: SessionMarket, fills: Sequence[Fill]) -> dict[str, float]:
+    """Return the shares that must be held after a session, by symbol, computed without the broker's bookings.
+
+    Parameters
+    ----------
+    before : AccountState
+        The account after the previous session.
+    market : SessionMarket
+        Corporate actions of this session.
+    fills : sequence of Fill
+        The account's fills in this session.
+
+    Notes
+    -----
+    Known corporate actions are booked first, so that reconciliation sees only what they do not explain: a split multiplies
+    and drops the fraction, a delisting leaves nothing.
+    """
+    held = {p.symbol: whole_shares(p.quantity_shares * market.split_ratio(p.symbol)) for p in before.positions}
+    for fill in fills:
+        held[fill.symbol] = held.get(fill.symbol, 0.0) + fill.quantity_shares
+    for action in market.actions:
+        if action.action == "delisting":
+            held.pop(action.symbol, None)
+    return {symbol: quantity for symbol, quantity in held.items() if quantity != 0.0}

@@ -1,0 +1,167 @@
+"""What one session's decision is made from, cut out of the lake's tables.
+
+Belongs here: the values that the session loop reads and how frames become them. Nothing here decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from aegis.backtesting.session_market import MarketHistory, SessionMarket
+from aegis.calendars import TradingCalendar
+from aegis.portfolio.rebalancing import decision_inputs
+from aegis.risk.gate_inputs import CheckVerdict
+
+
+@dataclass(frozen=True)
+class InputTables:
+    """Rows of the sessions to be decided, as read at one snapshot.
+
+    Parameters
+    ----------
+    bars, actions, universe, ensemble, covariances, checks : DataFrame
+        ``market_data/daily_bars``, ``corporate_actions``, ``universe``, ``signals/ensemble_signals``,
+        ``portfolio/covariances``, ``quality/check_results``.
+    raw_content_hashes : mapping of date to str
+        Content hash of each session's raw bars as they are now, to be compared with the hash that was checked.
+    benchmark_returns : mapping of date to float
+        Total return of the benchmark in each session with a trusted bar.
+    snapshot_id : int
+        Lake snapshot that all of them were read at.
+    """
+
+    bars: pd.DataFrame
+    actions: pd.DataFrame
+    universe: pd.DataFrame
+    ensemble: pd.DataFrame
+    covariances: pd.DataFrame
+    checks: pd.DataFrame
+    raw_content_hashes: Mapping[date, str]
+    benchmark_returns: Mapping[date, float]
+    snapshot_id: int
+
+
+@dataclass(frozen=True)
+class SessionInputs:
+    """All that the decision after one session's close may see.
+
+    Parameters
+    ----------
+    session, next_session : date
+        Decided after the close of the first, executed in the second.
+    decided_at_utc : datetime
+        Close of `session` plus the vendor's delay.
+    market : SessionMarket
+        Trusted bars and corporate actions of `session`; no bars where the session is blocked.
+    members : frozenset of str
+        Instruments that may be held.
+    tickers : mapping of str to str
+        What each listed instrument trades as.
+    median_dollar_volume_usd : mapping of str to float
+        Trailing median of close × volume.
+    symbols : tuple of str
+        Members with a signal and a covariance.
+    expected_returns : ndarray of float64, shape (n,)
+        Expected excess return of each of `symbols`, 1/session.
+    covariance : ndarray of float64, shape (n, n)
+        Covariance of daily returns, 1/session.
+    checks : tuple of CheckVerdict
+        Outcomes of the session's data checks.
+    raw_content_hash : str or None
+        Hash of the session's raw bars as they are now; None where there are none.
+    inputs_known_at_utc : datetime or None
+        When the newest bar of the session was known; None where the session is blocked.
+    benchmark_return : float or None
+        Total return of the benchmark in the session.
+    snapshot_id : int
+        Lake snapshot of the inputs.
+    """
+
+    session: date
+    next_session: date
+    decided_at_utc: datetime
+    market: SessionMarket
+    members: frozenset[str]
+    tickers: Mapping[str, str]
+    median_dollar_volume_usd: Mapping[str, float]
+    symbols: tuple[str, ...]
+    expected_returns: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    checks: tuple[CheckVerdict, ...]
+    raw_content_hash: str | None
+    inputs_known_at_utc: datetime | None
+    benchmark_return: float | None
+    snapshot_id: int
+
+
+class InputHistory:
+    """Sessions of :class:`InputTables`, cut once; pandas inside a session loop costs more than the loop."""
+
+    def __init__(
+        self, tables: InputTables, *, calendar: TradingCalendar, decision_times: Mapping[date, datetime]
+    ) -> None:
+        self._tables = tables
+        self._calendar = calendar
+        self._decision_times = decision_times
+        self._market = MarketHistory(tables.bars, tables.actions, calendar=calendar)
+        self._known_at = {
+            pd.Timestamp(session).date(): known.to_pydatetime()
+            for session, known in tables.bars.groupby("session")["known_at_utc"].max().items()
+        }
+        self._universe = _Cuts(tables.universe)
+        self._ensemble = _Cuts(tables.ensemble)
+        self._covariances = _Cuts(tables.covariances)
+        self._checks = _Cuts(tables.checks)
+
+    def session(self, day: date) -> SessionInputs:
+        """Return the inputs of one session."""
+        universe = self._universe.session(day)
+        symbols, expected_returns, covariance = decision_inputs(
+            self._ensemble.session(day), self._covariances.session(day)
+        )
+        names = universe["symbol"].to_numpy(dtype=object)
+        return SessionInputs(
+            session=day,
+            next_session=self._calendar.next(day),
+            decided_at_utc=self._decision_times[day],
+            market=self._market.session(day),
+            members=frozenset(names[universe["is_member"].to_numpy()]),
+            tickers=dict(zip(names, universe["ticker"], strict=True)),
+            median_dollar_volume_usd=dict(zip(names, universe["median_dollar_volume_usd"].tolist(), strict=True)),
+            symbols=symbols,
+            expected_returns=expected_returns,
+            covariance=covariance,
+            checks=_verdicts(self._checks.session(day)),
+            raw_content_hash=self._tables.raw_content_hashes.get(day),
+            inputs_known_at_utc=self._known_at.get(day),
+            benchmark_return=self._tables.benchmark_returns.get(day),
+            snapshot_id=self._tables.snapshot_id,
+        )
+
+
+class _Cuts:
+    """A frame sorted by session, with the row range of each."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._frame = frame.sort_values("session", kind="stable", ignore_index=True)
+        days = self._frame["session"].to_numpy(dtype="datetime64[D]")
+        starts = np.flatnonzero(np.r_[True, days[1:] != days[:-1]]) if len(days) else np.array([], dtype=np.int64)
+        ends = np.r_[starts[1:], len(days)]
+        self._ranges = {days[lo].item(): (int(lo), int(hi)) for lo, hi in zip(starts, ends, strict=False)}
+
+    def session(self, day: date) -> pd.DataFrame:
+        lo, hi = self._ranges.get(day, (0, 0))
+        return self._frame.iloc[lo:hi]
+
+
+def _verdicts(rows: pd.DataFrame) -> tuple[CheckVerdict, ...]:
+    names = ("check", "table", "outcome", "is_blocking", "content_hash", "snapshot_id")
+    return tuple(
+        CheckVerdict(**dict(zip(names, values, strict=True))) for values in zip(*(rows[n].tolist() for n in names), strict=True)
+    )

@@ -1,0 +1,208 @@
+"""Layers 3 and 4: target weights, risk, gate, orders, fills, positions and P&L of one account.
+
+Belongs here: one multi-asset that publishes the session loop (:mod:`aegis.live_trading.session_loop`). The tables depend on
+each other's past, and Dagster allows no cycle, so they are computed together, session by session, and only the carried
+state depends on its own previous partition. The link from orders of D-1 to fills of D is in the journal.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+
+from aegis.errors import LakeError
+from aegis.lake import tables
+from aegis.lake.lake import Lake
+from aegis.lake.schema import TableSchema
+from aegis.live_trading.book_state import BookState
+from aegis.live_trading.book_tables import book_tables
+from aegis.live_trading.session_inputs import InputHistory, InputTables
+from aegis.live_trading.session_loop import SessionOutcome
+from aegis.live_trading.trader import restore_state, run_sessions
+from aegis.market_data.benchmark import benchmark_returns
+from aegis_assets.materialization import TableRows, publish
+from aegis_assets.partitions import requested_sessions
+from aegis_assets.table_assets import (
+    GROUP_EXECUTION_AND_MONITORING,
+    GROUP_PORTFOLIO_AND_RISK,
+    OWNER_EXECUTOR,
+    OWNER_SENTINEL,
+    OWNER_STRATEGIST,
+    asset_key,
+    definition_metadata,
+    description,
+)
+from aegis_resources.desk import Desk
+from aegis_resources.lake import LakeResource
+from aegis_resources.market_data import Market
+
+BOOK_ASSET_KEYS = tuple(asset_key(table) for table in tables.BOOK_TABLES)
+COMMITTED_ORDERS_CHECK = "orders_match_committed_decisions"
+CONSERVATION_CHECK = "pnl_explains_equity_change"
+GATE_CHECK = "no_session_is_blocked"
+
+_RESIDUAL_TOLERANCE_USD = 1e-6
+_GAP = timedelta(days=45)
+_DECISION_INPUTS = (tables.ENSEMBLE_SIGNALS, tables.COVARIANCES, tables.UNIVERSE)
+_MARKET_INPUTS = (tables.DAILY_BARS, tables.CORPORATE_ACTIONS, tables.CHECK_RESULTS, tables.RAW_BARS)
+_PLACES: dict[str, tuple[str, str, tuple[TableSchema, ...]]] = {
+    tables.FILLS.key: (GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, (tables.DAILY_BARS, tables.CORPORATE_ACTIONS)),
+    tables.POSITIONS.key: (GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, (tables.FILLS,)),
+    tables.ACCOUNT_VALUES.key: (GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, (tables.POSITIONS,)),
+    tables.DAILY_PNL.key: (GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, (tables.ACCOUNT_VALUES,)),
+    tables.TARGET_WEIGHTS.key: (GROUP_PORTFOLIO_AND_RISK, OWNER_STRATEGIST, (*_DECISION_INPUTS, tables.ACCOUNT_VALUES)),
+    tables.RISK_REPORT.key: (GROUP_PORTFOLIO_AND_RISK, OWNER_SENTINEL, (tables.TARGET_WEIGHTS, tables.COVARIANCES)),
+    tables.PRE_TRADE_GATE.key: (
+        GROUP_PORTFOLIO_AND_RISK,
+        OWNER_SENTINEL,
+        (tables.TARGET_WEIGHTS, tables.RISK_REPORT, tables.CHECK_RESULTS, tables.RAW_BARS),
+    ),
+    tables.ORDERS.key: (GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, (tables.PRE_TRADE_GATE,)),
+    tables.BOOK_STATES.key: (GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, (tables.ORDERS, tables.POSITIONS)),
+}
+
+
+def book_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsDefinition]:
+    """Return the book's multi-asset, partitioned by `partitions`."""
+
+    @dg.multi_asset(
+        name="book",
+        specs=[_spec(table) for table in tables.BOOK_TABLES],
+        check_specs=[
+            dg.AssetCheckSpec(
+                COMMITTED_ORDERS_CHECK,
+                asset=asset_key(tables.ORDERS),
+                description="Recomputing a committed decision gives the committed orders; if not, those stand.",
+            ),
+            dg.AssetCheckSpec(
+                CONSERVATION_CHECK,
+                asset=asset_key(tables.DAILY_PNL),
+                description="Price, trading, dividends, interest, slippage and commission add up to the equity change.",
+            ),
+            dg.AssetCheckSpec(
+                GATE_CHECK,
+                asset=asset_key(tables.PRE_TRADE_GATE),
+                description="The gate refused no decision as a whole. A refused session trades nothing.",
+            ),
+        ],
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=False,
+    )
+    def book(
+        context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], desk: dg.ResourceParam[Desk], lake: LakeResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        sessions = requested_sessions(context)
+        with lake.open() as store, desk.ledger(sessions[0], sessions[-1]) as ledger:
+            history = InputHistory(
+                _inputs(store, market, sessions),
+                calendar=market.calendar,
+                decision_times=market.decision_times(sessions),
+            )
+            state = _previous_state(store, market, desk, sessions[0])
+            outcomes = run_sessions(state, history, sessions, policy=desk.policy(), ledger=ledger)
+            rows = [TableRows(table, frame, desk.account) for table, frame in book_tables(outcomes).items()]
+            ledger.flush()
+            yield from publish(context, store, rows, sessions=sessions, check_results=_checks(outcomes))
+
+    return [book]
+
+
+def _spec(table: TableSchema) -> dg.AssetSpec:
+    group, owner, upstream = _PLACES[table.key]
+    deps: list[dg.AssetDep] = [dg.AssetDep(asset_key(other)) for other in upstream]
+    if table is tables.BOOK_STATES:
+        previous = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+        deps.append(dg.AssetDep(asset_key(table), partition_mapping=previous))
+    return dg.AssetSpec(
+        asset_key(table),
+        deps=deps,
+        description=description(table),
+        metadata=definition_metadata(table),
+        group_name=group,
+        owners=[owner],
+        kinds={"python", "ducklake"},
+        code_version="1",
+    )
+
+
+def _inputs(store: Lake, market: Market, sessions: Sequence[date]) -> InputTables:
+    """Read everything that the decisions of `sessions` may see, at one snapshot."""
+    first, last = sessions[0], sessions[-1]
+    snapshot = store.snapshot_id()
+
+    def rows(table: TableSchema, start: date = first) -> Any:
+        return store.read(table, first=start, last=last, snapshot_id=snapshot)
+
+    bars, actions = rows(tables.DAILY_BARS, first - _GAP), rows(tables.CORPORATE_ACTIONS, first - _GAP)
+    decided = bars["session"].dt.date >= first
+    return InputTables(
+        bars=bars[decided],
+        actions=actions[actions["session"].dt.date >= first],
+        universe=rows(tables.UNIVERSE),
+        ensemble=rows(tables.ENSEMBLE_SIGNALS),
+        covariances=rows(tables.COVARIANCES),
+        checks=rows(tables.CHECK_RESULTS),
+        raw_content_hashes=tables.RAW_BARS.content_hashes(rows(tables.RAW_BARS)),
+        benchmark_returns=benchmark_returns(bars, actions, market.source.benchmark_symbol, first=first),
+        snapshot_id=snapshot,
+    )
+
+
+def _previous_state(store: Lake, market: Market, desk: Desk, first: date) -> BookState:
+    """Return the state that session `first` starts from: the opening one for the market's first session only."""
+    if first == market.session_range()[0]:
+        return desk.opening_state()
+    previous = market.calendar.previous(first)
+    rows = store.read(tables.BOOK_STATES, first=previous, last=previous, account=desk.account)
+    if rows.empty:
+        raise LakeError(
+            f"account {desk.account}: the book of session {previous} does not exist, so {first} has nothing to start from; "
+            f"materialize the book from the first missing session on (`aegis run` does)"
+        )
+    return restore_state(rows["state_json"].iloc[0], rows["state_hash"].iloc[0])
+
+
+def _checks(outcomes: Sequence[SessionOutcome]) -> list[dg.AssetCheckResult]:
+    conflicts = [(o.inputs.session, text) for o in outcomes for text in o.conflicts]
+    residual = max(abs(o.pnl.residual_usd) for o in outcomes)
+    refused = [(o.inputs.session, o.decision.refusing_rules) for o in outcomes if o.commit.is_refused]
+    return [
+        _check(
+            tables.ORDERS,
+            COMMITTED_ORDERS_CHECK,
+            passed=not conflicts,
+            observed=len(conflicts),
+            threshold=0,
+            detail="; ".join(f"{session}: {text}" for session, text in conflicts[:3]),
+        ),
+        _check(
+            tables.DAILY_PNL,
+            CONSERVATION_CHECK,
+            passed=residual <= _RESIDUAL_TOLERANCE_USD,
+            observed=residual,
+            threshold=_RESIDUAL_TOLERANCE_USD,
+            detail="largest absolute residual, USD",
+        ),
+        _check(
+            tables.PRE_TRADE_GATE,
+            GATE_CHECK,
+            passed=not refused,
+            observed=len(refused),
+            threshold=0,
+            detail="; ".join(f"{session}: {', '.join(rules)}" for session, rules in refused[:3]),
+        ),
+    ]
+
+
+def _check(
+    table: TableSchema, name: str, *, passed: bool, observed: float, threshold: float, detail: str
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=asset_key(table),
+        check_name=name,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"observed": observed, "threshold": threshold, "detail": detail or "nothing found"},
+    )

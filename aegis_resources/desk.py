@@ -1,0 +1,94 @@
+"""The trading desk of one account, handed to the book as a Dagster resource.
+
+Belongs here: which broker, costs, limits and switches an account trades with, and where its journal is. How it decides is
+:mod:`aegis.live_trading.session_loop`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+
+from aegis import __version__
+from aegis.backtesting.costs import CostModel
+from aegis.config import AegisConfig
+from aegis.execution.journal import Journal
+from aegis.execution.order_management import DecisionLedger
+from aegis.live_trading.book_state import BookState
+from aegis.live_trading.kill_switch import KillSwitch
+from aegis.live_trading.session_loop import BookPolicy
+from aegis.market_data.expectations import CHECKS
+from aegis.workspace import Workspace
+
+_INDIFFERENT_SETTINGS = {"run": {"home", "workspace", "first_session", "last_session"}, "monitoring": True, "schedules": True}
+"""Settings that do not change a decision, left out of the configuration's hash."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One account's desk.
+
+    Parameters
+    ----------
+    config : AegisConfig
+    workspace : Workspace
+        Where the account's journal and kill switch are.
+    """
+
+    config: AegisConfig
+    workspace: Workspace
+
+    @classmethod
+    def of(cls, config: AegisConfig) -> Desk:
+        """Return the desk of the configured account."""
+        return cls(config, Workspace.of(config))
+
+    @property
+    def account(self) -> str:
+        """Account that is traded."""
+        return self.config.run.account
+
+    @property
+    def kill_switch(self) -> KillSwitch:
+        """The account's kill switch."""
+        return KillSwitch(self.workspace.kill_switch(self.account))
+
+    def opening_state(self) -> BookState:
+        """Return the book before its first session."""
+        return BookState.opening(self.account, cash_usd=self.config.run.initial_cash_usd)
+
+    def policy(self) -> BookPolicy:
+        """Return how the book decides, with the kill switch as it stands now."""
+        return BookPolicy(
+            book=self.config.run.book,
+            portfolio=self.config.portfolio,
+            risk=self.config.risk,
+            execution=self.config.eval.execution,
+            costs=CostModel.from_settings(self.config.eval.backtesting),
+            required_checks=tuple(check.name for check in CHECKS if check.is_blocking),
+            kill_switch_engaged=self.kill_switch.is_engaged(),
+            code_version=__version__,
+            config_hash=config_hash(self.config),
+        )
+
+    @contextmanager
+    def journal(self) -> Iterator[Journal]:
+        """Yield the account's journal; closed on leaving."""
+        file = self.workspace.journal(self.account)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with Journal.open(file, account=self.account) as journal:
+            yield journal
+
+    @contextmanager
+    def ledger(self, first: date, last: date) -> Iterator[DecisionLedger]:
+        """Yield the journal's page for a range of sessions; what it collected is for the caller to flush."""
+        with self.journal() as journal:
+            yield DecisionLedger(journal, first=first, last=last)
+
+
+def config_hash(config: AegisConfig) -> str:
+    """Return the SHA-256 of the settings that decide; folders, schedules and alerts are left out."""
+    return hashlib.sha256(config.model_dump_json(exclude=_INDIFFERENT_SETTINGS).encode()).hexdigest()

@@ -1,0 +1,62 @@
+"""Dagster's instance of a workspace: where runs, events and schedules are recorded.
+
+Belongs here: writing ``dagster.yaml`` and opening the instance. How events are stored is
+:mod:`aegis_resources.event_log`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import yaml
+
+from aegis.workspace import Workspace
+from aegis_resources.event_log import BATCH_SIZE, BATCH_SIZE_VARIABLE
+
+_HOME_VARIABLE = "DAGSTER_HOME"
+
+
+def instance_settings(home: Path) -> dict[str, object]:
+    """Return the settings of the embedded instance: pooled event log, one run at a time, no telemetry."""
+    return {
+        "telemetry": {"enabled": False},
+        "event_log_storage": {
+            "module": "aegis_resources.event_log",
+            "class": "PooledSqliteEventLogStorage",
+            "config": {"base_dir": str(home / "history" / "runs")},
+        },
+        "concurrency": {"runs": {"max_concurrent_runs": 1}},
+        "run_monitoring": {"enabled": False},
+    }
+
+
+def prepare_home(workspace: Workspace) -> Path:
+    """Write ``dagster.yaml`` where there is none, point Dagster at it and return the folder.
+
+    Notes
+    -----
+    An existing file is the user's and stays as it is: a team replaces it by one that names PostgreSQL.
+    """
+    home = workspace.dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / "dagster.yaml"
+    if not file.exists():
+        file.write_text(yaml.safe_dump(instance_settings(home), sort_keys=False), encoding="utf-8")
+    os.environ[_HOME_VARIABLE] = str(home)
+    os.environ.setdefault(BATCH_SIZE_VARIABLE, str(BATCH_SIZE))
+    return home
+
+
+@contextmanager
+def open_instance(workspace: Workspace) -> Iterator[dg.DagsterInstance]:
+    """Yield the workspace's instance; closed on leaving."""
+    prepare_home(workspace)
+    instance = dg.DagsterInstance.get()
+    try:
+        yield instance
+    finally:
+        instance.dispose()
