@@ -74,7 +74,8 @@ class TradingCalendar:
         if self.is_session(day):
             return day
         raise CalendarError(
-            f"{day} ({day:%A}) is not a session of {self.name}; the nearest are {self.previous(day)} and {self.next(day)}"
+            f"{day} ({day:%A}) is not a session of {self.name}; "
+            f"the nearest are {self.previous(day)} and {self.next(day)}"
         )
 
     def sessions(self, first: date, last: date) -> list[date]:
@@ -120,8 +121,8 @@ class TradingCalendar:
             return "weekend"
         stamp = pd.Timestamp(day)
         named = self._calendar.regular_holidays
-        names = named.holidays(stamp, stamp, return_name=True) if named is not None else []
-        return str(names.iloc[0]) if len(names) else "closed"
+        names = list(named.holidays(stamp, stamp, return_name=True)) if named is not None else []
+        return str(names[0]) if names else "closed"
 
     def open_utc(self, session: date) -> datetime:
         """Return the opening instant of a session."""
@@ -135,11 +136,11 @@ class TradingCalendar:
 
     def opens_utc(self, sessions: Sequence[date]) -> pd.DatetimeIndex:
         """Return opening instants of many sessions, in order."""
-        return pd.DatetimeIndex(self._calendar.opens.loc[pd.DatetimeIndex(sessions)]).tz_convert("UTC")
+        return pd.DatetimeIndex(self._calendar.opens.loc[pd.DatetimeIndex(list(sessions))]).tz_convert("UTC")
 
     def closes_utc(self, sessions: Sequence[date]) -> pd.DatetimeIndex:
         """Return closing instants of many sessions, in order."""
-        return pd.DatetimeIndex(self._calendar.closes.loc[pd.DatetimeIndex(sessions)]).tz_convert("UTC")
+        return pd.DatetimeIndex(self._calendar.closes.loc[pd.DatetimeIndex(list(sessions))]).tz_convert("UTC")
 
     def is_half_day(self, session: date) -> bool:
         """Whether the session closes early."""

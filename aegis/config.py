@@ -128,7 +128,7 @@ class PortfolioSettings(Section):
     turnover_cost_bps: float = Field(10.0, ge=0)
     holding_period_sessions: int = Field(21, ge=1, description="Sessions over which a trade's cost is spread.")
     neutral_exposure: float = Field(
-        0.95, ge=0, description="Gross exposure of the equal-weighted book that is held when no strategy has an opinion."
+        0.95, ge=0, description="Gross exposure of the equal-weighted book held when no strategy has an opinion."
     )
     covariance_lookback_sessions: int = Field(252, ge=20)
     min_trade_weight: float = Field(0.0025, ge=0, description="Smaller changes of weight are not traded.")
@@ -252,11 +252,11 @@ class AegisConfig(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings'
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the values read from the file, which arrive as keyword arguments."""
         return env_settings, init_settings

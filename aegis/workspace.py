@@ -1,7 +1,7 @@
 """Where one history lives on disk: its lake, journals, Dagster home, reports and switches.
 
-Belongs here: the layout of a workspace folder, said once. A workspace belongs to one account and one source, so simulated
-and real prices never share a table.
+Belongs here: the layout of a workspace folder, said once. A workspace belongs to one account and one source, so
+simulated and real prices never share a table.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class Workspace:
             held = owner.read_text(encoding="utf-8").strip()
             if held != source:
                 raise ConfigurationError(
-                    f"workspace {self.name} holds prices of source {held!r}, not {source!r}; histories of two sources are "
-                    "never mixed: set run.workspace to another name, or unset it"
+                    f"workspace {self.name} holds prices of source {held!r}, not {source!r}; histories of two sources "
+                    "are never mixed: set run.workspace to another name, or unset it"
                 )
             return
         self.folder.mkdir(parents=True, exist_ok=True)

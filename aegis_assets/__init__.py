@@ -1,0 +1,1 @@
+"""Dagster assets and their checks: read, one call into aegis, write, metadata."""

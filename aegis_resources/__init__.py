@@ -1,0 +1,1 @@
+"""Dagster resources: the lake, the market, the desk, and the event log's storage."""

@@ -1,0 +1,1 @@
+"""Jobs, schedules, sensors, alerting and the command line: the top floor."""

@@ -97,7 +97,7 @@ def _add_uv(python: Path) -> bool:
     present = subprocess.run([python, "-m", "uv", "--version"], check=False, capture_output=True, text=True)
     if present.returncode == 0 and present.stdout.split()[1:2] == [UV.partition("==")[2]]:
         return True
-    return _run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV])
+    return _run([python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", UV])
 
 
 def _run(command: Sequence[str | Path]) -> bool:

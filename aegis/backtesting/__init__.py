@@ -1,0 +1,1 @@
+"""How an order becomes a fill in simulated history: bars, matching and costs."""

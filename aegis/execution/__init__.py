@@ -1,0 +1,1 @@
+"""Orders and what becomes of them: vocabulary, state machine, journal, decisions, accounting."""

@@ -1,0 +1,1 @@
+"""The versioned store: tables and their schemas, snapshots, reading and writing."""

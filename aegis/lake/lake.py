@@ -1,7 +1,7 @@
 """Reading and writing the versioned tables.
 
-Belongs here: the one way rows enter and leave the lake. Every write is one transaction, hence one snapshot, whose commit
-message says who wrote what and why. What a table looks like is :mod:`aegis.lake.schema`.
+Belongs here: the one way rows enter and leave the lake. Every write is one transaction, hence one snapshot, whose
+commit message says who wrote what and why. What a table looks like is :mod:`aegis.lake.schema`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -83,9 +84,7 @@ class Lake:
         Waits between attempts of a write that another writer delayed; replaced in tests.
     """
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, *, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._connection = connection
         self._sleep = sleep
 
@@ -140,7 +139,9 @@ class Lake:
         try:
             frame = self._connection.execute(statement, values).df()
         except duckdb.CatalogException as error:
-            raise SnapshotNotFound(f"{table.key} at snapshot {snapshot_id}: {error}; see `aegis data versions`") from error
+            raise SnapshotNotFound(
+                f"{table.key} at snapshot {snapshot_id}: {error}; see `aegis data versions`"
+            ) from error
         except duckdb.Error as error:
             if "snapshot" in str(error).lower() and snapshot_id is not None:
                 raise SnapshotNotFound(
@@ -199,9 +200,9 @@ class Lake:
             try:
                 self._connection.execute("BEGIN TRANSACTION")
                 change()
+                subject, details = f"{message.asset} {message.sessions}", json.dumps(asdict(message), sort_keys=True)
                 self._connection.execute(
-                    f"CALL {ALIAS}.set_commit_message(?, ?, extra_info => ?)",
-                    ["aegis", f"{message.asset} {message.sessions}".strip(), json.dumps(asdict(message), sort_keys=True)],
+                    f"CALL {ALIAS}.set_commit_message(?, ?, extra_info => ?)", ["aegis", subject.strip(), details]
                 )
                 self._connection.execute("COMMIT")
             except duckdb.Error as error:
@@ -212,7 +213,8 @@ class Lake:
             else:
                 return int(self._fetch(f"SELECT id FROM {ALIAS}.last_committed_snapshot()")[0][0])  # noqa: S608
         raise LakeError(
-            f"{message.asset}: other writers held the lake for {_WRITE_ATTEMPTS} attempts; nothing was written, run it again"
+            f"{message.asset}: other writers held the lake for {_WRITE_ATTEMPTS} attempts; nothing was written, "
+            "run it again"
         )
 
     def _roll_back(self) -> None:
@@ -221,7 +223,7 @@ class Lake:
         except duckdb.TransactionException:
             return  # the failed commit has already ended the transaction
 
-    def _fetch(self, statement: str, values: Sequence[object] | None = None) -> list[tuple[object, ...]]:
+    def _fetch(self, statement: str, values: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement, values or []).fetchall()
 
 
@@ -242,7 +244,7 @@ def _checked(replacement: Replacement) -> pd.DataFrame:
         return frame
     if replacement.first is None or replacement.last is None:
         raise SchemaMismatch(f"{table.key}: a write must name the range of sessions that it replaces")
-    outside = frame[(frame["session"] < pd.Timestamp(replacement.first)) | (frame["session"] > pd.Timestamp(replacement.last))]
+    outside = frame[~frame["session"].between(pd.Timestamp(replacement.first), pd.Timestamp(replacement.last))]
     if not outside.empty:
         raise SchemaMismatch(
             f"{table.key}: {len(outside)} row(s) lie outside {replacement.first}..{replacement.last}, first "

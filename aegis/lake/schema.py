@@ -7,10 +7,11 @@ Belongs here: the description of a table and the checks that a frame fits it. Th
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ _SQL_TYPE: Mapping[Kind, str] = {
     "boolean": "BOOLEAN",
     "floats": "DOUBLE[]",
 }
-_PANDAS_DTYPE: Mapping[Kind, str] = {
+_PANDAS_DTYPE: Mapping[Kind, Any] = {
     "session": "datetime64[ns]",
     "instant": "datetime64[ns, UTC]",
     "text": "object",
@@ -159,7 +160,7 @@ class TableSchema:
         bounds = np.r_[starts, len(ordered)]
         encoded = [_encode(ordered[c.name], c.kind) for c in self.columns]
         hashes: dict[date, str] = {}
-        for lo, hi in zip(bounds[:-1], bounds[1:], strict=True):
+        for lo, hi in itertools.pairwise(bounds):
             digest = hashlib.sha256(self.key.encode())
             for values in encoded:
                 digest.update(values[lo:hi].tobytes() if isinstance(values, np.ndarray) else b"".join(values[lo:hi]))

@@ -24,15 +24,15 @@ ORDER_ID = Column(
 DECISION_ID = Column("decision_id", "text", "Committed decision: account, book, session, kind and number.")
 
 
-def _usd(name: str, description: str, nullable: bool = False) -> Column:
+def _usd(name: str, description: str, *, nullable: bool = False) -> Column:
     return Column(name, "float", description, "USD", nullable)
 
 
-def _number(name: str, description: str, unit: str = "1", nullable: bool = False) -> Column:
+def _number(name: str, description: str, unit: str = "1", *, nullable: bool = False) -> Column:
     return Column(name, "float", description, unit, nullable)
 
 
-def _text(name: str, description: str, nullable: bool = False) -> Column:
+def _text(name: str, description: str, *, nullable: bool = False) -> Column:
     return Column(name, "text", description, nullable=nullable)
 
 
@@ -216,7 +216,8 @@ ENSEMBLE_SIGNALS = TableSchema(
 COVARIANCES = TableSchema(
     "portfolio",
     "covariances",
-    "Shrunk covariance of daily total returns. Row `position` of the matrix; its entries follow the session's symbols in order.",
+    "Shrunk covariance of daily total returns. Row `position` of the matrix; its entries follow the session's symbols "
+    "in order.",
     ("session", "symbol"),
     (
         SESSION,

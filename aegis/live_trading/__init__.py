@@ -1,0 +1,1 @@
+"""The session loop: fills, positions, risk, orders, one session after another."""

@@ -1,0 +1,1 @@
+"""Prices and corporate actions: from a source's delivery to bars that may be trusted."""

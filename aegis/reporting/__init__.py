@@ -1,0 +1,1 @@
+"""Reports of what happened: figures assembled once, printed as HTML, PDF and CSV."""

@@ -1,0 +1,1 @@
+"""Venues that orders are sent to, behind one protocol."""
