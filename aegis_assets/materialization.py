@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -15,16 +16,30 @@ import pandas as pd
 from aegis.lake.lake import CommitMessage, Lake, Replacement
 from aegis.lake.schema import TableSchema
 from aegis_assets.partitions import key_of
+from aegis_assets.session_metadata import add_session_metadata
 from aegis_assets.table_assets import asset_key, session_numbers
 
 
 @dataclass(frozen=True)
 class TableRows:
-    """Rows that an asset publishes, conforming to `table`."""
+    """Rows that an asset publishes.
+
+    Parameters
+    ----------
+    table : TableSchema
+        Table that they conform to.
+    frame : DataFrame
+        The rows.
+    account : str, optional
+        The account they belong to, where the table has accounts.
+    picture : str, optional
+        Markdown of a picture, shown with the last session only: an event log keeps it for every event it stands in.
+    """
 
     table: TableSchema
     frame: pd.DataFrame
     account: str | None = None
+    picture: str | None = None
 
 
 def publish(
@@ -69,15 +84,21 @@ def publish(
     snapshot_id = lake.write([Replacement(r.table, r.frame, first, last, r.account) for r in rows], message)
     for item in rows:
         key = asset_key(item.table)
-        numbers = session_numbers(item.table, item.frame) if sessions else {}
-        for session in sessions:
-            values = numbers.get(key_of(session), {"dagster/partition_row_count": 0})
-            context.add_asset_metadata(values, asset_key=key, partition_key=key_of(session))
+        add_session_metadata(context, key, _by_partition(item, sessions))
         yield dg.MaterializeResult(
             asset_key=key,
             metadata={"lake_snapshot_id": snapshot_id, **_whole(item, sessions), **(metadata or {})},
             check_results=[result for result in check_results if result.asset_key == key],
         )
+
+
+def _by_partition(item: TableRows, sessions: Sequence[date]) -> dict[str, dict[str, Any]]:
+    numbers = session_numbers(item.table, item.frame) if sessions else {}
+    keys = [key_of(session) for session in sessions]
+    values: dict[str, dict[str, Any]] = {key: dict(numbers.get(key, {"dagster/partition_row_count": 0})) for key in keys}
+    if keys and item.picture:
+        values[keys[-1]]["picture"] = dg.MetadataValue.md(item.picture)
+    return values
 
 
 def _whole(item: TableRows, sessions: Sequence[date]) -> dict[str, int]:

@@ -5,7 +5,6 @@ Belongs here: what is missing, and one Dagster run for it. What is printed after
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +22,9 @@ from aegis.errors import AegisError
 from aegis_assets.partitions import key_of
 from aegis_resources.market_data import Market
 from aegis_sensors.jobs import WHOLE_CHAIN
+
+_SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""The progress display takes the place of Dagster's lines; every event is in the event log."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,8 @@ def run_whole_chain(
             ASSET_PARTITION_RANGE_START_TAG: key_of(sessions[0]),
             ASSET_PARTITION_RANGE_END_TAG: key_of(sessions[-1]),
         },
-        run_config=job.run_config,
+        run_config=_SILENT,
     )
-    logging.getLogger("dagster").setLevel(logging.ERROR)
     started = time.monotonic()
     failures: list[str] = []
     with _progress(console) as progress:
