@@ -50,7 +50,8 @@ def whole_shares(quantity_shares: float) -> float:
 
     Notes
     -----
-    Within 1e-9 below a whole share counts as that share: 49 * (1/49) falls just short of 1 in floating point and is one share.
+    Within 1e-9 below a whole share counts as that share: 49 * (1/49) falls just short of 1 in floating point and is one
+    share.
     """
     return math.copysign(math.floor(abs(quantity_shares) + _WHOLE_SHARE_TOLERANCE), quantity_shares)
 

@@ -137,8 +137,8 @@ def expected_quantities(before: AccountState, *, market: SessionMarket, fills: S
 
     Notes
     -----
-    Known corporate actions are booked first, so that reconciliation sees only what they do not explain: a split multiplies
-    and drops the fraction, a delisting leaves nothing.
+    Known corporate actions are booked first, so that reconciliation sees only what they do not explain: a split
+    multiplies and drops the fraction, a delisting leaves nothing.
     """
     held = {p.symbol: whole_shares(p.quantity_shares * market.split_ratio(p.symbol)) for p in before.positions}
     for fill in fills:

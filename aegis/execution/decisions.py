@@ -43,8 +43,8 @@ class Decision:
     refusals : mapping of str to str
         For each order that the gate refused, by client order id, the rule that did.
     gate_rows : tuple of mapping
-        The gate's verdicts as in :data:`aegis.lake.tables.PRE_TRADE_GATE`, as JSON values. A verdict whose ``outcome``
-        is ``refuse`` refuses the whole decision.
+        The gate's verdicts as in :data:`aegis.lake.tables.PRE_TRADE_GATE`, as plain values, of which an
+        infinite number is recorded as text. A verdict whose ``outcome`` is ``refuse`` refuses the whole decision.
     input_snapshot_id : int
         Lake snapshot of the inputs.
     code_version, config_hash : str

@@ -7,6 +7,7 @@ follow which is :mod:`aegis.execution.order_states`, what the rows mean is :mod:
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -171,11 +172,11 @@ class DecisionLedger:
         orders = sorted(decision.orders, key=lambda order: order.client_order_id)
         records = [order_record(order) for order in orders]
         # The same orders refused with the same verdicts are the same refusal, whichever snapshot they were read from.
-        said = canonical_json([records, list(decision.gate_rows)])
+        payload = {**_decision_payload(decision), "orders": records}
+        said = canonical_json([records, payload["gate_rows"]])
         key = f"{DecisionEventKind.DECISION_REFUSED}:{decision.decision_id}:{hashlib.sha256(said.encode()).hexdigest()}"
         is_new = key not in self._recorded
         if is_new:
-            payload = {**_decision_payload(decision), "orders": records}
             self._add(_decision_event(decision, DecisionEventKind.DECISION_REFUSED, at_utc, payload=payload, key=key))
         return CommitOutcome((), {}, is_new=is_new, is_refused=True)
 
@@ -300,11 +301,16 @@ def _decision_event(
 
 def _decision_payload(decision: Decision) -> dict[str, Any]:
     return {
-        "gate_rows": [dict(row) for row in decision.gate_rows],
+        "gate_rows": [{name: _json_value(value) for name, value in row.items()} for row in decision.gate_rows],
         "input_snapshot_id": decision.input_snapshot_id,
         "code_version": decision.code_version,
         "config_hash": decision.config_hash,
     }
+
+
+def _json_value(value: Any) -> Any:
+    """Return a value of a gate row as JSON can hold it: what a rule could not measure is infinite, and written as text."""
+    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _event_key(event: OrderEvent) -> str:
