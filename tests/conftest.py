@@ -1,0 +1,67 @@
+"""Values that tests of several packages build: orders, and the market of one session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aegis.backtesting.matching import BAR_DTYPE
+from aegis.backtesting.session_market import CorporateAction, SessionMarket
+from aegis.execution.orders import Order
+
+Bar = tuple[float, float, float, float, float]
+
+
+def _order(**terms: Any) -> Order:
+    session = terms.get("session", date(2014, 6, 5))
+    defaults: dict[str, Any] = {
+        "client_order_id": f"order-{terms.get('symbol', 'ABC')}",
+        "decision_id": f"simulated/main/{session}/rebalance/1",
+        "account": "simulated",
+        "session": session,
+        "execution_session": date(2014, 6, 6),
+        "symbol": "ABC",
+        "ticker": terms.get("symbol", "ABC"),
+        "quantity_shares": 100.0,
+        "algorithm": "vwap",
+        "time_in_force": "DAY",
+        "arrival_price_usd": 10.0,
+        "target_weight": 0.05,
+        "is_reducing": False,
+        "reason": "rebalance",
+    }
+    return Order(**{**defaults, **terms})
+
+
+def _market(
+    session: date = date(2014, 6, 6),
+    *,
+    bars: Mapping[str, Bar] | None = None,
+    actions: tuple[CorporateAction, ...] = (),
+) -> SessionMarket:
+    bars = bars or {}
+    symbols = sorted(bars)
+    return SessionMarket(
+        session=session,
+        opens_at_utc=datetime.combine(session, time(13, 30), tzinfo=UTC),
+        closes_at_utc=datetime.combine(session, time(20), tzinfo=UTC),
+        rows={symbol: row for row, symbol in enumerate(symbols)},
+        bars=np.array([bars[symbol] for symbol in symbols], dtype=BAR_DTYPE),
+        actions=actions,
+    )
+
+
+@pytest.fixture(scope="session")
+def order_of() -> Callable[..., Order]:
+    """Make an order: 100 ABC by VWAP, decided 2014-06-05 for 2014-06-06, with any term replaced."""
+    return _order
+
+
+@pytest.fixture(scope="session")
+def market_of() -> Callable[..., SessionMarket]:
+    """Make the market of a session from bars ``{symbol: (open, high, low, close, volume)}`` and actions."""
+    return _market

@@ -1,0 +1,186 @@
+"""What every broker must do. A new broker adds itself to BROKERS with a bench that drives its venue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Protocol
+
+import pytest
+
+from aegis.backtesting.costs import CostModel
+from aegis.clock import SimulatedClock
+from aegis.errors import ExecutionError, OrderRejected
+from aegis.execution.account_state import AccountState
+from aegis.execution.brokers.broker import Broker
+from aegis.execution.brokers.simulated import SimulatedBroker
+from aegis.execution.order_states import OrderState, OrderStatus, apply_event
+
+FRIDAY, MONDAY = date(2014, 6, 6), date(2014, 6, 9)
+
+
+class Bench(Protocol):
+    """A broker with 10 000 USD and nothing else, after the close of 2014-06-05, and a way to let its venue trade."""
+
+    broker: Broker
+
+    def trade(self, session: date, *, price_usd: float, volume_shares: float) -> None:
+        """Let the venue trade ABC for one session at one price."""
+        ...
+
+
+class SimulatedBench:
+    def __init__(self, market_of) -> None:
+        self._market_of = market_of
+        self._clock = SimulatedClock(datetime(2014, 6, 5, 20, 15, tzinfo=UTC))
+        self.broker = SimulatedBroker(
+            AccountState.opening("simulated", cash_usd=10_000.0),
+            costs=CostModel(),
+            participation_rate=0.1,
+            clock=self._clock,
+        )
+
+    def trade(self, session: date, *, price_usd: float, volume_shares: float) -> None:
+        market = self._market_of(session, bars={"ABC": (price_usd, price_usd, price_usd, price_usd, volume_shares)})
+        self.broker.begin_session(market)
+        self.broker.end_session()
+        self._clock.advance_to(market.closes_at_utc)
+
+
+BROKERS: dict[str, Callable[..., Bench]] = {"simulated": SimulatedBench}
+
+
+@pytest.fixture(params=sorted(BROKERS))
+def bench(request, market_of) -> Bench:
+    return BROKERS[request.param](market_of)
+
+
+def _kinds(broker: Broker, sequence: int = 0) -> list[str]:
+    return [str(item.event.kind) for item in broker.events_since(sequence)]
+
+
+def test_a_new_account_holds_its_cash_and_nothing_else(bench):
+    balance = bench.broker.account()
+    assert (balance.account, balance.cash_usd, balance.equity_usd, balance.buying_power_usd) == (
+        "simulated",
+        10_000.0,
+        10_000.0,
+        10_000.0,
+    )
+    assert (bench.broker.positions(), bench.broker.open_orders(), bench.broker.events_since(0)) == ((), (), ())
+
+
+def test_an_accepted_order_is_open_until_it_fills(bench, order_of):
+    order = order_of()
+    assert bench.broker.submit(order) == OrderStatus(order, OrderState.ACCEPTED)
+    assert bench.broker.open_orders() == (OrderStatus(order, OrderState.ACCEPTED),)
+    bench.trade(FRIDAY, price_usd=10.0, volume_shares=1e6)
+    assert bench.broker.open_orders() == ()
+    assert bench.broker.find_order(order.client_order_id).state is OrderState.FILLED
+    (position,) = bench.broker.positions()
+    assert (position.symbol, position.quantity_shares, position.average_cost_usd) == ("ABC", 100.0, 10.0)
+    assert bench.broker.account().cash_usd == 9_000.0
+    assert bench.broker.account().equity_usd == 10_000.0
+
+
+def test_events_are_numbered_without_gaps_and_can_be_read_from_any_number(bench, order_of):
+    bench.broker.submit(order_of())
+    bench.trade(FRIDAY, price_usd=10.0, volume_shares=1e6)
+    assert [item.sequence for item in bench.broker.events_since(0)] == [1, 2]
+    assert _kinds(bench.broker) == ["accepted", "filled"]
+    assert _kinds(bench.broker, 1) == ["filled"]
+    assert _kinds(bench.broker, 2) == []
+
+
+def test_submitting_again_after_a_lost_acknowledgement_finds_the_order(bench, order_of):
+    first = bench.broker.submit(order_of())
+    assert bench.broker.submit(order_of()) == first
+    assert (len(bench.broker.open_orders()), _kinds(bench.broker)) == (1, ["accepted"])
+    bench.trade(FRIDAY, price_usd=10.0, volume_shares=1e6)
+    assert bench.broker.submit(order_of()).state is OrderState.FILLED
+    assert bench.broker.positions()[0].quantity_shares == 100.0
+
+
+def test_another_quantity_or_side_under_a_known_id_is_never_another_order(bench, order_of):
+    bench.broker.submit(order_of())
+    for quantity in (101.0, -100.0):
+        with pytest.raises(OrderRejected, match="order-ABC"):
+            bench.broker.submit(order_of(quantity_shares=quantity))
+    assert [status.order.quantity_shares for status in bench.broker.open_orders()] == [100.0]
+
+
+def test_a_cancelled_order_does_not_fill(bench, order_of):
+    bench.broker.submit(order_of())
+    assert bench.broker.cancel("order-ABC").state is OrderState.CANCELLED
+    bench.trade(FRIDAY, price_usd=10.0, volume_shares=1e6)
+    assert (bench.broker.positions(), _kinds(bench.broker)) == ((), ["accepted", "cancelled"])
+
+
+def test_cancelling_a_filled_order_changes_nothing(bench, order_of):
+    bench.broker.submit(order_of())
+    bench.trade(FRIDAY, price_usd=10.0, volume_shares=1e6)
+    assert bench.broker.cancel("order-ABC").state is OrderState.FILLED
+    assert _kinds(bench.broker) == ["accepted", "filled"]
+
+
+def test_cancelling_an_unknown_order_is_an_error(bench):
+    with pytest.raises(ExecutionError, match="nobody"):
+        bench.broker.cancel("nobody")
+    assert bench.broker.find_order("nobody") is None
+
+
+def test_a_partly_filled_day_order_expires_at_the_close(bench, order_of):
+    bench.broker.submit(order_of())
+    bench.trade(FRIDAY, price_usd=10.0, volume_shares=300.0)
+    assert _kinds(bench.broker) == ["accepted", "partially filled", "expired"]
+    status = bench.broker.find_order("order-ABC")
+    assert (status.state, status.filled_shares) == (OrderState.EXPIRED, 30.0)
+    bench.trade(MONDAY, price_usd=10.0, volume_shares=1e6)
+    assert bench.broker.positions()[0].quantity_shares == 30.0
+
+
+def test_an_order_in_a_halt_expires_without_a_fill(bench, order_of):
+    bench.broker.submit(order_of())
+    bench.trade(FRIDAY, price_usd=10.0, volume_shares=0.0)
+    assert (_kinds(bench.broker), bench.broker.positions()) == (["accepted", "expired"], ())
+
+
+def test_selling_what_is_not_held_is_rejected_with_the_reason(bench, order_of):
+    status = bench.broker.submit(order_of(quantity_shares=-1.0))
+    (item,) = bench.broker.events_since(0)
+    assert status.state is OrderState.REJECTED
+    assert "short selling" in item.event.reason
+    assert bench.broker.open_orders() == ()
+
+
+def test_two_orders_together_cannot_sell_more_than_is_held(bench, order_of):
+    bench.broker.submit(order_of())
+    bench.trade(FRIDAY, price_usd=10.0, volume_shares=1e6)
+    sale = {"session": FRIDAY, "execution_session": MONDAY, "quantity_shares": -60.0}
+    assert bench.broker.submit(order_of(client_order_id="s1", **sale)).state is OrderState.ACCEPTED
+    assert bench.broker.submit(order_of(client_order_id="s2", **sale)).state is OrderState.REJECTED
+
+
+def test_a_purchase_beyond_the_cash_is_cut_and_its_rest_ends_for_buying_power(bench, order_of):
+    bench.broker.submit(order_of(quantity_shares=1500.0))
+    bench.trade(FRIDAY, price_usd=10.0, volume_shares=1e6)
+    assert _kinds(bench.broker) == ["accepted", "partially filled", "cancelled"]
+    assert "buying power" in bench.broker.events_since(2)[0].event.reason
+    assert bench.broker.positions()[0].quantity_shares == 1000.0
+    assert bench.broker.account().cash_usd == 0.0
+
+
+def test_a_purchase_that_cash_cannot_pay_one_share_of_is_rejected_for_buying_power(bench, order_of):
+    bench.broker.submit(order_of(quantity_shares=1.0))
+    bench.trade(FRIDAY, price_usd=10_001.0, volume_shares=1e6)
+    assert _kinds(bench.broker) == ["accepted", "rejected"]
+    assert "buying power" in bench.broker.events_since(1)[0].event.reason
+
+
+def test_the_events_of_an_order_replay_to_the_state_that_the_broker_reports(bench, order_of):
+    bench.broker.submit(order_of())
+    bench.trade(FRIDAY, price_usd=10.0, volume_shares=300.0)
+    status = OrderStatus(order_of(), OrderState.SUBMITTED)
+    for item in bench.broker.events_since(0):
+        status = apply_event(status, item.event)
+    assert status == bench.broker.find_order("order-ABC")

@@ -1,0 +1,305 @@
+"""The journal on a real SQLite file: whole batches, a chain that shows every change, writers that queue."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+import aegis
+from aegis.errors import DuplicateEvent, ExecutionError, JournalError
+from aegis.execution.journal import Journal, NewEvent
+from aegis.execution.journal_chain import JournalHead
+
+NOW = datetime(2014, 6, 9, 20, tzinfo=UTC)
+EVENTS_A_BATCH = 20
+WRITER = f"""
+import sys
+from datetime import UTC, date, datetime
+from aegis.execution.journal import Journal, NewEvent
+with Journal.open(sys.argv[1], account="simulated") as journal:
+    for number in range(int(sys.argv[3])):
+        print("begin", number, flush=True)
+        with journal.batch() as batch:
+            for _ in range({EVENTS_A_BATCH}):
+                batch.append(NewEvent(
+                    kind="note", session=date(2014, 6, 9), at_utc=datetime(2014, 6, 9, 20, tzinfo=UTC),
+                    payload_json='"%s-%d"' % (sys.argv[2], number)))
+        print("committed", number, flush=True)
+"""
+
+
+def _note(text: str, **fields) -> NewEvent:
+    return NewEvent(kind="note", session=date(2014, 6, 9), at_utc=NOW, payload_json=f'"{text}"', **fields)
+
+
+def _append(journal: Journal, *texts: str) -> None:
+    with journal.batch() as batch:
+        for text in texts:
+            batch.append(_note(text))
+
+
+def _writer(path: Path, name: str, batches: int) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(aegis.__path__[0]).parent)}
+    command = [sys.executable, "-c", WRITER, str(path), name, str(batches)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with Journal.open(tmp_path / "journal.sqlite", account="simulated") as opened:
+        yield opened
+
+
+@pytest.fixture
+def tampered(journal, tmp_path):
+    """Six recorded events, and a connection on which the append-only triggers are gone, as an intruder would want."""
+    _append(journal, "one", "two", "three", "four")
+    _append(journal, "five", "six")
+    connection = sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)
+    connection.execute("DROP TRIGGER journal_events_refuse_update")
+    connection.execute("DROP TRIGGER journal_events_refuse_delete")
+    yield connection
+    connection.close()
+
+
+def test_a_new_journal_is_empty_and_verifies(journal):
+    assert (journal.verify(), journal.head(), journal.events()) == (0, JournalHead(0, "0" * 64), [])
+
+
+def test_events_are_numbered_from_one_and_chained(journal):
+    _append(journal, "one", "two")
+    _append(journal, "three")
+    rows = journal.events()
+    assert [(row.sequence, row.payload) for row in rows] == [(1, "one"), (2, "two"), (3, "three")]
+    assert [row.previous_hash for row in rows[1:]] == [row.hash for row in rows[:-1]]
+    assert journal.verify() == 3
+
+
+def test_a_journal_is_found_again_when_it_is_opened_again(journal, tmp_path):
+    _append(journal, "one")
+    with Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite'}", account="simulated") as again:
+        assert again.head() == journal.head()
+
+
+def test_accounts_have_their_own_chains(journal, tmp_path):
+    _append(journal, "one")
+    with Journal.open(tmp_path / "journal.sqlite", account="paper") as paper:
+        _append(paper, "first of paper")
+        assert [row.sequence for row in paper.events()] == [1]
+        assert paper.verify() == 1
+    assert journal.verify() == 1
+
+
+def test_commits_are_synced_and_readers_do_not_block(journal, tmp_path):
+    with journal._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # FULL
+    writer = sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    assert journal.verify() == 0
+    writer.close()
+
+
+def _record(journal: Journal, *events: NewEvent, failure: Exception | None = None) -> None:
+    with journal.batch() as batch:
+        for event in events:
+            batch.append(event)
+        if failure is not None:
+            raise failure
+
+
+def test_a_batch_that_raises_leaves_nothing(journal):
+    with pytest.raises(ZeroDivisionError):
+        _record(journal, _note("one"), failure=ZeroDivisionError())
+    assert journal.verify() == 0
+
+
+def test_a_batch_with_an_event_that_is_recorded_already_leaves_nothing(journal):
+    _record(journal, _note("one", idempotency_key="k"))
+    with pytest.raises(DuplicateEvent, match="nothing was written"):
+        _record(journal, _note("two"), _note("three", idempotency_key="k"))
+    assert [row.payload for row in journal.events()] == ["one"]
+    assert journal.verify() == 1
+
+
+def test_an_instant_without_a_time_zone_leaves_nothing(journal):
+    naive = datetime(2014, 6, 9, 20)  # noqa: DTZ001 - the naive instant is the case
+    late = NewEvent(kind="note", session=date(2014, 6, 9), at_utc=naive, payload_json="1")
+    with pytest.raises(ExecutionError, match="no time zone"):
+        _record(journal, _note("one"), late)
+    assert journal.verify() == 0
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE journal_events SET payload_json = '\"x\"'", "DELETE FROM journal_events WHERE sequence = 1"]
+)
+def test_the_database_itself_refuses_to_change_an_event(journal, tmp_path, statement):
+    _append(journal, "one", "two")
+    connection = sqlite3.connect(tmp_path / "journal.sqlite")
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute(statement)
+    connection.close()
+    assert journal.verify() == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("payload_json", '"drei"'),
+        ("kind", "memo"),
+        ("session", "2014-06-10"),
+        ("at_utc", "2014-06-09T20:00:00.000001Z"),
+        ("client_order_id", "x"),
+        ("decision_id", "x"),
+        ("idempotency_key", "x"),
+        ("hash", "f" * 64),
+    ],
+)
+def test_an_edited_event_is_named(journal, tampered, column, value):
+    tampered.execute(f"UPDATE journal_events SET {column} = ? WHERE sequence = 3", (value,))  # noqa: S608
+    with pytest.raises(JournalError, match=r"sequence 3 .* was edited"):
+        journal.verify()
+
+
+def test_an_edit_with_a_fresh_hash_is_found_at_the_event_after_it(journal, tampered):
+    tampered.execute("UPDATE journal_events SET previous_hash = ? WHERE sequence = 4", ("f" * 64,))
+    with pytest.raises(JournalError, match=r"sequence 4 .* does not follow"):
+        journal.verify()
+
+
+def test_a_deleted_event_is_named(journal, tampered):
+    tampered.execute("DELETE FROM journal_events WHERE sequence = 3")
+    with pytest.raises(JournalError, match=r"expected sequence 3, found 4"):
+        journal.verify()
+
+
+def test_a_deleted_event_whose_gap_was_closed_is_named(journal, tampered):
+    tampered.execute("DELETE FROM journal_events WHERE sequence = 3")
+    for sequence in (4, 5, 6):
+        tampered.execute("UPDATE journal_events SET sequence = sequence - 1 WHERE sequence = ?", (sequence,))
+    with pytest.raises(JournalError, match=r"sequence 3 .* does not follow"):
+        journal.verify()
+
+
+def test_events_cut_off_the_end_are_named(journal, tampered):
+    tampered.execute("DELETE FROM journal_events WHERE sequence >= 5")
+    with pytest.raises(JournalError, match=r"expected 6 events, found 4; sequence 5 is"):
+        journal.verify()
+
+
+def test_an_inserted_event_is_named(journal, tampered):
+    for sequence in (6, 5, 4, 3):
+        tampered.execute("UPDATE journal_events SET sequence = sequence + 1 WHERE sequence = ?", (sequence,))
+    tampered.execute(
+        "INSERT INTO journal_events SELECT account, 3, kind, session, decision_id, client_order_id, at_utc, "
+        "idempotency_key, '\"forged\"', previous_hash, hash FROM journal_events WHERE sequence = 2"
+    )
+    with pytest.raises(JournalError, match=r"sequence 3 .* does not follow"):
+        journal.verify()
+
+
+def test_an_event_added_at_the_end_without_its_batch_is_named(journal, tampered):
+    tampered.execute(
+        "INSERT INTO journal_events SELECT account, 7, kind, session, decision_id, client_order_id, at_utc, "
+        "idempotency_key, payload_json, hash, hash FROM journal_events WHERE sequence = 6"
+    )
+    with pytest.raises(JournalError, match=r"sequence 7 .* was edited"):
+        journal.verify()
+
+
+def test_two_exchanged_events_are_named(journal, tampered):
+    for source, target in ((3, 99), (4, 3), (99, 4)):
+        tampered.execute("UPDATE journal_events SET sequence = ? WHERE sequence = ?", (target, source))
+    with pytest.raises(JournalError, match=r"sequence 3 .* does not follow"):
+        journal.verify()
+
+
+def test_a_chain_rewritten_as_a_whole_is_shown_by_a_head_that_was_published(journal, tmp_path):
+    _append(journal, "one", "two", "three", "four", "five", "six")
+    published = journal.head()
+    assert journal.verify(published) == 6
+    with Journal.open(tmp_path / "other.sqlite", account="simulated") as forged:
+        _append(forged, "one", "two", "three", "FOUR", "five", "six", "seven")
+        assert forged.verify() == 7
+        with pytest.raises(JournalError, match=r"sequence 6 .* rewritten"):
+            forged.verify(published)
+        with pytest.raises(JournalError, match=r"expected 9 events, found 7"):
+            forged.verify(JournalHead(9, "f" * 64))
+
+
+def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, but long enough to be read as one" * 50)
+    with pytest.raises(JournalError, match="Check that the file is a journal"):
+        Journal.open(path, account="simulated")
+    assert path.read_text().startswith("not a database")
+
+
+@pytest.mark.parametrize("location", ["postgresql+psycopg2://host/db", "sqlite://", "sqlite:///:memory:"])
+def test_a_location_that_cannot_be_kept_safe_is_refused(location):
+    with pytest.raises(JournalError, match="only an SQLite file"):
+        Journal.open(location, account="simulated")
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalError, match="cannot be made"):
+        Journal.open(tmp_path / "file" / "journal.sqlite", account="simulated")
+
+
+def test_writers_of_several_processes_queue_and_the_chain_does_not_fork(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    writers = [_writer(path, name, 20) for name in ("a", "b", "c")]
+    for writer in writers:
+        writer.communicate(timeout=60)
+    assert [writer.returncode for writer in writers] == [0, 0, 0]
+    with Journal.open(path, account="simulated") as journal:
+        assert journal.verify() == 3 * 20 * EVENTS_A_BATCH
+        batches = [row.payload for row in journal.events()][::EVENTS_A_BATCH]
+        counts = Counter(row.payload for row in journal.events())
+    assert set(counts.values()) == {EVENTS_A_BATCH}
+    assert len(batches) == len(set(batches)) == 60  # no batch is interleaved with another
+
+
+@pytest.mark.parametrize("kills", [12, pytest.param(120, marks=pytest.mark.long)])
+def test_a_killed_writer_leaves_whole_batches_and_loses_none_that_was_acknowledged(tmp_path, kills):
+    path = tmp_path / "journal.sqlite"
+    draw = random.Random(20140609)  # noqa: S311 - chooses moments to kill, protects nothing
+    acknowledged: set[str] = set()
+    for life in range(kills):
+        writer = _writer(path, str(life), 1_000_000)
+        acknowledged |= {f"{life}-{number}" for number in _kill_at_random(writer, draw)}
+    with Journal.open(path, account="simulated") as journal:
+        total = journal.verify()
+        counts = Counter(row.payload for row in journal.events())
+    assert set(counts.values()) == {EVENTS_A_BATCH}
+    assert acknowledged <= set(counts)
+    assert len(acknowledged) > kills
+    assert total == EVENTS_A_BATCH * len(counts)
+
+
+def _kill_at_random(writer: subprocess.Popen[str], draw: random.Random) -> list[int]:
+    """Kill a writer between the start of a batch and a few milliseconds later; return the batches it acknowledged."""
+    last = draw.randint(1, 15)
+    lines = []
+    for line in writer.stdout:
+        lines.append(line)
+        if line == f"begin {last}\n":
+            break
+    try:
+        writer.wait(timeout=draw.uniform(0, 0.008))
+    except subprocess.TimeoutExpired:
+        writer.send_signal(signal.SIGKILL)
+    rest, _ = writer.communicate(timeout=60)
+    assert writer.returncode == -signal.SIGKILL
+    told = [line.split() for line in (*lines, *rest.splitlines())]
+    return [int(words[1]) for words in told if words[0] == "committed" and len(words) == 2]
