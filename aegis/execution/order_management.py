@@ -309,7 +309,7 @@ def _decision_payload(decision: Decision) -> dict[str, Any]:
 
 
 def _json_value(value: Any) -> Any:
-    """Return a value of a gate row as JSON can hold it: what a rule could not measure is infinite, and written as text."""
+    """Return a value of a gate row as JSON holds it: a rule that could not measure says infinity, written as text."""
     return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
