@@ -1,7 +1,8 @@
-"""Values that tests of several packages build: orders, and the market of one session."""
+"""What tests of several packages share: orders, the market of one session, and services that may be missing."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -13,7 +14,25 @@ from aegis.backtesting.matching import BAR_DTYPE
 from aegis.backtesting.session_market import CorporateAction, SessionMarket
 from aegis.execution.orders import Order
 
+REQUIRE_SERVICES = "AEGIS_REQUIRE_SERVICES"
+
 Bar = tuple[float, float, float, float, float]
+
+
+def pytest_configure() -> None:
+    """Keep the settings of the shell that starts the tests out of them."""
+    for variable in list(os.environ):
+        if variable == "DAGSTER_HOME" or (variable.startswith("AEGIS_") and variable != REQUIRE_SERVICES):
+            del os.environ[variable]
+    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+
+
+def _require_service(present: object, remedy: str) -> None:
+    if present:
+        return
+    if os.environ.get(REQUIRE_SERVICES) == "1":
+        pytest.fail(f"{remedy}; {REQUIRE_SERVICES}=1 promised that it is there")
+    pytest.skip(remedy)
 
 
 def _order(**terms: Any) -> Order:
@@ -65,3 +84,13 @@ def order_of() -> Callable[..., Order]:
 def market_of() -> Callable[..., SessionMarket]:
     """Make the market of a session from bars ``{symbol: (open, high, low, close, volume)}`` and actions."""
     return _market
+
+
+@pytest.fixture(scope="session")
+def require_service() -> Callable[[object, str], None]:
+    """Skip the test when a service or browser is missing; fail it where ``AEGIS_REQUIRE_SERVICES=1`` promised it.
+
+    Call it with what was found (falsy: missing) and what is missing together with how to get it:
+    ``require_service(shutil.which("chromium"), "no chromium; apt install chromium")``.
+    """
+    return _require_service
