@@ -52,10 +52,12 @@ def attach(connection: duckdb.DuckDBPyConnection, location: LakeLocation) -> Non
     Raises
     ------
     LakeUnreadable
-        The catalog is damaged or not a DuckLake, or the folder cannot be written. Nothing has been changed.
+        The catalog is damaged, not a DuckLake or gone while its data files are there, or the folder cannot be written.
+        Nothing has been changed.
     """
     load_extensions(connection)
     existed = location.catalog.exists()
+    _refuse_data_without_catalog(location)
     try:
         location.data_path.mkdir(parents=True, exist_ok=True)
         connection.execute("SET TimeZone = 'UTC'")
@@ -69,6 +71,22 @@ def attach(connection: duckdb.DuckDBPyConnection, location: LakeLocation) -> Non
             f"lake catalog {location.catalog} {state}: {error}; restore it from a backup, "
             "or name another workspace with run.workspace"
         ) from error
+
+
+def _refuse_data_without_catalog(location: LakeLocation) -> None:
+    """Refuse to begin a new, empty lake over the data files of one whose catalog was lost."""
+    if _has_content(location.catalog) or not any(location.data_path.rglob("*.parquet")):
+        return
+    if _has_content(location.catalog):
+        return  # another process has begun the lake in the meantime
+    raise LakeUnreadable(
+        f"lake catalog {location.catalog} is gone, but {location.data_path} holds its data files; restore it from a "
+        "backup, or name another workspace with run.workspace"
+    )
+
+
+def _has_content(file: Path) -> bool:
+    return file.exists() and file.stat().st_size > 0
 
 
 def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:

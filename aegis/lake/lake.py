@@ -158,7 +158,7 @@ class Lake:
         return [row[0] for row in rows]
 
     def write(self, replacements: Sequence[Replacement], message: CommitMessage) -> int:
-        """Replace ranges of rows in one transaction and return the number of the snapshot it made.
+        """Replace ranges of rows in one transaction and return the number of the snapshot that holds them.
 
         Raises
         ------
@@ -211,11 +211,16 @@ class Lake:
                     raise LakeError(f"{message.asset}: nothing was written: {error}") from error
                 self._sleep(min(_FIRST_BACKOFF_SECONDS * 2**attempt, 2.0))
             else:
-                return int(self._fetch(f"SELECT id FROM {ALIAS}.last_committed_snapshot()")[0][0])  # noqa: S608
+                return self._committed_snapshot_id()
         raise LakeError(
             f"{message.asset}: other writers held the lake for {_WRITE_ATTEMPTS} attempts; nothing was written, "
             "run it again"
         )
+
+    def _committed_snapshot_id(self) -> int:
+        committed = self._fetch(f"SELECT id FROM {ALIAS}.last_committed_snapshot()")[0][0]  # noqa: S608
+        # A transaction that changed nothing makes no snapshot; then the rows stand as they were.
+        return self.snapshot_id() if committed is None else int(committed)
 
     def _roll_back(self) -> None:
         try:

@@ -152,7 +152,9 @@ class TableSchema:
         Hashed are the little-endian bytes of each column in storage order, so two frames hash alike only when every
         value is equal to the bit.
         """
-        ordered = self.conform(frame).sort_values(["session", *self.primary_key], kind="stable", ignore_index=True)
+        # Rows that repeat a key, where they may, have no order but that of their values.
+        order = self.primary_key if self.enforce_key else [c.name for c in self.columns if c.kind != "floats"]
+        ordered = self.conform(frame).sort_values(["session", *order], kind="stable", ignore_index=True)
         if ordered.empty:
             return {}
         sessions = ordered["session"].to_numpy()
