@@ -25,7 +25,7 @@ OPENING_AND_CLOSING_VARIANCE = 2.0
 VOLUME_PERSISTENCE = 0.93
 VOLUME_VOLATILITY = 0.35
 VOLUME_NOISE = 0.22
-VOLUME_ELASTICITY = 0.35
+VOLUME_ELASTICITY = 0.45
 TYPICAL_VARIANCE = 0.27**2 / 252
 
 _OWNERS = (*(i.symbol for i in INSTRUMENTS), "market")
@@ -87,8 +87,10 @@ def bars_of_block(
     Notes
     -----
     The log return r of a session with variance v is split exactly: overnight ``s r + sqrt(s (1 - s) v) z`` has variance
-    ``s v`` and is uncorrelated with the rest, which a Brownian bridge on U-shaped business time fills. High and low are
-    the extremes of the open and the 26 steps, so they bracket open and close by construction.
+    ``s v`` and is uncorrelated with the rest, which a Brownian bridge of 26 steps on U-shaped business time fills. High
+    and low are the extremes of the continuous path: within a step from a to b of variance w the maximum is drawn from
+    its exact law, ``(a + b + sqrt((b - a)^2 + 2 w E)) / 2`` with E exponential, and the minimum likewise. Extremes of
+    the 26 points alone were rejected: they miss a quarter of the variance that a range estimator should see.
 
     A halted session repeats the last close with volume 0. Its return is not lost: it is part of the next session's
     overnight move.
@@ -96,17 +98,18 @@ def bars_of_block(
     References
     ----------
     Clark (1973) and Tauchen and Pitts (1983): one information flow drives variance and volume.
+    Beaglehole, Dybvig and Zhou (1997): the maximum of a Brownian bridge.
     Wood, McInish and Ord (1985): U-shaped intraday variance.
     """
     log_return = np.log(events.close / events.reference)
     opening = draw_block(seed, block, owners=_OWNERS, purpose="overnight", draw=draw_normal)
     share = OVERNIGHT_VARIANCE_SHARE
     overnight = share * log_return + np.sqrt(share * (1 - share) * variance) * opening
-    path = overnight[:, None] + _bridge(seed, block, log_return - overnight, np.sqrt((1 - share) * variance))
+    highest, lowest = _extremes(seed, block, log_return - overnight, np.sqrt((1 - share) * variance))
     open_ = _to_cents(events.reference * np.exp(overnight))
     close = _to_cents(events.close)
-    high = np.maximum(np.maximum(open_, close), _to_cents(events.reference * np.exp(path.max(axis=1))))
-    low = np.minimum(np.minimum(open_, close), _to_cents(events.reference * np.exp(path.min(axis=1))))
+    high = np.maximum(np.maximum(open_, close), _to_cents(events.reference * np.exp(overnight + highest)))
+    low = np.minimum(np.minimum(open_, close), _to_cents(events.reference * np.exp(overnight + lowest)))
     volume, activity = _volume(seed, block, close, variance=variance, activity=state.activity)
     bars = BarsBlock(open_, high, low, close, volume)
     for t, company in np.argwhere(events.halted):
@@ -117,14 +120,26 @@ def bars_of_block(
     return bars, TradingState(activity, bars.close[-1].copy())
 
 
-def _bridge(seed: int, block: int, log_return: Floats, volatility: Floats) -> Floats:
+def _extremes(seed: int, block: int, log_return: Floats, volatility: Floats) -> tuple[Floats, Floats]:
     steps = draw_block(seed, block, owners=_OWNERS, purpose="intraday", draw=_draw_steps)
     walk = np.cumsum(steps * np.sqrt(_STEP_VARIANCE), axis=1) * volatility[:, None]
-    return np.asarray(walk + _ELAPSED_VARIANCE * (log_return - walk[:, -1])[:, None])
+    after = walk + _ELAPSED_VARIANCE * (log_return - walk[:, -1])[:, None]
+    before = np.concatenate([np.zeros_like(after[:, :1]), after[:, :-1]], axis=1)
+    twice_variance = 2 * _STEP_VARIANCE * (volatility**2)[:, None]
+    above = draw_block(seed, block, owners=_OWNERS, purpose="step high", draw=_draw_exponentials)
+    below = draw_block(seed, block, owners=_OWNERS, purpose="step low", draw=_draw_exponentials)
+    middle, squared = before + after, (after - before) ** 2
+    highest = (middle + np.sqrt(squared + twice_variance * above)) / 2
+    lowest = (middle - np.sqrt(squared + twice_variance * below)) / 2
+    return np.asarray(highest.max(axis=1)), np.asarray(lowest.min(axis=1))
 
 
 def _draw_steps(generator: np.random.Generator, column: int) -> Floats:  # noqa: ARG001 - signature of `draw`
     return generator.standard_normal((BLOCK_SESSIONS, INTRADAY_STEPS))
+
+
+def _draw_exponentials(generator: np.random.Generator, column: int) -> Floats:  # noqa: ARG001 - signature of `draw`
+    return generator.standard_exponential((BLOCK_SESSIONS, INTRADAY_STEPS))
 
 
 def _to_cents(prices: Floats) -> Floats:
