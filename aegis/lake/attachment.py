@@ -52,7 +52,7 @@ def attach(connection: duckdb.DuckDBPyConnection, location: LakeLocation) -> Non
     Raises
     ------
     LakeUnreadable
-        The catalog is damaged, not a DuckLake or gone while its data files are there, or the folder cannot be written.
+        The catalog is damaged, or gone while its data files are there, or the folder cannot be written.
         Nothing has been changed.
     """
     load_extensions(connection)
