@@ -21,6 +21,7 @@ LONGEST_FILE_LINES = 400
 # display, so whoever needs it imports it inside a function.
 SLOW_IMPORTS = ("great_expectations", "mlflow", "vectorbt", "dagster_dbt", "dagster_mlflow", "skfolio", "yfinance",
                 "optuna", "cvxpy", "nicegui", "matplotlib.pyplot")  # fmt: skip
+SCRIPTS = {file.stem for file in (REPOSITORY / "deploy").glob("*.py")}
 # `pip` names of what is imported under a name that no installed package declares.
 UNDECLARED_IMPORTS = {"duckdb_extensions": "duckdb-extensions"}
 
@@ -89,7 +90,7 @@ def test_every_imported_package_is_declared(python_files: list[Path]) -> None:
     undeclared = set()
     for file in python_files:
         for module in _imported_modules(file):
-            if module in sys.stdlib_module_names or (REPOSITORY / module).is_dir() or module == "check_machine":
+            if module in sys.stdlib_module_names | SCRIPTS or (REPOSITORY / module).is_dir():
                 continue
             offers = {name.lower().replace("_", "-") for name in distributions.get(module, [])}
             if UNDECLARED_IMPORTS.get(module) not in declared and not offers & declared:
@@ -198,3 +199,16 @@ def test_the_domain_does_not_load_dagster() -> None:
 
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == ""
+
+
+def test_every_module_of_the_domain_has_its_place_among_the_layers() -> None:
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    domain = next(contract for contract in settings["contracts"] if contract["name"].startswith("Inside the domain"))
+    placed = set(re.findall(r"[\w.]+", " ".join(domain["layers"])))
+    modules = {
+        ".".join(file.relative_to(REPOSITORY).with_suffix("").parts)
+        for file in (REPOSITORY / "aegis").rglob("*.py")
+        if file.name != "__init__.py"
+    }
+
+    assert not {m for m in modules if not any(m == place or m.startswith(f"{place}.") for place in placed)}
