@@ -82,10 +82,14 @@ def test_the_lock_has_what_the_project_pins() -> None:
     assert {name: runtime.get(name) for name in wanted} == wanted
 
 
-def test_every_imported_package_is_declared(python_files: list[Path]) -> None:
+def _declared_packages() -> set[str]:
     settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
-    names = [*settings["project"]["dependencies"], *settings["dependency-groups"]["dev"]]
-    declared = {re.split(r"[^A-Za-z0-9_.-]", name)[0].lower().replace("_", "-") for name in names}
+    requirements = [*settings["project"]["dependencies"], *settings["dependency-groups"]["dev"]]
+    return {re.split(r"[^A-Za-z0-9_.-]", requirement)[0] for requirement in requirements}
+
+
+def test_every_imported_package_is_declared(python_files: list[Path]) -> None:
+    declared = {name.lower().replace("_", "-") for name in _declared_packages()}
     distributions = packages_distributions()
     undeclared = set()
     for file in python_files:
@@ -212,3 +216,10 @@ def test_every_module_of_the_domain_has_its_place_among_the_layers() -> None:
     }
 
     assert not {m for m in modules if not any(m == place or m.startswith(f"{place}.") for place in placed)}
+
+
+def test_the_licence_of_every_direct_dependency_is_named() -> None:
+    text = (REPOSITORY / "LICENSES.md").read_text(encoding="utf-8").lower()
+    listed = {name.strip() for row in re.findall(r"(?m)^\| ([^|]+) \|", text) for name in row.split(",")}
+
+    assert not {name for name in _declared_packages() if name.lower() not in listed}
