@@ -1,8 +1,8 @@
 """Layers 3 and 4: target weights, risk, gate, orders, fills, positions and P&L of one account.
 
-Belongs here: one multi-asset that publishes the session loop (:mod:`aegis.live_trading.session_loop`). The tables depend on
-each other's past, and Dagster allows no cycle, so they are computed together, session by session, and only the carried
-state depends on its own previous partition. The link from orders of D-1 to fills of D is in the journal.
+Belongs here: one multi-asset that publishes the session loop (:mod:`aegis.live_trading.session_loop`). The tables
+depend on each other's past, and Dagster allows no cycle, so they are computed together, session by session, and only
+the carried state depends on its own previous partition. The link from orders of D-1 to fills of D is in the journal.
 """
 
 from collections.abc import Iterator, Sequence
@@ -91,7 +91,10 @@ def book_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsD
         can_subset=False,
     )
     def book(
-        context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], desk: dg.ResourceParam[Desk], lake: LakeResource
+        context: dg.AssetExecutionContext,
+        market: dg.ResourceParam[Market],
+        desk: dg.ResourceParam[Desk],
+        lake: LakeResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         sessions = requested_sessions(context)
         with lake.open() as store, desk.ledger(sessions[0], sessions[-1]) as ledger:
@@ -158,7 +161,8 @@ def _previous_state(store: Lake, market: Market, desk: Desk, first: date) -> Boo
     rows = store.read(tables.BOOK_STATES, first=previous, last=previous, account=desk.account)
     if rows.empty:
         raise LakeError(
-            f"account {desk.account}: the book of session {previous} does not exist, so {first} has nothing to start from; "
+            f"account {desk.account}: the book of session {previous} does not exist, so {first} has nothing to start "
+            f"from; "
             f"materialize the book from the first missing session on (`aegis run` does)"
         )
     return restore_state(rows["state_json"].iloc[0], rows["state_hash"].iloc[0])

@@ -142,7 +142,9 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
                 if published.asset_key == asset_key(tables.CHECK_RESULTS) or not result.daily_bars.empty:
                     yield published
         if result.daily_bars.empty:
-            raise dg.Failure(f"every session of {sessions[0]}..{sessions[-1]} is blocked by its data checks", allow_retries=False)
+            raise dg.Failure(
+                f"every session of {sessions[0]}..{sessions[-1]} is blocked by its data checks", allow_retries=False
+            )
 
     @dg.asset(
         name=tables.ADJUSTMENT_FACTORS.name,

@@ -42,7 +42,11 @@ def monitoring_checks() -> Sequence[dg.AssetChecksDefinition]:
         return dg.AssetCheckResult(
             passed=newest is not None and newest >= expected,
             severity=dg.AssetCheckSeverity.ERROR,
-            metadata={"observed": str(newest), "threshold": str(expected), "remedy": "materialize the missing sessions"},
+            metadata={
+                "observed": str(newest),
+                "threshold": str(expected),
+                "remedy": "materialize the missing sessions",
+            },
         )
 
     @dg.asset_check(

@@ -37,7 +37,7 @@ def session_partitions(calendar: TradingCalendar, first: date, last: date | None
     day, holidays = first, []
     while day <= min(horizon, known_last):
         if day not in sessions and (is_daily or day.weekday() < 5):  # noqa: PLR2004 - Saturday is 5
-            holidays.append(datetime.combine(day, datetime.min.time()))  # noqa: DTZ001 - wall time of the exchange
+            holidays.append(datetime.combine(day, datetime.min.time()))  # wall time of the exchange
         day += timedelta(days=1)
     return dg.TimeWindowPartitionsDefinition(
         start=first.strftime(KEY_FORMAT),

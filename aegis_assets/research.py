@@ -1,7 +1,8 @@
 """Layer 2 and the risk model of layer 3: features, signals, their ensemble, and covariances.
 
-Belongs here: what is read, which domain function is called, what is written. Each asset is a pure function of the past, so
-one body serves a session and a decade. The definitions are in ``aegis.features``, ``aegis.signals``, ``aegis.portfolio``.
+Belongs here: what is read, which domain function is called, what is written. Each asset is a pure function of the past,
+so one body serves a session and a decade. The definitions are in ``aegis.features``, ``aegis.signals``,
+``aegis.portfolio``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,11 +10,14 @@ from typing import Any
 
 import dagster as dg
 
-from aegis.features.daily import LOOKBACK_SESSIONS, daily_features as compute_features
+from aegis.features.daily import LOOKBACK_SESSIONS
+from aegis.features.daily import daily_features as compute_features
 from aegis.lake import tables
-from aegis.portfolio.covariance import covariances as compute_covariances, lookback_sessions
+from aegis.portfolio.covariance import covariances as compute_covariances
+from aegis.portfolio.covariance import lookback_sessions
 from aegis.signals.ensemble import ensemble_signals as combine
-from aegis.signals.strategy import find_strategies, strategy_signals as score
+from aegis.signals.strategy import find_strategies
+from aegis.signals.strategy import strategy_signals as score
 from aegis_assets.materialization import TableRows, publish
 from aegis_assets.partitions import requested_sessions
 from aegis_assets.table_assets import (

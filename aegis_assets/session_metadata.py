@@ -4,8 +4,9 @@ Belongs here: the one place that reaches below ``context.add_asset_metadata``.
 
 Notes
 -----
-``add_asset_metadata`` lists the run's partitions and copies all metadata collected so far at every call: 18 assets over 754
-sessions took 18 s, and the time grows with the square of the sessions. Here the same values are handed over in one step.
+``add_asset_metadata`` lists the run's partitions and copies all metadata collected so far at every call: 18 assets over
+754 sessions took 18 s, and the time grows with the square of the sessions. Here the same values are handed over in one
+step.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ def add_session_metadata(
         Partition key to metadata.
     """
     step = context.get_step_execution_context()
-    collected = step._metadata_accumulator.per_output_metadata  # noqa: SLF001 - see the module's notes
+    collected = step._metadata_accumulator.per_output_metadata  # see the module's notes
     added = {
         AssetMetadataHandle(asset_key=key, partition_key=partition): dict(values)
         for partition, values in by_partition.items()
     }
-    step._metadata_accumulator = OutputMetadataAccumulator(per_output_metadata={**collected, **added})  # noqa: SLF001
+    step._metadata_accumulator = OutputMetadataAccumulator(per_output_metadata={**collected, **added})

@@ -81,7 +81,13 @@ def asset_key(table: TableSchema) -> dg.AssetKey:
 
 def description(table: TableSchema) -> str:
     """Return what a person reads in the UI: what a row means, its key, and each column with its unit."""
-    lines = [table.description, "", f"**Primary key**: {', '.join(table.primary_key)}", "", "| column | unit | meaning |"]
+    lines = [
+        table.description,
+        "",
+        f"**Primary key**: {', '.join(table.primary_key)}",
+        "",
+        "| column | unit | meaning |",
+    ]
     lines.append("|---|---|---|")
     lines += [f"| `{c.name}` | {c.unit or '–'} | {c.description} |" for c in table.columns]
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """The trading desk of one account, handed to the book as a Dagster resource.
 
-Belongs here: which broker, costs, limits and switches an account trades with, and where its journal is. How it decides is
-:mod:`aegis.live_trading.session_loop`.
+Belongs here: which broker, costs, limits and switches an account trades with, and where its journal is. How it decides
+is :mod:`aegis.live_trading.session_loop`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
+from aegis.live_trading.kill_switch import KillSwitch
+
 from aegis import __version__
 from aegis.backtesting.costs import CostModel
 from aegis.config import AegisConfig
 from aegis.execution.journal import Journal
 from aegis.execution.order_management import DecisionLedger
 from aegis.live_trading.book_state import BookState
-from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.session_loop import BookPolicy
 from aegis.market_data.expectations import CHECKS
 from aegis.workspace import Workspace
 
-_INDIFFERENT_SETTINGS = {"run": {"home", "workspace", "first_session", "last_session"}, "monitoring": True, "schedules": True}
+_INDIFFERENT_SETTINGS = {
+    "run": {"home", "workspace", "first_session", "last_session"},
+    "monitoring": True,
+    "schedules": True,
+}
 """Settings that do not change a decision, left out of the configuration's hash."""
 
 

@@ -1,15 +1,17 @@
 """Dagster's SQLite event log with pooled connections and one transaction for a batch of events.
 
-Belongs here: how Dagster's bookkeeping is stored, nothing about what it records. Why it exists, and what it was measured
-against, is in ``docs/adr/0002-event-log.md``. A team on PostgreSQL uses ``dagster-postgres`` instead and needs none of it.
+Belongs here: how Dagster's bookkeeping is stored, nothing about what it records. Why it exists, and what it was
+measured against, is in ``docs/adr/0002-event-log.md``. A team on PostgreSQL uses ``dagster-postgres`` instead and needs
+none of it.
 
 Notes
 -----
 Dagster's own class opens an engine and commits for every event, in the run's file and again in the index. A ten-year
-backfill of this graph writes about a hundred thousand events. Dagster groups a step's materializations into batches when
-``DAGSTER_EVENT_BATCH_SIZE`` is set; its SQLite storage then still stores them one at a time. This class stores such a
-batch in one transaction for each file. ``synchronous=NORMAL`` in WAL mode: killing the process loses nothing that was
-committed; a power cut can lose the newest commits but corrupts nothing (SQLite documentation, "PRAGMA synchronous").
+backfill of this graph writes about a hundred thousand events. Dagster groups a step's materializations into batches
+when ``DAGSTER_EVENT_BATCH_SIZE`` is set; its SQLite storage then still stores them one at a time. This class stores
+such a batch in one transaction for each file. ``synchronous=NORMAL`` in WAL mode: killing the process loses nothing
+that was committed; a power cut can lose the newest commits but corrupts nothing (SQLite documentation, "PRAGMA
+synchronous").
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Belongs here: bringing the source, the calendar, the clock and the settings toge
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 
@@ -33,7 +33,7 @@ class Market:
     """
 
     config: AegisConfig
-    clock: Clock = SystemClock()
+    clock: Clock = field(default_factory=SystemClock)
     given_source: MarketDataSource | None = None
 
     @cached_property
@@ -65,8 +65,9 @@ class Market:
         sessions = self.calendar.sessions(first, last)
         if not sessions:
             raise ConfigurationError(
-                f"run.first_session {self.config.run.first_session} and run.last_session {self.config.run.last_session} "
-                f"leave no session; source {self.source.name} covers {known_first}..{known_last}"
+                f"run.first_session {self.config.run.first_session} and run.last_session "
+                f"{self.config.run.last_session} leave no session; source {self.source.name} covers "
+                f"{known_first}..{known_last}"
             )
         return sessions[0], sessions[-1]
 

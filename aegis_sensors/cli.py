@@ -102,7 +102,9 @@ def _up(chosen: argparse.Namespace) -> int:
     workspace = Workspace.of(config)
     workspace.claim(config.run.source)
     prepare_home(workspace)
-    environment = os.environ | {CONFIG_FILE_VARIABLE: str(Path(os.environ.get(CONFIG_FILE_VARIABLE, "aegis.yaml")).resolve())}
+    environment = os.environ | {
+        CONFIG_FILE_VARIABLE: str(Path(os.environ.get(CONFIG_FILE_VARIABLE, "aegis.yaml")).resolve())
+    }
     command = [sys.executable, "-m", "dagster", "dev", "-m", "aegis_sensors.definitions", "-p", str(chosen.port)]
     return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - our own module, a port number
 
@@ -150,11 +152,13 @@ def _data(_chosen: argparse.Namespace) -> int:
         snapshots = Lake(connection).snapshots()
     console = Console()
     for row in snapshots.itertuples(index=False):
-        console.print(f"{row.snapshot_id:>6}  {row.snapshot_time:%Y-%m-%d %H:%M:%S}  {row.commit_message or ''}", highlight=False)
+        console.print(
+            f"{row.snapshot_id:>6}  {row.snapshot_time:%Y-%m-%d %H:%M:%S}  {row.commit_message or ''}", highlight=False
+        )
     return 0
 
 
-def _desk():  # type: ignore[no-untyped-def]  # noqa: ANN202 - its types are imported inside
+def _desk():  # type: ignore[no-untyped-def]
     import getpass  # noqa: PLC0415
 
     from aegis.clock import SystemClock  # noqa: PLC0415

@@ -30,8 +30,16 @@ def platform_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     reports = dg.AssetSelection.all() - book - upstream
     return [
         _job(WHOLE_CHAIN, dg.AssetSelection.all(), "Everything, from the source's bars to the report."),
-        _job(FETCH_MARKET_DATA, upstream - checks, "Bars of one session through the quality gate, features, signals, covariances."),
-        _job(EXECUTE_TRADES, book - checks, "Fills, positions and P&L of one session, and the orders decided after its close."),
+        _job(
+            FETCH_MARKET_DATA,
+            upstream - checks,
+            "Bars of one session through the quality gate, features, signals, covariances.",
+        ),
+        _job(
+            EXECUTE_TRADES,
+            book - checks,
+            "Fills, positions and P&L of one session, and the orders decided after its close.",
+        ),
         _job(MONITOR, checks, "Freshness, reconciliation and the journal's chain."),
         _job(REPORT, reports - checks, "Reporting marts and the performance report."),
     ]

@@ -1,7 +1,8 @@
 """Which session a tick is about, and whether it was asked for already.
 
-Belongs here: the calendar rules behind schedules and sensors as plain functions of an instant, so that half days, holidays
-and daylight saving are tested without Dagster, and the one place that keeps two ticks from starting one thing twice.
+Belongs here: the calendar rules behind schedules and sensors as plain functions of an instant, so that half days,
+holidays and daylight saving are tested without Dagster, and the one place that keeps two ticks from starting one thing
+twice.
 """
 
 from __future__ import annotations
@@ -35,15 +36,17 @@ def due_fetch(calendar: TradingCalendar, now_utc: datetime, vendor_delay: timede
 
     Notes
     -----
-    "Today" is the exchange's date. At 16:00 New York time the bars of a half day exist, those of a full day do not yet: a
-    sensor asks again and starts the same request once they do.
+    "Today" is the exchange's date. At 16:00 New York time the bars of a half day exist, those of a full day do not yet:
+    a sensor asks again and starts the same request once they do.
     """
     today = _local_date(calendar, now_utc)
     if not calendar.is_session(today):
         return NotDue(f"{today} is not a session of {calendar.name}: {calendar.closure_name(today)}")
     final_at = calendar.close_utc(today) + vendor_delay
     if now_utc < final_at:
-        return NotDue(f"the final bars of {today} exist from {final_at:%H:%M} UTC; sensor final_bars_exist starts the fetch then")
+        return NotDue(
+            f"the final bars of {today} exist from {final_at:%H:%M} UTC; sensor final_bars_exist starts the fetch then"
+        )
     return Due(today)
 
 

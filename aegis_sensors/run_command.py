@@ -1,6 +1,7 @@
 """``aegis run`` and ``aegis summary``: bring a workspace up to date and say what it holds.
 
-Belongs here: the order of the steps. Running is :mod:`aegis_sensors.whole_chain`, the words are :mod:`aegis_sensors.summary`.
+Belongs here: the order of the steps. Running is :mod:`aegis_sensors.whole_chain`, the words are
+:mod:`aegis_sensors.summary`.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ def _asked_sessions(market: Market, first: date | None, last: date | None) -> li
     end = market.calendar.require_session(last) if last else known_last
     if not known_first <= start <= end <= known_last:
         raise ConfigurationError(
-            f"sessions {start}..{end} were asked for; source {market.source.name} has {known_first}..{known_last}: choose "
+            f"sessions {start}..{end} were asked for; source {market.source.name} has {known_first}..{known_last}: "
+            "choose "
             "a range inside it, earlier session first"
         )
     return market.calendar.sessions(start, end)

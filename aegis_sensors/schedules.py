@@ -62,7 +62,9 @@ def platform_schedules(market: Market) -> Sequence[dg.ScheduleDefinition]:
             return dg.SkipReason(due.reason)
         key = key_of(due.session)
         if not is_materialized(context.instance, asset_key(tables.COVARIANCES), due.session):
-            return dg.SkipReason(f"session {key} has no signals and covariances yet; run {jobs.FETCH_MARKET_DATA} for it first")
+            return dg.SkipReason(
+                f"session {key} has no signals and covariances yet; run {jobs.FETCH_MARKET_DATA} for it first"
+            )
         return request_once(context.instance, trade_key(key), key)
 
     @dg.schedule(

@@ -62,7 +62,9 @@ def platform_sensors(market: Market, lake: LakeResource) -> Sequence[dg.SensorDe
             return dg.SkipReason(f"all weights of {decided[-1]} are within {band:.2%} of their targets")
         session = market.calendar.next(decided[-1])
         if not is_materialized(context.instance, asset_key(tables.COVARIANCES), session):
-            return dg.SkipReason(f"{', '.join(names)} drifted by more than {band:.2%}; session {session} is not there yet")
+            return dg.SkipReason(
+                f"{', '.join(names)} drifted by more than {band:.2%}; session {session} is not there yet"
+            )
         return request_once(context.instance, trade_key(key_of(session)), key_of(session))
 
     return [final_bars_exist, positions_drifted]

@@ -29,21 +29,25 @@ def print_summary(console: Console, report: PerformanceReport, workspace: Worksp
     console.print(_performance(report))
     trading, checks, risk = report.trading, report.data_checks, report.risk
     console.print(
-        f"Decided: {count(trading.orders_approved)} orders approved, {count(trading.orders_refused)} refused by the gate, "
+        f"Decided: {count(trading.orders_approved)} orders approved, {count(trading.orders_refused)} refused by the "
+        f"gate, "
         f"{count(trading.fill_count)} fills; turnover {number(trading.turnover_annualised, 1)} x equity a year."
     )
     console.print(
-        f"Costs: {usd(trading.cost_usd)} (slippage {usd(trading.slippage_usd)}, commission {usd(trading.commission_usd)}), "
+        f"Costs: {usd(trading.cost_usd)} (slippage {usd(trading.slippage_usd)}, "
+        f"commission {usd(trading.commission_usd)}), "
         f"{number(trading.cost_bps, 1)} bps of what was traded."
     )
     console.print(
-        f"Now: {report.position_count} positions, gross exposure {percent(risk.gross_exposure)}, one-session 95 % value at "
+        f"Now: {report.position_count} positions, gross exposure {percent(risk.gross_exposure)}, one-session 95 % "
+        f"value at "
         f"risk {percent(risk.value_at_risk_95)}, breakers {risk.breaker_state or 'unknown'}."
     )
     console.print(
         f"Data checks: {count(checks.passed)} of {count(checks.evaluations)} passed, {count(checks.warned)} warned, "
         f"{count(checks.blocked)} blocked; {count(checks.sessions_blocked_by_data)} sessions blocked by their data, "
-        f"{count(checks.sessions_refused_by_gate)} refused by the gate, breakers tripped in {count(risk.sessions_tripped)}."
+        f"{count(checks.sessions_refused_by_gate)} refused by the gate, "
+        f"breakers tripped in {count(risk.sessions_tripped)}."
     )
     _print_events(console, report)
     console.print(f"Report: {workspace.reports}")
@@ -63,7 +67,10 @@ def _performance(report: PerformanceReport) -> Table:
     table = Table(show_edge=False, pad_edge=False)
     for heading in ("", "return a year", "volatility", "Sharpe", "max drawdown", "total"):
         table.add_column(heading, justify="left" if not heading else "right")
-    named = ((f"account {report.identity.account}", report.account), (report.identity.benchmark_symbol, report.benchmark))
+    named = (
+        (f"account {report.identity.account}", report.account),
+        (report.identity.benchmark_symbol, report.benchmark),
+    )
     for label, figures in named:
         if figures is not None:
             table.add_row(

@@ -1,7 +1,7 @@
 """``aegis trace``: from one order back to the rows and snapshots of the prices behind it.
 
-Belongs here: following the chain and printing it. Everything is read at the snapshot that the decision was made from, so a
-later correction does not change the answer.
+Belongs here: following the chain and printing it. Everything is read at the snapshot that the decision was made from,
+so a later correction does not change the answer.
 """
 
 from __future__ import annotations
@@ -118,7 +118,11 @@ def links(store: Lake, account: str, session: date, symbol: str, *, snapshot_id:
     for table in _RESEARCH:
         of_book = table is tables.TARGET_WEIGHTS
         rows = store.read(
-            table, first=session, last=session, account=account if of_book else None, snapshot_id=None if of_book else snapshot_id
+            table,
+            first=session,
+            last=session,
+            account=account if of_book else None,
+            snapshot_id=None if of_book else snapshot_id,
         )
         writer = _writer(written, table, session, None if of_book else snapshot_id)
         yield Link(table, rows[rows["symbol"] == symbol], *writer)

@@ -59,8 +59,8 @@ def missing_sessions(definitions: dg.Definitions, instance: dg.DagsterInstance, 
 
     Notes
     -----
-    The book reads its own previous session, so sessions after a gap are run again; what was decided there is committed and
-    is found, not decided anew.
+    The book reads its own previous session, so sessions after a gap are run again; what was decided there is committed
+    and is found, not decided anew.
     """
     first, last = market.session_range()[0], market.fresh_session()
     sessions = market.calendar.sessions(first, last)
@@ -113,9 +113,14 @@ def run_whole_chain(
 
 def _progress(console: Console) -> Progress:
     return Progress(
-        SpinnerColumn(), TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"),
-        TimeElapsedColumn(), console=console, transient=not console.is_terminal,
-    )  # fmt: skip
+        SpinnerColumn(),
+        TextColumn("{task.description:<34}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} steps"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=not console.is_terminal,
+    )
 
 
 def _readable(step_key: str) -> str:
