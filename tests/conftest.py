@@ -24,7 +24,6 @@ def pytest_configure() -> None:
     for variable in list(os.environ):
         if variable == "DAGSTER_HOME" or (variable.startswith("AEGIS_") and variable != REQUIRE_SERVICES):
             del os.environ[variable]
-    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 
 
 def _require_service(present: object, remedy: str) -> None:
