@@ -146,7 +146,7 @@ lint-sql: $(DEV_STAMP)
 	cd dbt && $(abspath $(BIN))/sqlfluff lint .
 
 lint-definitions: $(DEV_STAMP)
-	DG_CLI_CONFIG=$(CURDIR)/deploy/dg.toml $(BIN)/dg check defs
+	DG_CLI_CONFIG="$(CURDIR)/deploy/dg.toml" $(BIN)/dg check defs
 
 .PHONY: format
 format: $(DEV_STAMP) ## Let ruff format the code and mend what it can.
