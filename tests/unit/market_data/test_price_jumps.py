@@ -1,0 +1,157 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aegis.calendars import trading_calendar
+from aegis.config import QualitySettings
+from aegis.errors import ConfigurationError
+from aegis.lake.tables import CORPORATE_ACTIONS, RAW_BARS
+from aegis.market_data.price_jumps import closes_in_context
+
+CALENDAR = trading_calendar("XNYS")
+DAYS = np.array(CALENDAR.sessions(pd.Timestamp("2014-05-20").date(), pd.Timestamp("2014-07-31").date()), dtype="M8[D]")
+SETTINGS = QualitySettings()
+
+
+def bars(closes, *, opens=None, start=0, volume=1000.0, symbol="AAA"):
+    """Bars of one symbol in consecutive sessions; None leaves a session out."""
+    opens = opens or closes
+    rows = [
+        (DAYS[start + n], symbol, symbol, o, max(o, c), min(o, c), c, volume)
+        for n, (o, c) in enumerate(zip(opens, closes, strict=True))
+        if c is not None
+    ]
+    frame = pd.DataFrame(rows, columns=RAW_BARS.column_names[:8])
+    known = CALENDAR.closes_utc([pd.Timestamp(day).date() for day in frame["session"]])
+    return RAW_BARS.conform(frame.assign(source="test", known_at_utc=known))
+
+
+def action(kind, number, *, ratio=1.0, cash=0.0, known=None):
+    day = pd.Timestamp(DAYS[number])
+    row = {
+        "session": day, "symbol": "AAA", "action": kind, "split_ratio": ratio, "dividend_usd": cash,
+        "pay_session": pd.NaT, "new_ticker": None, "source": "test",
+        "known_at_utc": known or CALENDAR.open_utc(day.date()),
+    }  # fmt: skip
+    return CORPORATE_ACTIONS.conform(pd.DataFrame([row]))
+
+
+def context(frame, actions=None, settings=SETTINGS):
+    actions = CORPORATE_ACTIONS.empty() if actions is None else actions
+    return closes_in_context(frame, actions, days=DAYS, settings=settings)
+
+
+def test_a_move_is_the_log_of_close_over_previous_close():
+    last = context(bars([100.0, 110.0])).iloc[-1]
+    assert last["unexplained_log_return"] == pytest.approx(math.log(1.1), rel=1e-12)
+    assert last["reference_close_usd"] == 100.0
+
+
+def test_the_first_close_has_nothing_to_be_compared_with():
+    assert math.isnan(context(bars([100.0])).iloc[0]["unexplained_log_return"])
+
+
+def test_a_recorded_split_explains_the_apple_split_of_2014():
+    frame = bars([645.57, 93.70])  # AAPL 2014-06-06 and 2014-06-09, 7:1
+    assert context(frame).iloc[-1]["unexplained_log_return"] == pytest.approx(-1.930035, abs=1e-6)
+    explained = context(frame, action("split", 1, ratio=7.0)).iloc[-1]["unexplained_log_return"]
+    assert explained == pytest.approx(0.0158747, abs=1e-7)  # ln(93.70 x 7 / 645.57)
+
+
+def test_a_special_dividend_explains_its_drop():
+    moved = context(bars([100.0, 50.0]), action("dividend", 1, cash=50.0)).iloc[-1]
+    assert moved["unexplained_log_return"] == 0.0
+
+
+def test_a_dividend_above_the_close_explains_nothing():
+    moved = context(bars([10.0, 1.0]), action("dividend", 1, cash=12.0)).iloc[-1]
+    assert moved["unexplained_log_return"] == pytest.approx(math.log(0.1))
+
+
+def test_a_delisting_in_effect_explains_the_drop():
+    assert context(bars([100.0, 1.0]), action("delisting", 1)).iloc[-1]["unexplained_log_return"] == 0.0
+
+
+def test_a_split_that_became_known_after_the_bar_explains_nothing():
+    late = action("split", 1, ratio=2.0, known=pd.Timestamp(DAYS[5], tz="UTC"))
+    assert context(bars([100.0, 50.0]), late).iloc[-1]["suspected_cause"] is not None
+
+
+def test_a_split_in_a_session_without_a_bar_counts_for_the_next_bar():
+    assert context(bars([100.0, None, 50.0]), action("split", 1, ratio=2.0)).iloc[-1]["unexplained_log_return"] == 0.0
+
+
+def test_the_return_from_a_slipped_close_is_no_second_jump():
+    moves = context(bars([100.0, 101.0, 10_000.0, 100.0, 102.0]))["unexplained_log_return"].to_numpy()
+    assert abs(moves[2]) > 4.5
+    assert np.abs(moves[3:]).max() < 0.03
+
+
+def test_a_slip_over_a_split_is_measured_on_split_terms():
+    frame = bars([700.0, 700.0, 7.0, 101.0])  # split 7:1 in the last session, the close before it in the wrong unit
+    last = context(frame, action("split", 3, ratio=7.0)).iloc[-1]
+    assert last["unexplained_log_return"] == pytest.approx(math.log(101.0 / 100.0))
+
+
+def test_a_close_older_than_the_look_back_is_no_reference():
+    inside = context(bars([100.0, *[None] * 29, 10.0]))
+    outside = context(bars([100.0, *[None] * 30, 10.0]))
+    assert inside.iloc[-1]["unexplained_log_return"] == pytest.approx(math.log(0.1))
+    assert math.isnan(outside.iloc[-1]["unexplained_log_return"])
+
+
+def test_bars_of_different_symbols_are_not_compared():
+    both = pd.concat([bars([100.0], symbol="AAA"), bars([5.0], symbol="BBB", start=1)])
+    assert context(both)["unexplained_log_return"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("opened", "closed", "before", "cause"),
+    [
+        (92.69, 93.70, 645.57, "a 7:1 split"),  # AAPL 2014-06-09
+        (127.67, 129.04, 499.23, "a 4:1 split"),  # AAPL 2020-08-31, opened 2.3 % above the split level
+        (50.50, 55.56, 101.00, "a 2:1 split"),  # AAPL 2000-06-21, closed 10 % above it
+        (18.01, 18.00, 2.13, "a 1:8 reverse split"),  # USO 2020-04-29, opened 5.7 % above the level
+        (19.70, 18.08, 1.13, None),  # AIG 2009-07-01, 1:20: the open stands 13 % below the level
+        (10_100.0, 10_050.0, 100.0, "100 x too high"),
+        (1.01, 1.02, 100.0, "100 x too low"),
+        (0.18, 0.16, 1.77, None),  # WM 2008-09-26: a failure, near 1/10; nobody splits into shares of 16 cents
+        (7.10, 5.09, 12.16, None),  # AIG 2008-09-15
+        (2.70, 2.05, 3.94, None),  # AIG 2008-09-17: close near 1/2, open not
+        (4.20, 4.22, 2.39, None),  # AIG 2008-09-19
+        (28.06, 25.81, 53.38, None),  # AAPL 2000-09-29: a profit warning, opened 5 % above one half
+        (37.00, 33.88, 53.56, None),  # WM 1999-07-07: near 2/3, a split too small to be told from a move
+    ],
+)
+def test_a_jump_is_told_from_a_true_move(opened, closed, before, cause):
+    found = context(bars([before, closed], opens=[before, opened])).iloc[-1]["suspected_cause"]
+    assert (found is None) if cause is None else (cause in found)
+
+
+def test_moves_within_the_bound_have_no_cause():
+    small = QualitySettings(unexplained_jump=0.70)
+    assert context(bars([100.0, 50.0]), settings=small).iloc[-1]["suspected_cause"] is None
+    assert context(bars([100.0, 50.0])).iloc[-1]["suspected_cause"] is not None
+
+
+def test_identical_closes_are_counted_up_to_the_setting():
+    counted = context(bars([9.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 11.0]))["identical_closes"]
+    assert counted.tolist() == [1, 1, 2, 3, 4, 5, 5, 1]
+
+
+def test_a_halted_bar_breaks_the_run_of_identical_closes():
+    frame = bars([10.0] * 6)
+    frame.loc[2, "volume_shares"] = 0.0
+    assert context(frame)["identical_closes"].tolist() == [1, 2, 1, 1, 2, 3]
+
+
+def test_a_repeated_row_is_read_alike_in_either_order():
+    twice = pd.concat([bars([100.0, 50.0]), bars([90.0], start=1)])
+    pd.testing.assert_frame_equal(context(twice), context(twice.iloc[::-1]))
+
+
+def test_a_repeat_longer_than_the_look_back_is_refused():
+    with pytest.raises(ConfigurationError, match=r"stale_repeat_sessions: 31 exceeds the 30 sessions"):
+        context(bars([1.0]), settings=QualitySettings(stale_repeat_sessions=31))
