@@ -1,0 +1,276 @@
+"""The rule table of the quality gate: every data check, what judges it, and what follows when it fails.
+
+Belongs here: definitions as values, importable in no time, because Dagster declares one asset check for each of them.
+Making the columns that are judged is :mod:`aegis.market_data.bar_evidence`; running Great Expectations is
+:mod:`aegis.market_data.validation`; what happens to the rows is :mod:`aegis.market_data.quality_gate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aegis.config import QualitySettings
+
+Outcome = Literal["pass", "warn", "repair", "quarantine", "block"]
+Evidence = Literal["bars", "expected_bars"]
+
+PRICES = ("open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd")
+NUMBERS = (*PRICES, "volume_shares")
+
+_LARGEST_FLOAT = 1.7976931348623157e308
+_FOUR_PRICES = "open {open_raw_usd:.6g}, high {high_raw_usd:.6g}, low {low_raw_usd:.6g}, close {close_raw_usd:.6g} USD"
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One Great Expectations class by name, with its arguments.
+
+    Parameters
+    ----------
+    kind : str
+        A class of ``great_expectations.expectations``.
+    terms : mapping of str to object
+        Its arguments.
+    """
+
+    kind: str
+    terms: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CheckDefinition:
+    """One data check: a row of the rule table.
+
+    Parameters
+    ----------
+    name : str
+        A sentence that is true when all is well.
+    description : str
+        What a person reads in the Dagster UI.
+    on_failure : {"warn", "repair", "quarantine", "block"}
+        What follows for the session. A quarantine becomes a block where its conditions do not hold.
+    version : str
+        Changes whenever the same rows could be judged differently.
+    evidence : {"bars", "expected_bars"}
+        Frame that is judged: rows as delivered, or one row for each bar that the listings promise.
+    expectations : callable
+        Settings to the expectations that must all hold of a row.
+    says : str
+        Format string over the columns of an offending row: what was found, and the remedy.
+    """
+
+    name: str
+    description: str
+    on_failure: Outcome
+    version: str
+    evidence: Evidence
+    expectations: Callable[[QualitySettings], tuple[Expectation, ...]]
+    says: str
+
+    @property
+    def is_blocking(self) -> bool:
+        """Whether orders of a session need this check: its failure takes out rows or the session."""
+        return self.on_failure in ("quarantine", "block")
+
+
+def _primary_key(_: QualitySettings) -> tuple[Expectation, ...]:
+    return (Expectation("ExpectCompoundColumnsToBeUnique", {"column_list": ["session", "symbol"]}),)
+
+
+def _coverage(_: QualitySettings) -> tuple[Expectation, ...]:
+    return (Expectation("ExpectColumnValuesToNotBeNull", {"column": "delivered_rows"}),)
+
+
+def _complete(_: QualitySettings) -> tuple[Expectation, ...]:
+    finite = {"min_value": -_LARGEST_FLOAT, "max_value": _LARGEST_FLOAT}
+    return tuple(
+        expectation
+        for column in NUMBERS
+        for expectation in (
+            Expectation("ExpectColumnValuesToNotBeNull", {"column": column}),
+            Expectation("ExpectColumnValuesToBeBetween", {"column": column, **finite}),
+        )
+    )
+
+
+def _positive_prices(_: QualitySettings) -> tuple[Expectation, ...]:
+    return tuple(
+        Expectation("ExpectColumnValuesToBeBetween", {"column": column, "min_value": 0.0, "strict_min": True})
+        for column in PRICES
+    )
+
+
+def _at_least(larger: str, smaller: str) -> Expectation:
+    return Expectation(
+        "ExpectColumnPairValuesAToBeGreaterThanB",
+        {"column_A": larger, "column_B": smaller, "or_equal": True, "ignore_row_if": "either_value_is_missing"},
+    )
+
+
+def _bracket(_: QualitySettings) -> tuple[Expectation, ...]:
+    return (
+        _at_least("high_raw_usd", "open_raw_usd"),
+        _at_least("high_raw_usd", "close_raw_usd"),
+        _at_least("open_raw_usd", "low_raw_usd"),
+        _at_least("close_raw_usd", "low_raw_usd"),
+        _at_least("high_raw_usd", "low_raw_usd"),
+    )
+
+
+def _volume(_: QualitySettings) -> tuple[Expectation, ...]:
+    return (Expectation("ExpectColumnValuesToBeBetween", {"column": "volume_shares", "min_value": 0.0}),)
+
+
+def _session_days(_: QualitySettings) -> tuple[Expectation, ...]:
+    return (Expectation("ExpectColumnValuesToNotBeNull", {"column": "calendar_session"}),)
+
+
+def _point_in_time(_: QualitySettings) -> tuple[Expectation, ...]:
+    return (_at_least("known_at_utc", "session_close_utc"),)
+
+
+def _clean_text(_: QualitySettings) -> tuple[Expectation, ...]:
+    return (Expectation("ExpectColumnValuesToBeNull", {"column": "unclean_text"}),)
+
+
+def _no_slip(_: QualitySettings) -> tuple[Expectation, ...]:
+    return (Expectation("ExpectColumnValuesToBeNull", {"column": "suspected_cause"}),)
+
+
+def _explained(settings: QualitySettings) -> tuple[Expectation, ...]:
+    bound = settings.unexplained_jump
+    terms = {"column": "unexplained_log_return", "min_value": -bound, "max_value": bound}
+    return (Expectation("ExpectColumnValuesToBeBetween", terms),)
+
+
+def _moving(settings: QualitySettings) -> tuple[Expectation, ...]:
+    most = settings.stale_repeat_sessions - 1
+    return (Expectation("ExpectColumnValuesToBeBetween", {"column": "identical_closes", "max_value": most}),)
+
+
+CHECKS: tuple[CheckDefinition, ...] = (
+    CheckDefinition(
+        name="primary_key_is_unique",
+        description="No two rows share session and symbol. Every copy counts as an offending row.",
+        on_failure="block",
+        version="1",
+        evidence="bars",
+        expectations=_primary_key,
+        says="the row is delivered more than once (one copy closes at {close_raw_usd:.6g} USD); keep one of the copies "
+        "in the source and fetch the session again",
+    ),
+    CheckDefinition(
+        name="bars_cover_every_listed_symbol",
+        description="Every symbol listed in a session, the benchmark included, has a bar; no session is empty.",
+        on_failure="block",
+        version="1",
+        evidence="expected_bars",
+        expectations=_coverage,
+        says="{absence}; fetch the session again, or end the listing if it no longer trades",
+    ),
+    CheckDefinition(
+        name="columns_have_their_types_and_no_nulls",
+        description="Open, high, low, close and volume are there and finite numbers. (A frame whose columns or dtypes "
+        "are not those of raw_bars is refused before any check.)",
+        on_failure="block",
+        version="1",
+        evidence="bars",
+        expectations=_complete,
+        says=_FOUR_PRICES + ", volume {volume_shares:.6g} shares: a number is missing or infinite; complete the row in "
+        "the source and fetch the session again",
+    ),
+    CheckDefinition(
+        name="prices_are_positive",
+        description="Open, high, low and close are above zero.",
+        on_failure="block",
+        version="1",
+        evidence="bars",
+        expectations=_positive_prices,
+        says=_FOUR_PRICES + ": every price must be above 0; correct the row in the source and fetch the session again",
+    ),
+    CheckDefinition(
+        name="high_low_bracket_open_close",
+        description="High is at least open, close and low; low is at most open and close.",
+        on_failure="block",
+        version="1",
+        evidence="bars",
+        expectations=_bracket,
+        says=_FOUR_PRICES + ": low <= open, close <= high does not hold; correct the row in the source and fetch the "
+        "session again",
+    ),
+    CheckDefinition(
+        name="volume_is_not_negative",
+        description="Volume is zero (a halt) or more.",
+        on_failure="block",
+        version="1",
+        evidence="bars",
+        expectations=_volume,
+        says="volume is {volume_shares:.6g} shares, expected 0 or more; correct the row in the source and fetch the "
+        "session again",
+    ),
+    CheckDefinition(
+        name="no_row_outside_sessions",
+        description="Every row is dated on a session of the calendar, and none after the last session asked for. A row "
+        "on a closed day counts against the next session; a row from the future against the last one.",
+        on_failure="block",
+        version="1",
+        evidence="bars",
+        expectations=_session_days,
+        says="the row is dated {session:%A} {session:%Y-%m-%d}, which is {misdated}; correct its date or remove it, or "
+        "set market_data.calendar",
+    ),
+    CheckDefinition(
+        name="known_at_follows_close",
+        description="A bar became known at the close of its session or later: earlier is look-ahead.",
+        on_failure="block",
+        version="1",
+        evidence="bars",
+        expectations=_point_in_time,
+        says="known at {known_at_utc:%Y-%m-%d %H:%M:%S} UTC, before the close at {session_close_utc:%Y-%m-%d %H:%M:%S} "
+        "UTC; correct known_at_utc in the source, a final bar cannot exist before the close",
+    ),
+    CheckDefinition(
+        name="symbols_are_clean_text",
+        description="Symbol and ticker are plain instrument names, safe in files, SQL, pages and spreadsheets.",
+        on_failure="block",
+        version="1",
+        evidence="bars",
+        expectations=_clean_text,
+        says="{unclean_text} is not a symbol or ticker; rename it in the source",
+    ),
+    CheckDefinition(
+        name="jumps_hide_no_split_or_unit_slip",
+        description="No jump beyond the bound looks like a split nobody recorded, a recorded split that the prices do "
+        "not show, or a price in the wrong unit (x 100).",
+        on_failure="quarantine",
+        version="1",
+        evidence="bars",
+        expectations=_no_slip,
+        says="close {close_raw_usd:.2f} is {close_ratio:.3g} x the previous close {reference_close_usd:.2f} and "
+        "{recorded}: it looks like {suspected_cause}; {cure} or quarantine the row",
+    ),
+    CheckDefinition(
+        name="jumps_are_explained_by_actions",
+        description="No close moves beyond the bound unless a split, dividend or delisting explains it. Real markets "
+        "do it now and then, so this warns; jumps_hide_no_split_or_unit_slip takes the likely errors out.",
+        on_failure="warn",
+        version="1",
+        evidence="bars",
+        expectations=_explained,
+        says="close {close_raw_usd:.2f} is {close_ratio:.3g} x the previous close {reference_close_usd:.2f} and "
+        "{recorded}; look it up, and {cure} if it is not a true move",
+    ),
+    CheckDefinition(
+        name="closes_are_not_stale",
+        description="A close does not repeat for the configured number of bars while shares change hands.",
+        on_failure="warn",
+        version="1",
+        evidence="bars",
+        expectations=_moving,
+        says="close {close_raw_usd:.6g} USD is the same for {identical_closes:.0f} bars or more, all with volume; "
+        "compare it with another source",
+    ),
+)
+"""The rule table. Names are the primary key of ``quality/check_results`` and the Dagster asset checks."""
