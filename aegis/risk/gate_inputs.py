@@ -1,0 +1,171 @@
+"""What the pre-trade gate looks at and what it answers, as frozen values.
+
+Belongs here: the values. The rules over them are :mod:`aegis.risk.pre_trade_gate`. Who owns a state (kill switch,
+reconciliation, journal, lake) turns it into these values; the gate imports none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+from aegis.execution.order_states import OrderStatus
+from aegis.execution.orders import Order
+from aegis.risk.breakers import BreakerState
+from aegis.risk.limits import RiskLimits
+
+GateOutcome = Literal["pass", "refuse", "reduce only"]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckVerdict:
+    """What one data check said of the session; a row of ``quality/check_results``.
+
+    Parameters
+    ----------
+    check, table : str
+        Name of the check and of the table it looked at.
+    outcome : str
+        'pass', 'warn', 'repair', 'quarantine' or 'block'.
+    is_blocking : bool
+        Whether orders need it.
+    content_hash : str
+        SHA-256 of the rows it looked at.
+    snapshot_id : int
+        Lake snapshot of those rows.
+    """
+
+    check: str
+    table: str
+    outcome: str
+    is_blocking: bool
+    content_hash: str
+    snapshot_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateInputs:
+    """Everything the gate may look at for one decision.
+
+    Parameters
+    ----------
+    session : date
+        Decision session.
+    account, decision_id : str
+        Whose decision it is, and its name.
+    orders : tuple of Order
+        Proposed, in the order in which they would be sent.
+    equity_usd : float
+        At the close.
+    positions_shares : mapping of str to float
+        Signed shares held.
+    open_orders : tuple of OrderStatus
+        At work already; final ones are ignored.
+    prices_usd : mapping of str to float
+        Mark of every symbol held, at work or ordered, in the shares of the decision session.
+    target_weights : mapping of str to float
+        Of the target book.
+    median_dollar_volume_usd : mapping of str to float
+        Median close times volume over the trailing window.
+    value_at_risk_95 : float
+        Of the target book, as a share of equity; see :mod:`aegis.risk.report`.
+    check_results : tuple of CheckVerdict
+        All rows of the session.
+    required_checks : tuple of str
+        Checks that must have a row; none at all is refused.
+    pinned_content_hashes : mapping of str to str
+        Table to SHA-256 of the session's rows as the decision reads them now.
+    input_session : date or None
+        Latest session in the pinned inputs; None where there is none.
+    clock_session : date
+        Last session whose final bars exist at `decision_time_utc`, by the calendar and the vendor's delay. Measured
+        from the decision clock, so that a replayed past is not stale.
+    inputs_known_at_utc : datetime or None
+        Latest ``known_at_utc`` of the pinned inputs; aware UTC.
+    decision_time_utc : datetime
+        The decision clock; aware UTC.
+    kill_switch_engaged, reconciliation_clean : bool
+        Of the account. Anything but False and True, respectively, refuses.
+    breaker : BreakerState
+        Of the account, after this session.
+    limits : RiskLimits
+        Of the account.
+    """
+
+    session: date
+    account: str
+    decision_id: str
+    orders: tuple[Order, ...]
+    equity_usd: float
+    positions_shares: Mapping[str, float]
+    open_orders: tuple[OrderStatus, ...]
+    prices_usd: Mapping[str, float]
+    target_weights: Mapping[str, float]
+    median_dollar_volume_usd: Mapping[str, float]
+    value_at_risk_95: float
+    check_results: tuple[CheckVerdict, ...]
+    required_checks: tuple[str, ...]
+    pinned_content_hashes: Mapping[str, str]
+    input_session: date | None
+    clock_session: date
+    inputs_known_at_utc: datetime | None
+    decision_time_utc: datetime
+    kill_switch_engaged: bool
+    reconciliation_clean: bool
+    breaker: BreakerState
+    limits: RiskLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRow:
+    """Verdict of one rule; a row of ``risk/pre_trade_gate``, fields as there."""
+
+    session: date
+    account: str
+    decision_id: str
+    rule: str
+    outcome: GateOutcome
+    observed: float
+    threshold: float
+    orders_refused: int
+    detail: str | None
+    known_at_utc: datetime
+
+    def row(self) -> dict[str, Any]:
+        """Return the row as a mapping of column to value."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedOrder:
+    """An order that may not leave, and the first rule that refused it, with its detail."""
+
+    order: Order
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """The gate's answer for one decision.
+
+    Parameters
+    ----------
+    rows : tuple of GateRow
+        One for each rule, in the order of :data:`aegis.risk.pre_trade_gate.RULES`, passed or not.
+    approved : tuple of Order
+        May leave.
+    refused : tuple of RefusedOrder
+        May not.
+    """
+
+    rows: tuple[GateRow, ...]
+    approved: tuple[Order, ...]
+    refused: tuple[RefusedOrder, ...]
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether every rule passed."""
+        return all(row.outcome == "pass" for row in self.rows)

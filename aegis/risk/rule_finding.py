@@ -1,0 +1,40 @@
+"""What one rule of the pre-trade gate found.
+
+Belongs here: the value that rules return, and how a list of violations becomes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFinding:
+    """Whether a rule holds, and what was seen.
+
+    Parameters
+    ----------
+    holds : bool
+        Whether orders may leave as far as this rule is concerned.
+    observed, threshold : float
+        What was measured and what is allowed; never NaN.
+    detail : str or None
+        Symbol, session, value and remedy; None when the rule holds.
+    """
+
+    holds: bool
+    observed: float
+    threshold: float
+    detail: str | None
+
+
+def finding(violations: Iterable[str]) -> RuleFinding:
+    """Return the finding of a rule that allows no violation: the number of them, and the first few in words."""
+    found = list(violations)
+    if not found:
+        return RuleFinding(holds=True, observed=0.0, threshold=0.0, detail=None)
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return RuleFinding(holds=False, observed=float(len(found)), threshold=0.0, detail="; ".join(found[:_SHOWN]) + more)
