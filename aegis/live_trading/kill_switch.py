@@ -1,0 +1,174 @@
+"""The kill switch of one account: a file that stops every order, and the history of who used it.
+
+Belongs here: the switch. That nothing leaves while it is engaged is the pre-trade gate's rule, which is given the
+answer of :meth:`KillSwitch.is_engaged`.
+
+Notes
+-----
+Fails closed. A file that cannot be read or understood means engaged. A missing file means what the history says last,
+and off only where there is no history either: a new account.
+
+Engaging writes the state first and the history after it; releasing writes the history first. A crash in between leaves
+the switch engaged both times.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from aegis.errors import ExecutionError
+from aegis.live_trading.durable_files import append_json_line, replace_json
+
+
+@dataclass(frozen=True, slots=True)
+class KillSwitchStatus:
+    """Where the switch stands.
+
+    Parameters
+    ----------
+    is_engaged : bool
+        Whether nothing may leave.
+    reason, actor : str
+        Why, and who set it; empty for a switch that nobody has used.
+    at_utc : datetime or None
+        When it was set; None where nobody has used it or the file cannot be read.
+    """
+
+    is_engaged: bool
+    reason: str
+    actor: str
+    at_utc: datetime | None
+
+
+class KillSwitch:
+    """The switch of one account.
+
+    Parameters
+    ----------
+    path : Path
+        Its state, a JSON file in the account's workspace. The history is beside it, ``<stem>.history.jsonl``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.history_path = path.with_name(f"{path.stem}.history.jsonl")
+
+    def is_engaged(self) -> bool:
+        """Whether nothing may leave; True as well when that cannot be found out."""
+        return self.status().is_engaged
+
+    def status(self) -> KillSwitchStatus:
+        """Return where the switch stands; an unreadable file reads as engaged, with the cause as its reason."""
+        try:
+            if self.path.exists():
+                return _understood(json.loads(self.path.read_text(encoding="utf-8")))
+            if not self.history_path.exists():
+                return KillSwitchStatus(is_engaged=False, reason="", actor="", at_utc=None)
+            lines = self.history_path.read_text(encoding="utf-8").splitlines()
+            return _understood(json.loads(lines[-1]))
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            return KillSwitchStatus(
+                is_engaged=True,
+                reason=f"{self.path} or its history cannot be read ({error}); inspect them, then release the switch",
+                actor="",
+                at_utc=None,
+            )
+
+    def history(self) -> tuple[KillSwitchStatus, ...]:
+        """Return every use of the switch, oldest first.
+
+        Raises
+        ------
+        ExecutionError
+            The history cannot be read.
+        """
+        if not self.history_path.exists():
+            return ()
+        try:
+            lines = self.history_path.read_text(encoding="utf-8").splitlines()
+            return tuple(_understood(json.loads(line)) for line in lines)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise ExecutionError(f"{self.history_path} cannot be read ({error}); restore it from a backup") from error
+
+    def engage(self, reason: str, *, actor: str, at_utc: datetime) -> None:
+        """Stop every order of the account. Never refused: an empty reason is recorded as such.
+
+        Raises
+        ------
+        ExecutionError
+            The state or the history could not be written. The message says which; stop the trader by hand if it is the
+            state.
+        """
+        record = _record(is_engaged=True, reason=reason or "no reason given", actor=actor or "unknown", at_utc=at_utc)
+        try:
+            replace_json(self.path, record)
+        except OSError as error:
+            raise ExecutionError(
+                f"the kill switch {self.path} could NOT be engaged ({error}); stop the trader process by hand"
+            ) from error
+        self._remember(record, "the switch is engaged")
+
+    def release(self, reason: str, *, actor: str, at_utc: datetime) -> None:
+        """Let orders leave again.
+
+        Raises
+        ------
+        ExecutionError
+            The switch is not engaged, reason or actor is empty, or a file could not be written; the switch stays as it
+            was.
+        """
+        if not reason.strip() or not actor.strip():
+            raise ExecutionError(f"{self.path}: a release needs a reason and an actor; found {reason!r}, {actor!r}")
+        if not self.is_engaged():
+            raise ExecutionError(f"{self.path}: the kill switch is not engaged; there is nothing to release")
+        record = _record(is_engaged=False, reason=reason, actor=actor, at_utc=at_utc)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._hold()
+        self._remember(record, "the switch stays engaged")
+        try:
+            replace_json(self.path, record)
+        except OSError as error:
+            raise ExecutionError(f"{self.path} could not be written ({error}); the switch stays engaged") from error
+
+    def _hold(self) -> None:
+        """Make sure that a state file says engaged before the history says released."""
+        if self.path.exists():
+            return
+        status = self.status()
+        try:
+            replace_json(
+                self.path, _record(is_engaged=True, reason=status.reason, actor=status.actor, at_utc=status.at_utc)
+            )
+        except OSError as error:
+            raise ExecutionError(f"{self.path} could not be written ({error}); the switch stays engaged") from error
+
+    def _remember(self, record: dict[str, Any], standing: str) -> None:
+        try:
+            append_json_line(self.history_path, record)
+        except OSError as error:
+            raise ExecutionError(f"{self.history_path} could not be written ({error}); {standing}") from error
+
+
+def _record(*, is_engaged: bool, reason: str, actor: str, at_utc: datetime | None) -> dict[str, Any]:
+    return {
+        "is_engaged": is_engaged,
+        "reason": reason,
+        "actor": actor,
+        "at_utc": None if at_utc is None else at_utc.isoformat(),
+    }
+
+
+def _understood(record: Any) -> KillSwitchStatus:
+    if not isinstance(record["is_engaged"], bool):
+        raise TypeError(f"is_engaged must be true or false, found {record['is_engaged']!r}")
+    at_utc = record["at_utc"]
+    return KillSwitchStatus(
+        is_engaged=record["is_engaged"],
+        reason=str(record["reason"]),
+        actor=str(record["actor"]),
+        at_utc=None if at_utc is None else datetime.fromisoformat(at_utc),
+    )
