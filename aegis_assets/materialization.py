@@ -1,6 +1,7 @@
 """Writing an asset's rows to the lake and telling Dagster about it.
 
-Belongs here: the last step that all table assets share. Every write is one lake snapshot; its number goes into the metadata.
+Belongs here: the last step that all table assets share. Every write is one lake snapshot; its number goes into the
+metadata.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def publish(
     message = CommitMessage(
         asset=", ".join(r.table.key for r in rows),
         sessions=f"{first}..{last}" if sessions else "",
-        run_id=context.run_id,
+        run_id=context.run.run_id,
         code_version=_code_version(context, rows[0].table),
     )
     snapshot_id = lake.write([Replacement(r.table, r.frame, first, last, r.account) for r in rows], message)
@@ -95,7 +96,9 @@ def publish(
 def _by_partition(item: TableRows, sessions: Sequence[date]) -> dict[str, dict[str, Any]]:
     numbers = session_numbers(item.table, item.frame) if sessions else {}
     keys = [key_of(session) for session in sessions]
-    values: dict[str, dict[str, Any]] = {key: dict(numbers.get(key, {"dagster/partition_row_count": 0})) for key in keys}
+    values: dict[str, dict[str, Any]] = {
+        key: dict(numbers.get(key, {"dagster/partition_row_count": 0})) for key in keys
+    }
     if keys and item.picture:
         values[keys[-1]]["picture"] = dg.MetadataValue.md(item.picture)
     return values

@@ -41,7 +41,7 @@ def session_partitions(calendar: TradingCalendar, first: date, last: date | None
         day += timedelta(days=1)
     return dg.TimeWindowPartitionsDefinition(
         start=first.strftime(KEY_FORMAT),
-        end=(last + timedelta(days=1)).strftime(KEY_FORMAT) if last else None,
+        end=calendar.next(last).strftime(KEY_FORMAT) if last else None,
         fmt=KEY_FORMAT,
         cron_schedule="0 0 * * *" if is_daily else "0 0 * * 1-5",
         timezone=calendar.time_zone,

@@ -163,5 +163,6 @@ class _Cuts:
 def _verdicts(rows: pd.DataFrame) -> tuple[CheckVerdict, ...]:
     names = ("check", "table", "outcome", "is_blocking", "content_hash", "snapshot_id")
     return tuple(
-        CheckVerdict(**dict(zip(names, values, strict=True))) for values in zip(*(rows[n].tolist() for n in names), strict=True)
+        CheckVerdict(**dict(zip(names, values, strict=True)))
+        for values in zip(*(rows[n].tolist() for n in names), strict=True)
     )

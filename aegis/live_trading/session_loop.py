@@ -343,7 +343,9 @@ def _closes(market: SessionMarket) -> dict[str, float]:
 
 
 def _gate_record(row: GateRow) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in ("rule", "outcome", "observed", "threshold", "orders_refused", "detail")}
+    return {
+        name: getattr(row, name) for name in ("rule", "outcome", "observed", "threshold", "orders_refused", "detail")
+    }
 
 
 def _is_reducing(held: float, change: float) -> bool:

@@ -50,5 +50,7 @@ def fetch_raw_bars(source: MarketDataSource, sessions: Sequence[date], *, last_c
         )
     bars = source.bars(first, last)
     if bars.empty:
-        raise SourceUnavailable(f"{source.name} {first}..{last}: the source returned no bars; check the source and run again")
+        raise SourceUnavailable(
+            f"{source.name} {first}..{last}: the source returned no bars; check the source and run again"
+        )
     return RAW_BARS.conform(bars)

@@ -1,0 +1,295 @@
+"""Assemble the performance report of one account.
+
+Belongs here: returns, P&L and trading figures over the report's sessions. The book at the last close is
+:mod:`aegis.reporting.book_review`; risk forecasts, breakers, gate and checks are :mod:`aegis.reporting.control_review`.
+Formulas live in :mod:`aegis.metrics`; here they are called.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aegis.errors import ReportingError, RiskError
+from aegis.lake import tables
+from aegis.lake.schema import TableSchema
+from aegis.metrics import ratios, returns, risk, transactions
+from aegis.metrics.returns import FloatArray
+from aegis.reporting import book_review, control_review
+from aegis.reporting.report import (
+    PerformanceFigures,
+    PerformanceReport,
+    ProfitAndLoss,
+    RelativeFigures,
+    ReportInputs,
+    TradingFigures,
+)
+
+ROLLING_WINDOW_SESSIONS = 126
+_ROLLING_STEP_SESSIONS = 5
+_DEEPEST_DRAWDOWNS = 5
+_TABLES: dict[str, TableSchema] = {
+    "account_values": tables.ACCOUNT_VALUES,
+    "daily_pnl": tables.DAILY_PNL,
+    "fills": tables.FILLS,
+    "positions": tables.POSITIONS,
+    "orders": tables.ORDERS,
+    "risk_report": tables.RISK_REPORT,
+    "pre_trade_gate": tables.PRE_TRADE_GATE,
+    "check_results": tables.CHECK_RESULTS,
+    "listings": tables.LISTINGS,
+}
+_PNL_COLUMNS = {
+    "equity_change_usd": "equity_change_usd",
+    "price_usd": "price_pnl_usd",
+    "trading_usd": "trading_pnl_usd",
+    "dividends_usd": "dividends_usd",
+    "interest_usd": "interest_usd",
+    "slippage_usd": "slippage_usd",
+    "commission_usd": "commission_usd",
+    "residual_usd": "residual_usd",
+}
+
+
+def performance_report(inputs: ReportInputs) -> PerformanceReport:
+    """Assemble every number of the performance report.
+
+    Parameters
+    ----------
+    inputs : ReportInputs
+        Rows of one account; the report covers the sessions of ``account_values``.
+
+    Raises
+    ------
+    ReportingError
+        There is no session, a frame holds another account, or P&L and account values differ in their sessions.
+    SchemaMismatch
+        A frame does not fit its table.
+    RiskError
+        A return or an equity is not a finite number that a return can be measured from.
+
+    Notes
+    -----
+    Returns are ``daily_pnl.return_daily``, costs included. The benchmark is measured from its first to its last level;
+    relative figures use the sessions that have a level. A ratio that does not exist is None.
+    """
+    inputs = _conformed(inputs)
+    values, pnl = inputs.account_values, inputs.daily_pnl
+    account_returns = returns.return_series(pnl["return_daily"].to_numpy())
+    rate = inputs.identity.risk_free_rate_annual
+    levels = returns.compounded_levels(account_returns)
+    with_benchmark = values["benchmark_level"].notna().to_numpy()
+    benchmark_levels = values.loc[with_benchmark, "benchmark_level"].to_numpy()
+    has_benchmark = len(benchmark_levels) > 1
+    benchmark_returns = returns.simple_returns(benchmark_levels) if has_benchmark else np.empty(0)
+    sessions = _sessions(inputs, levels, with_benchmark if has_benchmark else np.zeros(len(values), dtype=bool))
+    book = book_review.book_review(inputs)
+    controls = control_review.control_review(inputs, sessions)
+    return PerformanceReport(
+        identity=inputs.identity,
+        first_session=values["session"].iloc[0].date(),
+        last_session=values["session"].iloc[-1].date(),
+        session_count=len(values),
+        first_equity_usd=float(values["equity_usd"].iloc[0] - pnl["equity_change_usd"].iloc[0]),
+        last_equity_usd=float(values["equity_usd"].iloc[-1]),
+        cash_usd=float(values["cash_usd"].iloc[-1]),
+        account=_figures(account_returns, rate),
+        benchmark=_figures(benchmark_returns, rate) if has_benchmark else None,
+        relative=_relative(returns.simple_returns(levels[1:][with_benchmark]), benchmark_returns, rate)
+        if has_benchmark
+        else None,
+        pnl=_profit_and_loss(pnl),
+        trading=_trading(inputs),
+        risk=controls.risk,
+        data_checks=controls.data_checks,
+        rolling_window_sessions=ROLLING_WINDOW_SESSIONS,
+        sessions=sessions,
+        rolling=_rolling(values["session"], account_returns, rate),
+        value_at_risk=controls.value_at_risk,
+        months=_months(values["session"], account_returns, values.loc[with_benchmark, "session"], benchmark_returns),
+        pnl_by_year=_pnl_by_year(inputs),
+        drawdowns=_deepest_drawdowns(values["session"], levels),
+        positions=book.positions,
+        position_count=book.position_count,
+        sectors=book.sectors,
+        breaker_trips=controls.breaker_trips,
+        blocked_sessions=controls.blocked_sessions,
+        checks=controls.checks,
+        gate_rules=controls.gate_rules,
+        last_orders=book.last_orders,
+    )
+
+
+def _conformed(inputs: ReportInputs) -> ReportInputs:
+    frames: dict[str, Any] = {name: table.conform(getattr(inputs, name)) for name, table in _TABLES.items()}
+    account = inputs.identity.account
+    if frames["account_values"].empty:
+        raise ReportingError(
+            f"account {account} has no session to report on; materialise portfolio/account_values first"
+        )
+    for name, frame in frames.items():
+        others = sorted(set(frame["account"]) - {account}) if "account" in frame else []
+        if others:
+            raise ReportingError(f"report of account {account}: {name} also holds {others}; read one account's rows")
+    if not frames["account_values"]["session"].equals(frames["daily_pnl"]["session"]):
+        raise ReportingError(
+            f"report of account {account}: account_values has {len(frames['account_values'])} sessions and daily_pnl "
+            f"{len(frames['daily_pnl'])}, or other ones; read both for the same range"
+        )
+    return dataclasses.replace(inputs, **frames)
+
+
+def _unless_undefined(metric: Callable[..., float], *arguments: Any, **options: Any) -> float | None:
+    """Return the metric, or None where it does not exist for a series that has already been found sound."""
+    try:
+        return metric(*arguments, **options)
+    except RiskError:
+        return None
+
+
+def _figures(series: FloatArray, rate: float) -> PerformanceFigures:
+    return PerformanceFigures(
+        total_return=returns.total_return(series),
+        annualised_return=returns.annualised_return(series),
+        volatility_annualised=_unless_undefined(risk.annualised_volatility, series),
+        sharpe_ratio=_unless_undefined(ratios.sharpe_ratio, series, risk_free_rate=rate),
+        sortino_ratio=_unless_undefined(ratios.sortino_ratio, series, risk_free_rate=rate),
+        calmar_ratio=_unless_undefined(ratios.calmar_ratio, series),
+        max_drawdown=risk.max_drawdown(returns.compounded_levels(series)).depth,
+        best_session=float(series.max()),
+        worst_session=float(series.min()),
+        hit_rate=_unless_undefined(returns.hit_rate, series),
+    )
+
+
+def _relative(series: FloatArray, benchmark: FloatArray, rate: float) -> RelativeFigures:
+    return RelativeFigures(
+        active_return_annualised=returns.annualised_return(series) - returns.annualised_return(benchmark),
+        tracking_error_annualised=_unless_undefined(ratios.tracking_error, series, benchmark),
+        information_ratio=_unless_undefined(ratios.information_ratio, series, benchmark),
+        beta=_unless_undefined(ratios.beta, series, benchmark),
+        alpha_annualised=_unless_undefined(ratios.alpha, series, benchmark, risk_free_rate=rate),
+    )
+
+
+def _sessions(inputs: ReportInputs, levels: FloatArray, with_benchmark: np.ndarray) -> pd.DataFrame:
+    values = inputs.account_values
+    frame = pd.DataFrame(
+        {
+            "session": values["session"],
+            "equity_usd": values["equity_usd"],
+            "growth": levels[1:],
+            "benchmark_growth": np.nan,
+            "drawdown": risk.drawdowns(levels)[1:],
+            "benchmark_drawdown": np.nan,
+            "return_daily": inputs.daily_pnl["return_daily"],
+        }
+    )
+    if with_benchmark.any():
+        benchmark = values.loc[with_benchmark, "benchmark_level"].to_numpy()
+        frame.loc[with_benchmark, "benchmark_growth"] = benchmark / benchmark[0]
+        frame.loc[with_benchmark, "benchmark_drawdown"] = risk.drawdowns(benchmark)
+    return frame.join(book_review.exposures(inputs.positions), on="session").fillna(
+        {"gross_exposure": 0.0, "net_exposure": 0.0, "position_count": 0}
+    )
+
+
+def _rolling(sessions: pd.Series, series: FloatArray, rate: float) -> pd.DataFrame:
+    ends = range(len(series), ROLLING_WINDOW_SESSIONS - 1, -_ROLLING_STEP_SESSIONS)
+    rows = []
+    for end in reversed(ends):
+        window = series[end - ROLLING_WINDOW_SESSIONS : end]
+        sharpe = _unless_undefined(ratios.sharpe_ratio, window, risk_free_rate=rate)
+        rows.append((sessions.iloc[end - 1], risk.annualised_volatility(window), np.nan if sharpe is None else sharpe))
+    frame = pd.DataFrame(rows, columns=["session", "volatility_annualised", "sharpe_ratio"])
+    return frame.astype({"session": "datetime64[ns]", "volatility_annualised": float, "sharpe_ratio": float})
+
+
+def _months(
+    sessions: pd.Series, series: FloatArray, benchmark_sessions: pd.Series, benchmark: FloatArray
+) -> pd.DataFrame:
+    months = returns.monthly_returns([s.date() for s in sessions], series)
+    cells = {(month.year, month.month): month.total_return for month in months}
+    year_of = sessions.dt.year.to_numpy()
+    benchmark_year_of = benchmark_sessions.dt.year.to_numpy()[1:] if len(benchmark) else np.empty(0)
+    rows = []
+    for year in sorted(set(year_of.tolist())):
+        of_benchmark = benchmark[benchmark_year_of == year]
+        row: dict[str | int, float] = {"year": year}
+        row.update((month, cells.get((year, month), np.nan)) for month in range(1, 13))
+        row["year_return"] = returns.total_return(series[year_of == year])
+        row["benchmark_return"] = returns.total_return(of_benchmark) if len(of_benchmark) else np.nan
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _profit_and_loss(pnl: pd.DataFrame) -> ProfitAndLoss:
+    parts = {field: float(pnl[column].sum()) for field, column in _PNL_COLUMNS.items()}
+    return ProfitAndLoss(**parts, largest_session_residual_usd=float(pnl["residual_usd"].abs().max()))
+
+
+def _pnl_by_year(inputs: ReportInputs) -> pd.DataFrame:
+    pnl = inputs.daily_pnl
+    years = pnl["session"].dt.year.rename("year")
+    frame = pnl.groupby(years)[list(_PNL_COLUMNS.values())].sum()
+    frame = frame.rename(columns={column: field for field, column in _PNL_COLUMNS.items()})
+    traded = (inputs.fills["quantity_shares"].abs() * inputs.fills["price_usd"]).groupby(
+        inputs.fills["session"].dt.year
+    )
+    frame["traded_usd"] = traded.sum().reindex(frame.index, fill_value=0.0)
+    return frame.reset_index()
+
+
+def _trading(inputs: ReportInputs) -> TradingFigures:
+    fills, values = inputs.fills, inputs.account_values
+    notional = fills["quantity_shares"] * fills["price_usd"]
+    by_session = [
+        side.groupby(fills["session"]).sum().reindex(values["session"], fill_value=0.0).to_numpy()
+        for side in (notional.clip(lower=0.0), (-notional).clip(lower=0.0))
+    ]
+    totals = transactions.cost_totals(
+        fills["quantity_shares"].to_numpy(),
+        fills["price_usd"].to_numpy(),
+        commissions_usd=fills["commission_usd"].to_numpy(),
+        slippages_usd=fills["slippage_usd"].to_numpy(),
+    )
+    return TradingFigures(
+        fill_count=totals.fills,
+        traded_usd=totals.traded_usd,
+        turnover_annualised=transactions.turnover(*by_session, equity_usd=values["equity_usd"].to_numpy()),
+        commission_usd=totals.commission_usd,
+        slippage_usd=totals.slippage_usd,
+        cost_usd=totals.total_usd,
+        cost_bps=totals.in_bps() if totals.traded_usd > 0.0 else None,
+        orders_approved=int((inputs.orders["gate_outcome"] == "approved").sum()),
+        orders_refused=int((inputs.orders["gate_outcome"] == "refused").sum()),
+    )
+
+
+def _deepest_drawdowns(sessions: pd.Series, levels: FloatArray) -> pd.DataFrame:
+    rows = []
+    for first, last in _falls(levels):
+        fall = risk.max_drawdown(levels[first : last + 1])
+        recovery = None if fall.recovery is None else sessions.iloc[first + fall.recovery - 1]
+        rows.append(
+            (sessions.iloc[max(first + fall.peak - 1, 0)], sessions.iloc[first + fall.trough - 1], recovery, fall.depth,
+             last - first)
+        )  # fmt: skip
+    columns = ["peak_session", "trough_session", "recovery_session", "depth", "sessions"]
+    frame = pd.DataFrame(rows, columns=columns).astype({"recovery_session": "datetime64[ns]"})
+    return frame.nsmallest(_DEEPEST_DRAWDOWNS, "depth").reset_index(drop=True)
+
+
+def _falls(levels: FloatArray) -> Iterator[tuple[int, int]]:
+    """Yield the positions of each peak and of the recovery that ends the fall from it, or of the last level."""
+    at_peak = np.flatnonzero(risk.drawdowns(levels) == 0.0)
+    for peak, regained in pairwise(at_peak.tolist()):
+        if regained > peak + 1:
+            yield peak, regained
+    if at_peak[-1] < len(levels) - 1:
+        yield int(at_peak[-1]), len(levels) - 1

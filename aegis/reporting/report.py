@@ -1,0 +1,218 @@
+"""What goes into a performance report and what comes out: frozen values, no arithmetic.
+
+Belongs here: the shapes. The numbers are assembled by :mod:`aegis.reporting.performance` from :mod:`aegis.metrics`; the
+formats print these values and compute nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import pandas as pd
+
+SIMULATED_LABEL = "SIMULATED MARKET - not real prices"
+
+
+@dataclass(frozen=True)
+class ReportIdentity:
+    """Which history a report describes, and what it would take to compute it again.
+
+    Parameters
+    ----------
+    source : str
+        Market-data source, as in ``run.source``.
+    is_simulated : bool
+        Whether prices are invented. Every page then says so.
+    account, workspace : str
+        The book.
+    snapshot_id : int
+        Lake snapshot that the tables were read at.
+    code_version, config_hash : str
+        What computed them.
+    benchmark_symbol : str
+        Symbol behind ``benchmark_level``.
+    risk_free_rate_annual : float
+        Simple annual rate, 0.02 for 2 %.
+    created_at_utc : datetime
+        Aware; from the caller's clock.
+    """
+
+    source: str
+    is_simulated: bool
+    account: str
+    workspace: str
+    snapshot_id: int
+    code_version: str
+    config_hash: str
+    benchmark_symbol: str
+    risk_free_rate_annual: float
+    created_at_utc: datetime
+
+    @property
+    def data_label(self) -> str:
+        """Say where prices come from; the warning when they are not real."""
+        return SIMULATED_LABEL if self.is_simulated else f"Prices: {self.source}"
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """Rows of one account, each frame with the columns of its table in :mod:`aegis.lake.tables`."""
+
+    identity: ReportIdentity
+    account_values: pd.DataFrame
+    daily_pnl: pd.DataFrame
+    fills: pd.DataFrame
+    positions: pd.DataFrame
+    orders: pd.DataFrame
+    risk_report: pd.DataFrame
+    pre_trade_gate: pd.DataFrame
+    check_results: pd.DataFrame
+    listings: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class PerformanceFigures:
+    """Performance of one return series; None where the series is too short or constant for the number to exist."""
+
+    total_return: float
+    annualised_return: float
+    volatility_annualised: float | None
+    sharpe_ratio: float | None
+    sortino_ratio: float | None
+    calmar_ratio: float | None
+    max_drawdown: float
+    best_session: float
+    worst_session: float
+    hit_rate: float | None
+
+
+@dataclass(frozen=True)
+class RelativeFigures:
+    """The account against its benchmark, over the sessions that both have; None as in :class:`PerformanceFigures`."""
+
+    active_return_annualised: float
+    tracking_error_annualised: float | None
+    information_ratio: float | None
+    beta: float | None
+    alpha_annualised: float | None
+
+
+@dataclass(frozen=True)
+class ProfitAndLoss:
+    """What changed equity over the report, USD; the parts and the residual add up to the change."""
+
+    equity_change_usd: float
+    price_usd: float
+    trading_usd: float
+    dividends_usd: float
+    interest_usd: float
+    slippage_usd: float
+    commission_usd: float
+    residual_usd: float
+    largest_session_residual_usd: float
+
+
+@dataclass(frozen=True)
+class TradingFigures:
+    """What was traded and what it cost. Costs are positive."""
+
+    fill_count: int
+    traded_usd: float
+    turnover_annualised: float
+    commission_usd: float
+    slippage_usd: float
+    cost_usd: float
+    cost_bps: float | None
+    orders_approved: int
+    orders_refused: int
+
+
+@dataclass(frozen=True)
+class RiskFigures:
+    """Risk at the last close, and how the forecasts fared. None where no risk report exists."""
+
+    value_at_risk_95: float | None
+    expected_shortfall_95: float | None
+    forecast_volatility_annualised: float | None
+    gross_exposure: float
+    net_exposure: float
+    largest_weight: float
+    concentration_hhi: float | None
+    forecasts_compared: int
+    exceedances: int
+    exceedances_expected: float
+    breaker_state: str | None
+    sessions_tripped: int
+
+
+@dataclass(frozen=True)
+class CheckFigures:
+    """Data checks and the pre-trade gate, counted."""
+
+    evaluations: int
+    passed: int
+    warned: int
+    repaired: int
+    quarantined: int
+    blocked: int
+    sessions_blocked_by_data: int
+    sessions_refused_by_gate: int
+    sessions_reduce_only: int
+
+
+@dataclass(frozen=True)
+class PerformanceReport:
+    """Every number that any format prints.
+
+    Parameters
+    ----------
+    sessions : DataFrame
+        One row a session: ``session, equity_usd, growth, benchmark_growth, drawdown, benchmark_drawdown, return_daily,
+        gross_exposure, net_exposure, position_count``. Growth is of one dollar from before the first session, or from
+        the benchmark's first level.
+    rolling : DataFrame
+        ``session, volatility_annualised, sharpe_ratio`` of the trailing window, sampled.
+    value_at_risk : DataFrame
+        ``session, return_daily, forecast, exceeded``: the forecast of the close before, where it was above 0.
+    months : DataFrame
+        ``year, 1 ... 12, year_return, benchmark_return``.
+    pnl_by_year : DataFrame
+        ``year`` and the parts of :class:`ProfitAndLoss`, with ``traded_usd``.
+    drawdowns : DataFrame
+        The deepest: ``peak_session, trough_session, recovery_session, depth, sessions``.
+    positions, sectors : DataFrame
+        The book at the last close; the 20 largest positions.
+    breaker_trips, blocked_sessions, checks, gate_rules, last_orders : DataFrame
+        Events, newest first; the last 20 blocked sessions and orders.
+    """
+
+    identity: ReportIdentity
+    first_session: date
+    last_session: date
+    session_count: int
+    first_equity_usd: float
+    last_equity_usd: float
+    cash_usd: float
+    account: PerformanceFigures
+    benchmark: PerformanceFigures | None
+    relative: RelativeFigures | None
+    pnl: ProfitAndLoss
+    trading: TradingFigures
+    risk: RiskFigures
+    data_checks: CheckFigures
+    rolling_window_sessions: int
+    sessions: pd.DataFrame
+    rolling: pd.DataFrame
+    value_at_risk: pd.DataFrame
+    months: pd.DataFrame
+    pnl_by_year: pd.DataFrame
+    drawdowns: pd.DataFrame
+    positions: pd.DataFrame
+    position_count: int
+    sectors: pd.DataFrame
+    breaker_trips: pd.DataFrame
+    blocked_sessions: pd.DataFrame
+    checks: pd.DataFrame
+    gate_rules: pd.DataFrame
+    last_orders: pd.DataFrame
