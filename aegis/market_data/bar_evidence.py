@@ -98,7 +98,8 @@ def bar_evidence(
     DataFrame
         The columns of raw bars, ``session_number`` (judged session that answers for the row), ``calendar_session``
         (null unless the row's date is a judged session), ``is_after_range``, ``session_close_utc``, ``unclean_text``
-        (null when clean) and the columns of :func:`~aegis.market_data.price_jumps.closes_in_context`.
+        (null when clean), ``wick_log_length`` (how far high or low lies outside open and close, null where a price is
+        not positive and finite) and the columns of :func:`~aegis.market_data.price_jumps.closes_in_context`.
     """
     dates = raw_bars["session"].to_numpy(dtype="datetime64[D]")
     context = closes_in_context(raw_bars, actions, days=sessions.with_lookback, settings=settings)
@@ -113,6 +114,7 @@ def bar_evidence(
     unclean = {text: _unclean(text) for text in pd.unique(pd.concat([frame["symbol"], frame["ticker"]]))}
     named = frame["symbol"].map(unclean)
     frame["unclean_text"] = named.where(named.notna(), frame["ticker"].map(unclean)).astype(object)
+    frame["wick_log_length"] = _wick_log_length(frame)
     return frame.merge(context, on=["session", "symbol"], how="left", validate="many_to_one")
 
 
@@ -158,6 +160,15 @@ def expected_bars(raw_bars: pd.DataFrame, listings: pd.DataFrame, *, sessions: J
     whole = raw_bars.groupby("session", sort=False).size()
     frame["session_rows"] = frame["session"].map(whole).fillna(0).astype("int64")
     return frame.sort_values(["session", "symbol"], kind="stable", ignore_index=True)
+
+
+def _wick_log_length(bars: pd.DataFrame) -> pd.Series:
+    prices = bars[["open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd"]]
+    logs = np.log(prices.where((prices > 0) & np.isfinite(prices)))
+    body = logs[["open_raw_usd", "close_raw_usd"]]
+    above = logs["high_raw_usd"] - body.max(axis=1, skipna=False)
+    below = body.min(axis=1, skipna=False) - logs["low_raw_usd"]
+    return pd.concat([above, below], axis=1).max(axis=1, skipna=False)
 
 
 def _unclean(text: object) -> str | None:

@@ -119,6 +119,11 @@ def _bracket(_: QualitySettings) -> tuple[Expectation, ...]:
     )
 
 
+def _wicks(settings: QualitySettings) -> tuple[Expectation, ...]:
+    terms = {"column": "wick_log_length", "max_value": settings.implausible_wick}
+    return (Expectation("ExpectColumnValuesToBeBetween", terms),)
+
+
 def _volume(_: QualitySettings) -> tuple[Expectation, ...]:
     return (Expectation("ExpectColumnValuesToBeBetween", {"column": "volume_shares", "min_value": 0.0}),)
 
@@ -199,6 +204,17 @@ CHECKS: tuple[CheckDefinition, ...] = (
         expectations=_bracket,
         says=_FOUR_PRICES + ": low <= open, close <= high does not hold; correct the row in the source and fetch the "
         "session again",
+    ),
+    CheckDefinition(
+        name="wicks_stay_near_the_body",
+        description="High and low lie within the configured log distance of open and close. A single bad tick leaves the "
+        "close intact and yet bends every fill that averages the bar.",
+        on_failure="quarantine",
+        version="1",
+        evidence="bars",
+        expectations=_wicks,
+        says=_FOUR_PRICES + ": high or low is far outside open and close, which looks like a bad tick; correct the row "
+        "in the source and fetch the session again, or quarantine the row",
     ),
     CheckDefinition(
         name="volume_is_not_negative",

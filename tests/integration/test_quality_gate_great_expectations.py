@@ -40,6 +40,7 @@ DAYS = "no_row_outside_sessions"
 KNOWN = "known_at_follows_close"
 TEXT = "symbols_are_clean_text"
 SLIP = "jumps_hide_no_split_or_unit_slip"
+WICK = "wicks_stay_near_the_body"
 JUMP = "jumps_are_explained_by_actions"
 STALE = "closes_are_not_stale"
 
@@ -150,6 +151,16 @@ def close_below_low(market: Tampered, session: date, symbol: str) -> None:
     market.accuse(session, BRACKET)
 
 
+def low_that_lost_a_digit(market: Tampered, session: date, symbol: str) -> None:
+    market.bars.loc[market.at(session, symbol), "low_raw_usd"] *= 0.1
+    market.accuse(session, WICK)
+
+
+def busted_high(market: Tampered, session: date, symbol: str) -> None:
+    market.bars.loc[market.at(session, symbol), "high_raw_usd"] *= 2.0
+    market.accuse(session, WICK)
+
+
 def missing_bar(market: Tampered, session: date, symbol: str) -> None:
     market.bars = market.bars[~market.at(session, symbol)].reset_index(drop=True)
     market.accuse(session, COVER)
@@ -239,6 +250,7 @@ def frozen_quote(market: Tampered, session: date, symbol: str) -> None:
 
 FAULTS: tuple[Fault, ...] = (
     negative_price, zero_close, duplicate_row, contradicting_row, high_below_low, open_above_high, close_below_low,
+    low_that_lost_a_digit, busted_high,
     missing_bar, missing_session, missing_close, missing_volume, infinite_high, negative_volume, row_on_a_closed_day,
     known_too_early, hostile_ticker, cents_for_dollars, dollars_for_cents, unrecorded_split, unrecorded_reverse_split,
     crash, frozen_quote,
