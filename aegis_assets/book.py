@@ -23,6 +23,7 @@ from aegis.live_trading.trader import restore_state, run_sessions
 from aegis.market_data.benchmark import benchmark_returns
 from aegis_assets.materialization import TableRows, publish
 from aegis_assets.partitions import requested_sessions
+from aegis_assets.pictures import book_pictures
 from aegis_assets.table_assets import (
     GROUP_EXECUTION_AND_MONITORING,
     GROUP_PORTFOLIO_AND_RISK,
@@ -105,7 +106,9 @@ def book_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsD
             )
             state = _previous_state(store, market, desk, sessions[0])
             outcomes = run_sessions(state, history, sessions, policy=desk.policy(), ledger=ledger)
-            rows = [TableRows(table, frame, desk.account) for table, frame in book_tables(outcomes).items()]
+            frames = book_tables(outcomes)
+            pictures = book_pictures(frames, store.read(tables.ACCOUNT_VALUES, last=sessions[0], account=desk.account))
+            rows = [TableRows(t, frame, desk.account, pictures.get(t.key)) for t, frame in frames.items()]
             ledger.flush()
             yield from publish(context, store, rows, sessions=sessions, check_results=_checks(outcomes))
 

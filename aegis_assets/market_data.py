@@ -17,6 +17,7 @@ from aegis.market_data.ingestion import fetch_raw_bars
 from aegis.market_data.universe import universe as compute_universe
 from aegis_assets.materialization import TableRows, publish
 from aegis_assets.partitions import requested_sessions
+from aegis_assets.pictures import bars_picture
 from aegis_assets.table_assets import GROUP_DATA, OWNER_ANALYST, asset_key, definition_metadata, description
 from aegis_resources.lake import LakeResource
 from aegis_resources.market_data import Market
@@ -136,7 +137,7 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
             yield from _check_results(result)
             rows = [
                 TableRows(tables.CHECK_RESULTS, result.check_results),
-                TableRows(tables.DAILY_BARS, result.daily_bars),
+                TableRows(tables.DAILY_BARS, result.daily_bars, picture=bars_picture(result.daily_bars)),
             ]
             for published in publish(context, store, rows, sessions=sessions):
                 if published.asset_key == asset_key(tables.CHECK_RESULTS) or not result.daily_bars.empty:

@@ -20,6 +20,7 @@ from aegis.signals.strategy import find_strategies
 from aegis.signals.strategy import strategy_signals as score
 from aegis_assets.materialization import TableRows, publish
 from aegis_assets.partitions import requested_sessions
+from aegis_assets.pictures import features_picture
 from aegis_assets.table_assets import (
     GROUP_PORTFOLIO_AND_RISK,
     GROUP_RESEARCH,
@@ -68,7 +69,12 @@ def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.Ass
                 calendar=market.calendar,
                 decision_times=market.decision_times(sessions),
             )
-            yield from publish(context, store, [TableRows(tables.DAILY_FEATURES, frame)], sessions=sessions)
+            yield from publish(
+                context,
+                store,
+                [TableRows(tables.DAILY_FEATURES, frame, picture=features_picture(frame))],
+                sessions=sessions,
+            )
 
     @dg.asset(
         name=tables.STRATEGY_SIGNALS.name,

@@ -52,7 +52,7 @@ def alert_sensors(
 
     @dg.sensor(
         minimum_interval_seconds=_MINUTE,
-        description="Alerts once for each failed evaluation of an asset check: to the alert log and, if set, a webhook.",
+        description="Alerts once for each failed evaluation of a check: to the alert log and, if set, a webhook.",
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def checks_failed(context: dg.SensorEvaluationContext) -> dg.SkipReason:

@@ -5,6 +5,7 @@ Belongs here: the words. Every number is a field of the performance report or a 
 
 from __future__ import annotations
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -86,7 +87,14 @@ def _performance(report: PerformanceReport) -> Table:
 
 def _print_events(console: Console, report: PerformanceReport) -> None:
     for title, frame in (("Breaker", report.breaker_trips), ("Blocked", report.blocked_sessions)):
-        for row in frame.head(_SHOWN_EVENTS).itertuples(index=False):
-            console.print(f"  {title}: {', '.join(str(value) for value in row)}", style="yellow", soft_wrap=True)
+        for row in frame.head(_SHOWN_EVENTS).to_dict("records"):
+            words = ", ".join(f"{str(name).replace('_', ' ')} {_word(value)}" for name, value in row.items())
+            console.print(f"  {title}: {words}", style="yellow", soft_wrap=True, highlight=False)
         if len(frame) > _SHOWN_EVENTS:
             console.print(f"  {title}: and {len(frame) - _SHOWN_EVENTS} more, see the report", style="yellow")
+
+
+def _word(value: object) -> str:
+    if isinstance(value, pd.Timestamp):
+        return "open" if pd.isna(value) else f"{value:%Y-%m-%d}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

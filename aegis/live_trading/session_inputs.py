@@ -110,9 +110,10 @@ class InputHistory:
         self._calendar = calendar
         self._decision_times = decision_times
         self._market = MarketHistory(tables.bars, tables.actions, calendar=calendar)
+        newest = tables.bars.groupby("session", as_index=False)["known_at_utc"].max()
         self._known_at = {
-            pd.Timestamp(session).date(): known.to_pydatetime()
-            for session, known in tables.bars.groupby("session")["known_at_utc"].max().items()
+            session.date(): known.to_pydatetime()
+            for session, known in zip(newest["session"], newest["known_at_utc"], strict=True)
         }
         self._universe = _Cuts(tables.universe)
         self._ensemble = _Cuts(tables.ensemble)

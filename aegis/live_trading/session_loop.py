@@ -1,17 +1,17 @@
 """One session of a book: fill yesterday's orders, value the book, decide, pass the gate, commit.
 
-Belongs here: the order of these steps, and nothing of what each does. ``advance`` is a function of the carried state and
-the session's inputs, so a decade in one run, in two halves or day by day gives the same rows (DESIGN: stateful part).
+Belongs here: the order of these steps, and nothing of what each does. ``advance`` is a function of the carried state
+and the session's inputs, so a decade in one run, in two halves or day by day gives the same rows.
 
 Notes
 -----
-What is known when: fills of session D use D's bar and the orders decided after D-1's close. Everything decided in D uses
-D's close and earlier, and is executed in D+1.
+What is known when: fills of session D use D's bar and the orders decided after D-1's close. Everything decided in D
+uses D's close and earlier, and is executed in D+1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 

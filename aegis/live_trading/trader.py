@@ -55,7 +55,7 @@ def restore_state(state_json: str, expected_hash: str) -> BookState:
     found = state_hash(state_json)
     if found != expected_hash:
         raise LakeError(
-            f"a book state has hash {found[:12]}, expected {expected_hash[:12]}: the row was changed after it was written; "
-            "restore the lake from a backup, or materialize the book again from the session before"
+            f"a book state has hash {found[:12]}, expected {expected_hash[:12]}: the row was changed after it was "
+            "written; restore the lake from a backup, or materialize the book again from the session before"
         )
     return BookState.from_record(json.loads(state_json))

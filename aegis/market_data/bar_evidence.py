@@ -162,13 +162,13 @@ def expected_bars(raw_bars: pd.DataFrame, listings: pd.DataFrame, *, sessions: J
     return frame.sort_values(["session", "symbol"], kind="stable", ignore_index=True)
 
 
-def _wick_log_length(bars: pd.DataFrame) -> pd.Series:
-    prices = bars[["open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd"]]
-    logs = np.log(prices.where((prices > 0) & np.isfinite(prices)))
-    body = logs[["open_raw_usd", "close_raw_usd"]]
-    above = logs["high_raw_usd"] - body.max(axis=1, skipna=False)
-    below = body.min(axis=1, skipna=False) - logs["low_raw_usd"]
-    return pd.concat([above, below], axis=1).max(axis=1, skipna=False)
+def _wick_log_length(bars: pd.DataFrame) -> npt.NDArray[np.float64]:
+    prices = {name: bars[f"{name}_raw_usd"].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close")}
+    logs = {name: np.log(np.where((p > 0) & np.isfinite(p), p, np.nan)) for name, p in prices.items()}
+    above = logs["high"] - np.maximum(logs["open"], logs["close"])
+    below = np.minimum(logs["open"], logs["close"]) - logs["low"]
+    longest: npt.NDArray[np.float64] = np.maximum(above, below)
+    return longest
 
 
 def _unclean(text: object) -> str | None:

@@ -26,8 +26,8 @@ def benchmark_returns(bars: pd.DataFrame, actions: pd.DataFrame, symbol: str, *,
 
     Notes
     -----
-    The return over a session without a trusted bar accrues at the next one. A session before which there is no bar has no
-    return and is absent.
+    The return over a session without a trusted bar accrues at the next one. A session before which there is no bar has
+    no return and is absent.
     """
     own = bars[bars["symbol"] == symbol]
     days = [stamp.date() for stamp in sorted(own["session"].unique())]

@@ -207,8 +207,8 @@ CHECKS: tuple[CheckDefinition, ...] = (
     ),
     CheckDefinition(
         name="wicks_stay_near_the_body",
-        description="High and low lie within the configured log distance of open and close. A single bad tick leaves the "
-        "close intact and yet bends every fill that averages the bar.",
+        description="High and low lie within the configured log distance of open and close. A single bad tick leaves "
+        "the close intact and yet bends every fill that averages the bar.",
         on_failure="quarantine",
         version="1",
         evidence="bars",

@@ -1,6 +1,7 @@
 """Asking a source for sessions, and refusing what cannot be final yet.
 
-Belongs here: the rules between a source and ``market_data/raw_bars``. What the rows must look like is the quality gate's.
+Belongs here: the rules between a source and ``market_data/raw_bars``. What the rows must look like is the quality
+gate's.
 """
 
 from __future__ import annotations

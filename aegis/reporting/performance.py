@@ -281,7 +281,7 @@ def _deepest_drawdowns(sessions: pd.Series, levels: FloatArray) -> pd.DataFrame:
              last - first)
         )  # fmt: skip
     columns = ["peak_session", "trough_session", "recovery_session", "depth", "sessions"]
-    frame = pd.DataFrame(rows, columns=columns).astype({"recovery_session": "datetime64[ns]"})
+    frame = pd.DataFrame(rows, columns=columns).astype({"recovery_session": "datetime64[ns]", "depth": float})
     return frame.nsmallest(_DEEPEST_DRAWDOWNS, "depth").reset_index(drop=True)
 
 

@@ -8,6 +8,7 @@ second, and never through pyplot, so that no figure outlives its function and no
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,8 @@ _CSS_VARIABLE = {
     CAUTION: "--caution",
     WASH: "--wash",
 }
+
+_GROUP_IDENTIFIER = re.compile(r'<g id="[^"]*"')
 
 _STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -143,10 +146,11 @@ def render_inline_svg(figure: Figure, name: str) -> str:
     import matplotlib as mpl  # noqa: PLC0415 - half a second
 
     buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name, "svg.id": name}):
+    with mpl.rc_context({"svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()
     svg = text[text.index("<svg") :]
     for colour, variable in _CSS_VARIABLE.items():
         svg = svg.replace(colour, f"var({variable})")
+    svg = _GROUP_IDENTIFIER.sub("<g", svg)  # "figure_1" in each picture: identifiers of a page are unique
     return svg.replace("<svg ", f'<svg role="img" aria-label="{name.replace("_", " ")}" ', 1)

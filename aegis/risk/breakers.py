@@ -49,6 +49,9 @@ _STATUSES: dict[str, Status] = {status: status for status in (ARMED, TRIPPED_DRA
 SETTLED_WAITS = 3
 """Waits of ``rearm_after_sessions`` without a lower trough after which an account counts as settled."""
 
+_ROUNDING = 1e-12
+"""A return this close to a threshold is at it: 900 / 1000 - 1 is above -0.1 in binary, and must trip all the same."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerState:
@@ -241,9 +244,9 @@ def released(
 
 
 def _breach(state: BreakerState, drawdown: float, return_daily: float, settings: RiskSettings) -> Status | None:
-    if drawdown <= -settings.max_drawdown and state.status != TRIPPED_DRAWDOWN:
+    if drawdown <= _ROUNDING - settings.max_drawdown and state.status != TRIPPED_DRAWDOWN:
         return TRIPPED_DRAWDOWN
-    return TRIPPED_DAILY_LOSS if return_daily <= -settings.max_daily_loss else None
+    return TRIPPED_DAILY_LOSS if return_daily <= _ROUNDING - settings.max_daily_loss else None
 
 
 def _waited(state: BreakerState, equity_usd: float) -> BreakerState:
@@ -262,7 +265,7 @@ def _may_rearm(state: BreakerState, equity_usd: float, settings: RiskSettings) -
     if state.trough_usd is None or state.sessions_since_trip < settings.rearm_after_sessions:
         return False
     regained = (equity_usd - state.trough_usd) / state.reference_peak_usd
-    recovered = regained >= settings.rearm_recovery * settings.max_drawdown
+    recovered = regained >= settings.rearm_recovery * settings.max_drawdown - _ROUNDING
     return recovered or state.sessions_since_trough >= SETTLED_WAITS * settings.rearm_after_sessions
 
 

@@ -1,5 +1,5 @@
--- Interest and cash in lieu belong to no symbol; cash in lieu shows as a gap of less than a share's price per split,
--- so a difference warns and names its month instead of failing the build.
+-- Interest belongs to no symbol. A broker may settle a corporate action in another way than the one modelled here, which
+-- concerns only how P&L is split between symbols: a difference warns and names its month.
 {{ config(severity='warn') }}
 
 with symbols as (

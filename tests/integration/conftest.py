@@ -1,8 +1,8 @@
-"""A whole platform in a temporary folder: the embedded market, a fixed clock, a Dagster instance, the lake and the journal."""
+"""A whole platform in a temporary folder: embedded market, fixed clock, Dagster instance, lake and journal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 
 from aegis.clock import FixedClock
 from aegis.config import AegisConfig
-from aegis.lake.lake import Lake
 from aegis.lake.schema import TableSchema
 from aegis.market_data.sources.source import MarketDataSource
 from aegis.workspace import Workspace
@@ -72,7 +71,7 @@ class Chain:
 
 
 @pytest.fixture
-def make_chain(tmp_path: Path) -> Iterator[Callable[..., Chain]]:
+def make_chain(tmp_path: Path) -> Callable[..., Chain]:
     """Return a maker of chains, each in a folder of its own; keyword arguments are sections of the configuration."""
     made = 0
 
@@ -82,7 +81,5 @@ def make_chain(tmp_path: Path) -> Iterator[Callable[..., Chain]]:
         run = {"home": tmp_path / f"home{made}", **sections.pop("run", {})}
         return Chain(AegisConfig(run=run, **sections), source)
 
-    yield make
+    return make
 
-
-__all__ = ["Chain", "Lake", "make_chain"]

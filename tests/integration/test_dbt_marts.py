@@ -4,6 +4,10 @@
             50 at 20.00 (20.00, 20, 0.50). Closes 51 and 20: positions 5,100 + 3,000, cash 100,000 - 8,060 - 2.50.
 2024-02-01  AAA goes ex 0.30 on 100 shares; sell 40 AAA at 51.90 (52.00, 51, 1); an order for 10 BBB stays unfilled;
             interest 2. Closes 52.50 and 19: positions 3,150 + 2,850, cash 91,937.50 + 2,076 - 1 + 2, receivable 30.
+
+A second account only holds. 2024-01-31: 7 CCC at 30, 4 DDD at 25, 2 EEE at 50, cash 590. 2024-02-01: CCC splits 3 for 2,
+10 shares and half a share's 10 in cash, close 21; DDD and EEE are delisted, DDD at its last close 26, EEE, without a
+bar, at its mark. Cash 590 + 10 + 104 + 100, positions 210.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ JAN_30, JAN_31, FEB_1 = "2024-01-30", "2024-01-31", "2024-02-01"
 READ = (
     tables.LISTINGS,
     tables.CORPORATE_ACTIONS,
+    tables.DAILY_BARS,
     tables.CHECK_RESULTS,
     tables.ORDERS,
     tables.FILLS,
@@ -55,8 +60,10 @@ def fill(
     return (session, "simulated", order_id, f"d-{session}", number, symbol, symbol, *money)
 
 
-def position(session: str, symbol: str, shares: float, mark: float, *, value: float, equity: float) -> tuple:
-    return (session, "simulated", symbol, shares, mark, session, value, mark, 0.0, value / equity)
+def position(
+    session: str, symbol: str, shares: float, mark: float, *, value: float, equity: float, account: str = "simulated"
+) -> tuple:
+    return (session, account, symbol, shares, mark, session, value, mark, 0.0, value / equity)
 
 
 FRAMES = {
@@ -65,11 +72,20 @@ FRAMES = {
         ("AAA", "AAA", "2020-01-02", JAN_31, "Alpha", "Hardware", True, "hand"),
         ("AAA", "AAX", FEB_1, None, "Alpha", "Software", True, "hand"),
         ("BBB", "BBB", "2020-01-02", JAN_31, "Beta", "Energy", True, "hand"),
+        *((name, name, "2020-01-02", None, name, "Energy", True, "hand") for name in ("CCC", "DDD", "EEE")),
     ),
     tables.CORPORATE_ACTIONS: rows(
         tables.CORPORATE_ACTIONS,
         (FEB_1, "AAA", "dividend", 1.0, 0.30, "2024-02-15", None, "hand", KNOWN),
         (FEB_1, "AAA", "rename", 1.0, 0.0, None, "AAX", "hand", KNOWN),
+        (FEB_1, "CCC", "split", 1.5, 0.0, None, None, "hand", KNOWN),
+        (FEB_1, "DDD", "delisting", 1.0, 0.0, None, None, "hand", KNOWN),
+        (FEB_1, "EEE", "delisting", 1.0, 0.0, None, None, "hand", KNOWN),
+    ),
+    tables.DAILY_BARS: rows(
+        tables.DAILY_BARS,
+        (FEB_1, "CCC", "CCC", 21.0, 21.0, 21.0, 21.0, 1e6, "hand", KNOWN),
+        (FEB_1, "DDD", "DDD", 26.0, 26.0, 26.0, 26.0, 1e6, "hand", KNOWN),
     ),
     tables.CHECK_RESULTS: rows(
         tables.CHECK_RESULTS,
@@ -99,18 +115,26 @@ FRAMES = {
         position(JAN_31, "BBB", 150, 20, value=3000, equity=100_037.5),
         position(FEB_1, "AAA", 60, 52.5, value=3150, equity=100_044.5),
         position(FEB_1, "BBB", 150, 19, value=2850, equity=100_044.5),
+        position(JAN_31, "CCC", 7, 30, value=210, equity=1000, account="second"),
+        position(JAN_31, "DDD", 4, 25, value=100, equity=1000, account="second"),
+        position(JAN_31, "EEE", 2, 50, value=100, equity=1000, account="second"),
+        position(FEB_1, "CCC", 10, 21, value=210, equity=1014, account="second"),
     ),
     tables.ACCOUNT_VALUES: rows(
         tables.ACCOUNT_VALUES,
         (JAN_30, "simulated", 100_000.0, 0.0, 0.0, 100_000.0, 100_000.0, 0.0, 1.0),
         (JAN_31, "simulated", 91_937.5, 0.0, 8100.0, 100_037.5, 100_037.5, 0.0, 1.01),
         (FEB_1, "simulated", 94_014.5, 30.0, 6000.0, 100_044.5, 100_044.5, 0.0, 1.0),
+        (JAN_31, "second", 590.0, 0.0, 410.0, 1000.0, 1000.0, 0.0, None),
+        (FEB_1, "second", 804.0, 0.0, 210.0, 1014.0, 1014.0, 0.0, None),
     ),
     tables.DAILY_PNL: rows(
         tables.DAILY_PNL,
         (JAN_30, "simulated", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None),
         (JAN_31, "simulated", 37.5, 0.0, 60.0, 0.0, 0.0, -20.0, -2.5, 0.0, 0.000375, 0.01),
         (FEB_1, "simulated", 7.0, 0.0, -20.0, 30.0, 2.0, -4.0, -1.0, 0.0, 0.00007, -0.0099),
+        (JAN_31, "second", 410.0, 410.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None),
+        (FEB_1, "second", 14.0, 14.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.014, None),
     ),
 }
 
@@ -166,8 +190,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> DbtLake:
     return lake
 
 
-def mart(lake: DbtLake, name: str, order_by: str) -> list[dict[str, object]]:
+def mart(lake: DbtLake, name: str, order_by: str, account: str = "simulated") -> list[dict[str, object]]:
     frame = lake.query(f"select * from lake.marts.{name} order by {order_by}")  # noqa: S608 - names of ours
+    if "account" in frame:
+        frame = frame[frame["account"] == account]
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
@@ -232,6 +258,13 @@ def test_pnl_by_symbol_holds_prices_as_paid_dividends_and_commission(built: DbtL
         ("BBB", "2024-01"): (-10.0, 0.0, -11.5),
         ("BBB", "2024-02"): (-150.0, 0.0, -150.0),
     }
+
+
+def test_split_fractions_and_delisted_shares_are_no_loss(built: DbtLake) -> None:
+    rows_of_february = [
+        r for r in mart(built, "pnl_by_symbol_month", "symbol", "second") if str(r["month_start"]) >= "2024-02"
+    ]
+    assert {r["symbol"]: r["pnl_usd"] for r in rows_of_february} == {"CCC": 10.0, "DDD": 4.0, "EEE": 0.0}
 
 
 def test_execution_quality_counts_unfilled_orders_and_leaves_out_refused_ones(built: DbtLake) -> None:

@@ -1,7 +1,8 @@
 """The promises of the chain, kept by real parts: lake, journal, Dagster instance, Great Expectations.
 
-The market is the embedded one from June to December 2014. In its last 63 sessions, which are also run one at a time, lie
-Thanksgiving, two half days, Christmas, a 3:1 split of TVZQ on 2014-12-23 and, with a daily-loss limit of 0.5 %, breaker trips.
+The market is the embedded one from June to December 2014. In its last 63 sessions, which are also run one at a time,
+lie Thanksgiving, two half days, Christmas, a 3:1 split of TVZQ on 2014-12-23 and, with a daily-loss limit of 0.5 %,
+breaker trips.
 """
 
 from __future__ import annotations

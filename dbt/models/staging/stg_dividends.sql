@@ -1,6 +1,0 @@
-select
-    session,
-    symbol,
-    dividend_usd as dividend_per_share_usd
-from {{ source('market_data', 'corporate_actions') }}
-where action = 'dividend'
