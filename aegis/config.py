@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -267,7 +268,19 @@ class AegisConfig(BaseSettings):
     @property
     def workspace(self) -> str:
         """Folder name of the history this configuration reads and writes; sources never share one."""
-        return self.run.workspace or f"{self.run.source}-{self.run.account}"
+        folder = self.market_data.files.folder
+        market = "files"
+        if self.run.source != "files" or folder is None:
+            market = self.run.source
+        elif name := re.sub(r"[^A-Za-z0-9]+", "-", folder.name).strip("-"):
+            market = f"files-{name}"
+        return self.run.workspace or f"{market}-{self.run.account}"
+
+    @property
+    def market_identity(self) -> str:
+        """Which prices a workspace holds: the source and, for files, their folder."""
+        folder = self.market_data.files.folder
+        return f"files in {folder}" if self.run.source == "files" and folder else self.run.source
 
 
 def load_config(path: Path | None = None) -> AegisConfig:

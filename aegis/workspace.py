@@ -61,22 +61,22 @@ class Workspace:
         """Log that every alert is appended to."""
         return self.folder / name
 
-    def claim(self, source: str) -> None:
-        """Mark the workspace as holding prices of `source`.
+    def claim(self, market: str) -> None:
+        """Mark the workspace as holding prices of `market`, see :attr:`AegisConfig.market_identity`.
 
         Raises
         ------
         ConfigurationError
-            It already holds prices of another source. Nothing has been changed.
+            It already holds other prices. Nothing has been changed.
         """
         owner = self.folder / _OWNER_FILE
         if owner.exists():
             held = owner.read_text(encoding="utf-8").strip()
-            if held != source:
+            if held != market:
                 raise ConfigurationError(
-                    f"workspace {self.name} holds prices of source {held!r}, not {source!r}; histories of two sources "
+                    f"workspace {self.name} holds prices of {held!r}, not of {market!r}; histories of two markets "
                     "are never mixed: set run.workspace to another name, or unset it"
                 )
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        owner.write_text(f"{source}\n", encoding="utf-8")
+        owner.write_text(f"{market}\n", encoding="utf-8")

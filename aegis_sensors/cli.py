@@ -100,7 +100,7 @@ def _up(chosen: argparse.Namespace) -> int:
 
     config = load_config()
     workspace = Workspace.of(config)
-    workspace.claim(config.run.source)
+    workspace.claim(config.market_identity)
     prepare_home(workspace)
     environment = os.environ | {
         CONFIG_FILE_VARIABLE: str(Path(os.environ.get(CONFIG_FILE_VARIABLE, "aegis.yaml")).resolve())
@@ -153,7 +153,9 @@ def _data(_chosen: argparse.Namespace) -> int:
     console = Console()
     for row in snapshots.itertuples(index=False):
         console.print(
-            f"{row.snapshot_id:>6}  {row.snapshot_time:%Y-%m-%d %H:%M:%S}  {row.commit_message or ''}", highlight=False
+            f"{row.snapshot_id:>6}  {row.snapshot_time:%Y-%m-%d %H:%M:%S}  {row.commit_message or ''}",
+            highlight=False,
+            soft_wrap=True,
         )
     return 0
 

@@ -6,6 +6,8 @@ opened at import; ``defs`` is called by Dagster when the location is loaded.
 
 from __future__ import annotations
 
+import warnings
+
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
@@ -54,13 +56,16 @@ def build_definitions(
     lake = lake_resource(workspace)
     first, last = market.session_range()
     partitions = session_partitions(market.calendar, first, last if market.has_ended else None)
-    return dg.Definitions(
-        assets=[
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # backfill policies and owners; Dagster's version is pinned
+        assets = [
             *market_data_assets(partitions),
             *research_assets(partitions),
             *book_assets(partitions),
             *reporting_assets(),
-        ],
+        ]
+    return dg.Definitions(
+        assets=assets,
         asset_checks=monitoring_checks(),
         jobs=platform_jobs(),
         schedules=platform_schedules(market),

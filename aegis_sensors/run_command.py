@@ -37,7 +37,7 @@ def run_command(
     asked = _asked_sessions(market, first, last)
     workspace = Workspace.of(config)
     definitions = build_definitions(config, clock=clock)
-    workspace.claim(config.run.source)
+    workspace.claim(config.market_identity)
     with open_instance(workspace) as instance:
         sessions = asked or missing_sessions(definitions, instance, market)
         run = run_whole_chain(definitions, instance, sessions, console=console)

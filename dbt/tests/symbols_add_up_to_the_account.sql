@@ -1,5 +1,5 @@
--- Interest belongs to no symbol. A broker may settle a corporate action in another way than the one modelled here, which
--- concerns only how P&L is split between symbols: a difference warns and names its month.
+-- Interest belongs to no symbol. A broker may settle a corporate action in another way than the one modelled here,
+-- which concerns only how P&L is split between symbols: a difference warns and names its month.
 {{ config(severity='warn') }}
 
 with symbols as (

@@ -5,9 +5,9 @@
 2024-02-01  AAA goes ex 0.30 on 100 shares; sell 40 AAA at 51.90 (52.00, 51, 1); an order for 10 BBB stays unfilled;
             interest 2. Closes 52.50 and 19: positions 3,150 + 2,850, cash 91,937.50 + 2,076 - 1 + 2, receivable 30.
 
-A second account only holds. 2024-01-31: 7 CCC at 30, 4 DDD at 25, 2 EEE at 50, cash 590. 2024-02-01: CCC splits 3 for 2,
-10 shares and half a share's 10 in cash, close 21; DDD and EEE are delisted, DDD at its last close 26, EEE, without a
-bar, at its mark. Cash 590 + 10 + 104 + 100, positions 210.
+A second account only holds. 2024-01-31: 7 CCC at 30, 4 DDD at 25, 2 EEE at 50, cash 590. 2024-02-01: CCC splits 3 for
+2, 10 shares and half a share's 10 in cash, close 21; DDD and EEE are delisted, DDD at its last close 26, EEE, without
+a bar, at its mark. Cash 590 + 10 + 104 + 100, positions 210.
 """
 
 from __future__ import annotations
