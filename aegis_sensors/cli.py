@@ -18,12 +18,17 @@ from rich.console import Console
 
 from aegis.errors import AegisError, ConfigurationError
 
+_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+"""Sums over several threads are not always equal to the last bit; set before numpy is loaded, and inherited by the UI."""
+
 _REFUSED = 2
 _FAILED = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    for variable in _THREADS:
+        os.environ.setdefault(variable, "1")
     parser = _parser()
     chosen = parser.parse_args(arguments)
     try:
