@@ -1,0 +1,5 @@
+select
+    session,
+    symbol,
+    close_raw_usd
+from {{ source('market_data', 'daily_bars') }}
