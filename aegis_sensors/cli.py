@@ -19,7 +19,7 @@ from rich.console import Console
 from aegis.errors import AegisError, ConfigurationError
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
-"""Sums over several threads are not always equal to the last bit; set before numpy is loaded, and inherited by the UI."""
+"""Sums over several threads differ in the last bit at times; set before numpy is loaded, inherited by the UI."""
 
 _REFUSED = 2
 _FAILED = 1
