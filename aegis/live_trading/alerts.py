@@ -107,7 +107,9 @@ class AlertLog:
             The log exists and cannot be read.
         """
         outcomes = {
-            record["cause_key"]: record["webhook"] for record in self._records() if record.get("event") == "delivery"
+            record["cause_key"]: record.get("webhook", "failed")
+            for record in self._records()
+            if record.get("event") == "delivery"
         }
         return frozenset(cause for cause, webhook in outcomes.items() if webhook != "failed")
 

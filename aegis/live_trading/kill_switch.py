@@ -126,7 +126,6 @@ class KillSwitch:
         if not self.is_engaged():
             raise ExecutionError(f"{self.path}: the kill switch is not engaged; there is nothing to release")
         record = _record(is_engaged=False, reason=reason, actor=actor, at_utc=at_utc)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         self._hold()
         self._remember(record, "the switch stays engaged")
         try:

@@ -1,0 +1,185 @@
+"""The kill switch on a real disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aegis.errors import ExecutionError
+from aegis.live_trading import kill_switch as module
+from aegis.live_trading.kill_switch import KillSwitch
+
+NOW = datetime(2014, 6, 9, 14, 30, tzinfo=UTC)
+LATER = datetime(2014, 6, 9, 15, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def switch(tmp_path: Path) -> KillSwitch:
+    return KillSwitch(tmp_path / "kill_switches" / "simulated.json")
+
+
+def failing(*_args: Any, **_kwargs: Any) -> None:
+    raise OSError("no space left")
+
+
+def test_a_new_account_is_not_stopped(switch: KillSwitch) -> None:
+    assert not switch.is_engaged()
+    assert switch.history() == ()
+    assert not switch.path.parent.exists(), "asking changes nothing"
+
+
+def test_engaging_stops_and_releasing_lets_go_and_both_are_remembered(switch: KillSwitch) -> None:
+    switch.engage("fat finger", actor="ada", at_utc=NOW)
+    status = switch.status()
+    assert (status.is_engaged, status.reason, status.actor, status.at_utc) == (True, "fat finger", "ada", NOW)
+    assert KillSwitch(switch.path).is_engaged(), "another process sees it"
+    switch.release("order cancelled", actor="grace", at_utc=LATER)
+    assert not KillSwitch(switch.path).is_engaged()
+    assert [(use.is_engaged, use.actor, use.at_utc) for use in switch.history()] == [
+        (True, "ada", NOW),
+        (False, "grace", LATER),
+    ]
+
+
+def test_engaging_is_never_refused_and_may_be_repeated(switch: KillSwitch) -> None:
+    switch.engage("", actor="", at_utc=NOW)
+    switch.engage("again", actor="ada", at_utc=LATER)
+    assert [use.reason for use in switch.history()] == ["no reason given", "again"]
+    assert switch.is_engaged()
+
+
+@pytest.mark.parametrize(("reason", "actor"), [("", "ada"), (" ", "ada"), ("found", "")])
+def test_a_release_without_reason_or_name_is_refused(switch: KillSwitch, reason: str, actor: str) -> None:
+    switch.engage("stop", actor="ada", at_utc=NOW)
+    with pytest.raises(ExecutionError, match="needs a reason and an actor"):
+        switch.release(reason, actor=actor, at_utc=LATER)
+    assert switch.is_engaged()
+
+
+def test_there_is_nothing_to_release_before_it_was_engaged(switch: KillSwitch) -> None:
+    with pytest.raises(ExecutionError, match="not engaged"):
+        switch.release("why not", actor="ada", at_utc=NOW)
+    assert switch.history() == ()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"is_engaged": "false", "reason": "", "actor": "", "at_utc": null}',
+        b'{"is_engaged": 0, "reason": "", "actor": "", "at_utc": null}',
+        b'{"is_engaged": false}',
+        b'{"is_engaged": false, "reason": "", "actor": "", "at_utc": "yesterday"}',
+    ],
+)
+def test_a_file_that_cannot_be_understood_means_engaged(switch: KillSwitch, content: bytes) -> None:
+    switch.path.parent.mkdir()
+    switch.path.write_bytes(content)
+    assert switch.is_engaged()
+    assert "inspect" in switch.status().reason
+
+
+def test_a_folder_in_the_place_of_the_file_means_engaged(switch: KillSwitch) -> None:
+    switch.path.mkdir(parents=True)
+    assert switch.is_engaged()
+
+
+def test_a_person_can_release_a_damaged_switch(switch: KillSwitch) -> None:
+    switch.path.parent.mkdir()
+    switch.path.write_bytes(b"{")
+    switch.release("file inspected", actor="ada", at_utc=NOW)
+    assert not switch.is_engaged()
+
+
+def test_a_deleted_file_means_what_the_history_says_last(switch: KillSwitch) -> None:
+    switch.engage("stop", actor="ada", at_utc=NOW)
+    switch.path.unlink()
+    assert switch.is_engaged()
+    switch.release("found", actor="ada", at_utc=LATER)
+    switch.path.unlink()
+    assert not switch.is_engaged()
+
+
+@pytest.mark.parametrize("content", ["", "{\n", '{"is_engaged": tru'])
+def test_a_deleted_file_with_a_damaged_history_means_engaged(switch: KillSwitch, content: str) -> None:
+    switch.history_path.parent.mkdir()
+    switch.history_path.write_text(content)
+    assert switch.is_engaged()
+
+
+def test_a_switch_that_could_not_be_written_says_so_and_how_to_stop(
+    switch: KillSwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "replace_json", failing)
+    with pytest.raises(ExecutionError, match=r"could NOT be engaged .*stop the trader process by hand"):
+        switch.engage("stop", actor="ada", at_utc=NOW)
+
+
+def test_engaged_stays_engaged_when_the_history_cannot_be_written(
+    switch: KillSwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "append_json_line", failing)
+    with pytest.raises(ExecutionError, match="the switch is engaged"):
+        switch.engage("stop", actor="ada", at_utc=NOW)
+    assert switch.is_engaged()
+
+
+@pytest.mark.parametrize("broken", ["append_json_line", "replace_json"])
+@pytest.mark.parametrize("state_file", ["kept", "deleted"])
+def test_a_release_that_fails_half_way_leaves_it_engaged(
+    switch: KillSwitch, monkeypatch: pytest.MonkeyPatch, broken: str, state_file: str
+) -> None:
+    switch.engage("stop", actor="ada", at_utc=NOW)
+    if state_file == "deleted":
+        switch.path.unlink()
+    monkeypatch.setattr(module, broken, failing)
+    with pytest.raises(ExecutionError, match="stays engaged"):
+        switch.release("found", actor="ada", at_utc=LATER)
+    assert switch.is_engaged()
+
+
+def test_a_crash_before_the_rename_leaves_the_old_state_and_no_litter(
+    switch: KillSwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch.engage("stop", actor="ada", at_utc=NOW)
+    before = switch.path.read_bytes()
+    fsync: Callable[[int], None] = os.fsync
+    calls: list[int] = []
+
+    def crash_on_state(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) > 1:  # the history's line reaches the disk, the state's file does not
+            raise OSError("power lost")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", crash_on_state)
+    with pytest.raises(ExecutionError, match="stays engaged"):
+        switch.release("found", actor="ada", at_utc=LATER)
+    assert switch.path.read_bytes() == before
+    assert sorted(file.name for file in switch.path.parent.iterdir()) == [
+        "simulated.history.jsonl",
+        "simulated.json",
+    ]
+    assert switch.is_engaged()
+
+
+def test_a_torn_last_line_of_the_history_does_not_swallow_the_next(switch: KillSwitch) -> None:
+    switch.engage("stop", actor="ada", at_utc=NOW)
+    with switch.history_path.open("a") as file:
+        file.write('{"is_engaged": tr')
+    switch.engage("again", actor="ada", at_utc=LATER)
+    lines = switch.history_path.read_text().splitlines()
+    assert json.loads(lines[-1])["reason"] == "again"
+    with pytest.raises(ExecutionError, match="cannot be read"):
+        switch.history()
