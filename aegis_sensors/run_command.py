@@ -61,10 +61,10 @@ def summary_command(config: AegisConfig, *, console: Console) -> None:
     workspace = Workspace.of(config)
     if not workspace.lake.catalog.exists():
         raise ConfigurationError(f"workspace {workspace.name} has no history yet; `aegis run` makes one")
-    _print(config, Market(config), workspace, ChainRun((), "", 0.0, ()), console)
+    _print(config, Market(config), workspace, None, console)
 
 
-def _print(config: AegisConfig, market: Market, workspace: Workspace, run: ChainRun, console: Console) -> None:
+def _print(config: AegisConfig, market: Market, workspace: Workspace, run: ChainRun | None, console: Console) -> None:
     with lake_resource(workspace).open() as store:
         report = read_report(store, market, Desk(config, workspace))
     print_summary(console, report, workspace, run)

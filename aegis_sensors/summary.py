@@ -17,12 +17,13 @@ from aegis_sensors.whole_chain import ChainRun
 _SHOWN_EVENTS = 5
 
 
-def print_summary(console: Console, report: PerformanceReport, workspace: Workspace, run: ChainRun) -> None:
-    """Print the summary of `report`, and of the run that led to it."""
+def print_summary(console: Console, report: PerformanceReport, workspace: Workspace, run: ChainRun | None) -> None:
+    """Print the summary of `report`, and of the run that led to it, if one was asked for."""
     identity = report.identity
     console.print()
     console.rule(f"[bold]Aegis[/bold] · {identity.workspace} · {identity.data_label}")
-    console.print(_run_line(run))
+    if run is not None:
+        console.print(_run_line(run))
     console.print(
         f"Traded from {report.first_session} to {report.last_session}: {count(report.session_count)} sessions, account "
         f"{identity.account}, {usd(report.first_equity_usd)} became {usd(report.last_equity_usd)}."
