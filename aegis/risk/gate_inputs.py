@@ -62,7 +62,7 @@ class GateInputs:
     positions_shares : mapping of str to float
         Signed shares held.
     open_orders : tuple of OrderStatus
-        At work already; final ones are ignored.
+        At work already; of final ones only the id counts, which is never used again.
     prices_usd : mapping of str to float
         Mark of every symbol held, at work or ordered, in the shares of the decision session.
     target_weights : mapping of str to float

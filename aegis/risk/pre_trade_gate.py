@@ -69,7 +69,7 @@ def reconciliation_is_clean(inputs: GateInputs) -> RuleFinding:
 def orders_belong_to_the_decision(inputs: GateInputs) -> RuleFinding:
     """Hold when every order is of this account, session and decision, for a later session, and has an id of its own."""
     ids = Counter(order.client_order_id for order in inputs.orders)
-    ids.update(status.order.client_order_id for status in inputs.open_orders if not status.is_final)
+    ids.update(status.order.client_order_id for status in inputs.open_orders)
     return finding(
         f"order {order.client_order_id} ({order.symbol} {order.session}): expected account {inputs.account}, decision "
         f"{inputs.decision_id}, session {inputs.session}, a later execution session and an id used once; found "

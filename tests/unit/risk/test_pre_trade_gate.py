@@ -200,8 +200,11 @@ def test_an_order_of_another_decision_refuses(
     assert (row.outcome, verdict.approved) == ("refuse", ())
 
 
-def test_an_order_with_the_id_of_one_at_work_refuses(inputs_of: MakeInputs, order_of: MakeOrder) -> None:
-    at_work = OrderStatus(order_of(symbol="OLD", quantity_shares=-1.0), OrderState.ACCEPTED)
+@pytest.mark.parametrize("state", [OrderState.ACCEPTED, OrderState.FILLED, OrderState.EXPIRED])
+def test_an_order_with_the_id_of_an_earlier_one_refuses_also_when_that_is_done(
+    inputs_of: MakeInputs, order_of: MakeOrder, state: OrderState
+) -> None:
+    at_work = OrderStatus(order_of(symbol="OLD", quantity_shares=-1.0), state)
     assert refuses_all(evaluate(inputs_of(open_orders=(at_work,))), "orders_belong_to_the_decision")
 
 
