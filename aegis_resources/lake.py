@@ -14,6 +14,9 @@ from aegis.lake.attachment import LakeLocation, attach
 from aegis.lake.lake import Lake
 from aegis.lake.tables import ALL_TABLES
 
+_PREPARED: set[tuple[str, int]] = set()
+"""Catalogs, by path and inode, that this process knows to hold every table."""
+
 
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The versioned tables of one workspace.
@@ -41,7 +44,15 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             try:
                 attach(connection, LakeLocation(Path(self.folder)))
                 lake = Lake(connection)
-                lake.create_tables(ALL_TABLES)
+                self._create_tables_once(lake)
                 yield lake
             finally:
                 connection.close()
+
+    def _create_tables_once(self, lake: Lake) -> None:
+        """Create missing tables, once for each catalog and process: asking costs as much as a small write."""
+        catalog = LakeLocation(Path(self.folder)).catalog
+        identity = (str(catalog), catalog.stat().st_ino)
+        if identity not in _PREPARED:
+            lake.create_tables(ALL_TABLES)
+            _PREPARED.add(identity)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from aegis.calendars import trading_calendar
 from aegis.clock import FixedClock
 from aegis.config import AegisConfig
 from aegis.lake.schema import TableSchema
@@ -23,6 +24,15 @@ from aegis_sensors.instance import open_instance
 from aegis_sensors.jobs import EXECUTE_TRADES, FETCH_MARKET_DATA
 
 LONG_AFTER = datetime(2025, 1, 2, 12, tzinfo=UTC)
+FIRST, LAST = date(2014, 6, 2), date(2014, 12, 31)
+CALENDAR = trading_calendar("XNYS")
+SESSIONS = CALENDAR.sessions(FIRST, LAST)
+SETTINGS: dict[str, Any] = {
+    "run": {"first_session": FIRST, "last_session": LAST},
+    "universe": {"min_history_sessions": 20},
+    "portfolio": {"covariance_lookback_sessions": 40},
+    "risk": {"value_at_risk_lookback_sessions": 20, "max_daily_loss": 0.005, "rearm_after_sessions": 3},
+}
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -70,6 +80,11 @@ class Chain:
         return {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
 
 
+def settings(**run: Any) -> dict[str, Any]:
+    """Return the sections of a short, nervous history, with changes to its ``run`` section."""
+    return {**SETTINGS, "run": {**SETTINGS["run"], **run}}
+
+
 @pytest.fixture
 def make_chain(tmp_path: Path) -> Callable[..., Chain]:
     """Return a maker of chains, each in a folder of its own; keyword arguments are sections of the configuration."""
@@ -82,4 +97,3 @@ def make_chain(tmp_path: Path) -> Callable[..., Chain]:
         return Chain(AegisConfig(run=run, **sections), source)
 
     return make
-
