@@ -1,0 +1,253 @@
+"""Schedules and sensors as Dagster evaluates them: which partition, which run key, and why not.
+
+The market is the embedded one from 2014-06-02 on. Instants are New York times of 2014 turned into UTC by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from aegis.clock import SimulatedClock
+from aegis.config import AegisConfig
+from aegis.lake import tables
+from aegis.lake.lake import CommitMessage, Replacement
+from aegis.workspace import Workspace
+from aegis_assets.table_assets import asset_key
+from aegis_sensors.definitions import build_definitions, lake_resource
+
+RAW_BARS = asset_key(tables.RAW_BARS)
+COVARIANCES = asset_key(tables.COVARIANCES)
+THURSDAY, FRIDAY = date(2014, 6, 5), date(2014, 6, 6)
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+class Platform:
+    """The definitions of one workspace, its lake, an empty Dagster instance, and a clock that the test moves."""
+
+    def __init__(self, home: Path, instance: dg.DagsterInstance, **sections: Any) -> None:
+        self.clock = SimulatedClock(utc("2014-06-03 12:00"))  # a code server keeps running for days
+        run = {"home": home, "first_session": date(2014, 6, 2), **sections.pop("run", {})}
+        self.config = AegisConfig(run=run, **sections)
+        self.instance = instance
+        self.repository = build_definitions(self.config, clock=self.clock).get_repository_def()
+
+    def tick(self, schedule: str, at_utc: str) -> dg.RunRequest | str:
+        """Return what a schedule asks for at an instant, or why it asks for nothing."""
+        context = dg.build_schedule_context(
+            instance=self.instance,
+            scheduled_execution_time=utc(at_utc),
+            repository_def=self.repository,
+        )
+        return only(self.repository.get_schedule_def(schedule).evaluate_tick(context))
+
+    def sense(self, sensor: str, at_utc: str) -> dg.RunRequest | str:
+        """Return what a sensor asks for at an instant, or why it asks for nothing."""
+        self.clock.advance_to(utc(at_utc))
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            repository_def=self.repository,
+        )
+        return only(self.repository.get_sensor_def(sensor).evaluate_tick(context))
+
+    def start(self, request: dg.RunRequest | str, job: str) -> None:
+        """Make the run that Dagster's daemon makes of a request."""
+        assert isinstance(request, dg.RunRequest)
+        self.instance.add_run(dg.DagsterRun(job, tags={**request.tags, "dagster/run_key": str(request.run_key)}))
+
+    def materialize(self, key: dg.AssetKey, session: date) -> None:
+        self.instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=session.isoformat()))
+
+    def decide(self, session: date, weights: dict[str, tuple[float, float]], account: str = "simulated") -> None:
+        """Write target weights ``{symbol: (target, held)}`` as the book would have."""
+        frame = pd.DataFrame(
+            {
+                "session": pd.Timestamp(session),
+                "account": account,
+                "symbol": sorted(weights),
+                "target_weight": [weights[symbol][0] for symbol in sorted(weights)],
+                "current_weight": [weights[symbol][1] for symbol in sorted(weights)],
+                "expected_return_daily": 0.0,
+                "reason": "optimal",
+                "known_at_utc": pd.Timestamp(f"{session} 20:15", tz="UTC"),
+            }
+        )
+        rows = tables.TARGET_WEIGHTS.conform(frame)
+        message = CommitMessage(tables.TARGET_WEIGHTS.key, f"{session}..{session}", "by hand", "1")
+        with lake_resource(Workspace.of(self.config)).open() as store:
+            store.write([Replacement(tables.TARGET_WEIGHTS, rows, session, session, account)], message)
+
+
+def only(data: Any) -> dg.RunRequest | str:
+    if not data.run_requests:
+        return str(data.skip_message)
+    (request,) = data.run_requests
+    return request
+
+
+def asked(request: dg.RunRequest | str) -> tuple[str | None, str | None]:
+    assert isinstance(request, dg.RunRequest), request
+    return request.run_key, request.partition_key
+
+
+@pytest.fixture(scope="module")
+def shared_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as instance:
+        yield instance
+
+
+@pytest.fixture
+def make_platform(shared_instance: dg.DagsterInstance, tmp_path: Path) -> Callable[..., Platform]:
+    shared_instance.wipe()
+    return lambda **sections: Platform(tmp_path, shared_instance, **sections)
+
+
+@pytest.fixture
+def platform(make_platform: Callable[..., Platform]) -> Platform:
+    return make_platform()
+
+
+def cron_lines(platform: Platform) -> dict[str, str]:
+    return {schedule.name: str(schedule.cron_schedule) for schedule in platform.repository.schedule_defs}
+
+
+def test_schedules_tick_on_the_exchanges_clock(platform: Platform) -> None:
+    assert {schedule.execution_timezone for schedule in platform.repository.schedule_defs} == {"America/New_York"}
+    assert cron_lines(platform) == {
+        "fetch_after_close": "0 16 * * 1-5",
+        "trade_at_open": "30 9 * * 1-5",
+        "monitor_hourly": "0 * * * 1-5",
+        "report_end_of_day": "0 17 * * 1-5",
+    }
+
+
+def test_the_configuration_moves_the_schedules(make_platform: Callable[..., Platform]) -> None:
+    moved = make_platform(
+        schedules={"data_fetch": "18:05", "trade_execution": "09:31", "monitoring_end_of_day": "20:00"}
+    )
+    lines = cron_lines(moved)
+    assert (lines["fetch_after_close"], lines["trade_at_open"], lines["report_end_of_day"]) == (
+        "5 18 * * 1-5",
+        "31 9 * * 1-5",
+        "0 20 * * 1-5",
+    )
+
+
+def test_a_market_without_weekends_is_scheduled_every_day(make_platform: Callable[..., Platform]) -> None:
+    always = make_platform(market_data={"calendar": "24/7"})
+    assert {schedule.execution_timezone for schedule in always.repository.schedule_defs} == {"UTC"}
+    assert cron_lines(always)["fetch_after_close"] == "0 16 * * *"
+    assert cron_lines(always)["monitor_hourly"] == "0 * * * *"
+
+
+def test_at_four_a_half_day_is_fetched_and_named(platform: Platform) -> None:
+    assert asked(platform.tick("fetch_after_close", "2014-11-28 21:00")) == (
+        "fetch_market_data-2014-11-28",
+        "2014-11-28",
+    )
+
+
+def test_at_four_a_full_day_waits_for_the_sensor_which_starts_it_at_a_quarter_past(platform: Platform) -> None:
+    assert platform.tick("fetch_after_close", "2014-06-05 20:00") == (
+        "the final bars of 2014-06-05 exist from 20:15 UTC; sensor final_bars_exist starts the fetch then"
+    )
+    assert asked(platform.sense("final_bars_exist", "2014-06-05 20:14")) == (
+        "fetch_market_data-2014-06-04",
+        "2014-06-04",
+    )
+    assert asked(platform.sense("final_bars_exist", "2014-06-05 20:15")) == (
+        "fetch_market_data-2014-06-05",
+        "2014-06-05",
+    )
+
+
+@pytest.mark.parametrize("schedule", ["fetch_after_close", "trade_at_open", "monitor_hourly", "report_end_of_day"])
+def test_on_a_holiday_every_schedule_skips_and_names_it(platform: Platform, schedule: str) -> None:
+    assert platform.tick(schedule, "2026-11-26 21:00") == "2026-11-26 is not a session of XNYS: Thanksgiving"
+
+
+def test_what_the_schedule_started_the_sensor_does_not_start_again(platform: Platform) -> None:
+    platform.start(platform.tick("fetch_after_close", "2014-11-28 21:00"), "fetch_market_data")
+    again = "fetch_market_data-2014-11-28 has been requested already"
+    assert platform.sense("final_bars_exist", "2014-11-28 21:01") == again
+    assert platform.tick("fetch_after_close", "2014-11-28 21:00") == again
+
+
+def test_what_the_sensor_started_the_schedule_does_not_start_again(platform: Platform) -> None:
+    platform.start(platform.sense("final_bars_exist", "2014-11-28 18:15"), "fetch_market_data")
+    again = "fetch_market_data-2014-11-28 has been requested already"
+    assert platform.tick("fetch_after_close", "2014-11-28 21:00") == again
+    assert platform.sense("final_bars_exist", "2014-11-28 21:00") == again
+
+
+def test_a_fetched_session_is_not_fetched_again(platform: Platform) -> None:
+    platform.materialize(RAW_BARS, THURSDAY)
+    assert platform.sense("final_bars_exist", "2014-06-05 20:15") == "session 2014-06-05 has been fetched"
+    assert asked(platform.sense("final_bars_exist", "2014-06-06 20:15"))[1] == "2014-06-06"
+
+
+def test_past_the_end_of_the_source_nothing_is_fetched(make_platform: Callable[..., Platform]) -> None:
+    ended = make_platform(run={"last_session": THURSDAY})
+    assert ended.sense("final_bars_exist", "2014-06-06 20:15") == "source simulated ends before 2014-06-06"
+
+
+def test_at_the_open_the_previous_sessions_orders_are_traded_once(platform: Platform) -> None:
+    monday_open = "2014-06-09 13:30"
+    assert platform.tick("trade_at_open", monday_open) == (
+        "session 2014-06-06 has no signals and covariances yet; run fetch_market_data for it first"
+    )
+    platform.materialize(COVARIANCES, FRIDAY)
+    request = platform.tick("trade_at_open", monday_open)
+    assert asked(request) == ("execute_trades-2014-06-06", "2014-06-06")
+    platform.start(request, "execute_trades")
+    assert platform.tick("trade_at_open", monday_open) == "execute_trades-2014-06-06 has been requested already"
+
+
+def test_monitoring_runs_each_hour_of_a_session(platform: Platform) -> None:
+    assert platform.tick("monitor_hourly", "2014-06-05 13:00") == "XNYS is closed at 13:00 UTC"
+    first, second = (platform.tick("monitor_hourly", f"2014-06-05 {hour}:00") for hour in (14, 15))
+    assert asked(first) == ("monitor_books-2014-06-05T14:00Z", None)
+    assert asked(second) == ("monitor_books-2014-06-05T15:00Z", None)
+
+
+def test_the_report_is_written_at_five(platform: Platform) -> None:
+    assert asked(platform.tick("report_end_of_day", "2014-06-05 21:00")) == ("report_performance-2014-06-05", None)
+
+
+def test_nothing_has_drifted_before_anything_was_decided(platform: Platform) -> None:
+    assert platform.sense("positions_drifted", "2014-06-06 15:00") == "nothing has been decided yet"
+    platform.decide(THURSDAY, {"TVZQ": (0.05, 0.20)}, account="another")
+    assert platform.sense("positions_drifted", "2014-06-06 15:00") == "nothing has been decided yet"
+
+
+def test_weights_within_their_band_start_nothing(platform: Platform) -> None:
+    platform.decide(THURSDAY, {"AAAA": (0.05, 0.065), "BBBB": (0.05, 0.04)})
+    assert platform.sense("positions_drifted", "2014-06-06 15:00") == (
+        "all weights of 2014-06-05 are within 2.00% of their targets"
+    )
+
+
+@pytest.mark.parametrize("held", [0.08, 0.02])
+def test_a_weight_outside_its_band_starts_the_next_decision_once(platform: Platform, held: float) -> None:
+    platform.decide(date(2014, 6, 4), {"AAAA": (0.05, 0.05)})
+    platform.decide(THURSDAY, {"AAAA": (0.05, held), "BBBB": (0.05, 0.05)})
+    now = "2014-06-06 20:30"
+    assert platform.sense("positions_drifted", now) == (
+        "AAAA drifted by more than 2.00%; session 2014-06-06 is not there yet"
+    )
+    platform.materialize(COVARIANCES, FRIDAY)
+    request = platform.sense("positions_drifted", now)
+    assert asked(request) == ("execute_trades-2014-06-06", "2014-06-06")
+    platform.start(request, "execute_trades")
+    again = "execute_trades-2014-06-06 has been requested already"
+    assert platform.sense("positions_drifted", now) == again
+    assert platform.tick("trade_at_open", "2014-06-09 13:30") == again
