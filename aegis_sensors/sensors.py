@@ -36,7 +36,7 @@ def platform_sensors(market: Market, lake: LakeResource) -> Sequence[dg.SensorDe
     )
     def final_bars_exist(context: dg.SensorEvaluationContext) -> ScheduleAnswer:
         session = latest_final(market.calendar, market.clock.now_utc(), delay).session
-        if session > market.source.session_range()[1]:
+        if market.has_ended and session > market.session_range()[1]:
             return dg.SkipReason(f"source {market.source.name} ends before {session}")
         if is_materialized(context.instance, asset_key(tables.RAW_BARS), session):
             return dg.SkipReason(f"session {session} has been fetched")
@@ -56,7 +56,7 @@ def platform_sensors(market: Market, lake: LakeResource) -> Sequence[dg.SensorDe
         names = drifted(
             dict(zip(weights["symbol"], weights["current_weight"], strict=True)),
             dict(zip(weights["symbol"], weights["target_weight"], strict=True)),
-            band,
+            band=band,
         )
         if not names:
             return dg.SkipReason(f"all weights of {decided[-1]} are within {band:.2%} of their targets")
