@@ -55,7 +55,7 @@ class Workspace:
 
     def kill_switch(self, account: str) -> Path:
         """File that stops all orders of `account` while it says so."""
-        return self.folder / "kill_switches" / f"{account}.jsonl"
+        return self.folder / "kill_switches" / f"{account}.json"
 
     def alert_log(self, name: Path) -> Path:
         """Log that every alert is appended to."""

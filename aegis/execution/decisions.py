@@ -108,6 +108,11 @@ class CommittedDecision:
         """The orders that may be submitted, sorted by id."""
         return tuple(order for order in self.orders if order.client_order_id not in self.refusals)
 
+    @property
+    def refused(self) -> tuple[Order, ...]:
+        """The orders that may not, sorted by id."""
+        return tuple(order for order in self.orders if order.client_order_id in self.refusals)
+
 
 @dataclass(frozen=True, slots=True)
 class CommitOutcome:
@@ -125,6 +130,8 @@ class CommitOutcome:
         How the recomputation differs from what is committed, None if it does not. To be published as a failed check.
     is_refused : bool
         Whether nothing is committed because the gate refused the decision.
+    refused_orders : tuple of Order
+        The committed orders that `refusals` names, sorted by id.
     """
 
     orders: tuple[Order, ...]
@@ -132,6 +139,7 @@ class CommitOutcome:
     is_new: bool
     conflict: str | None = None
     is_refused: bool = False
+    refused_orders: tuple[Order, ...] = ()
 
 
 def describe_conflict(committed: CommittedDecision, decision: Decision) -> str | None:

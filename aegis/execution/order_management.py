@@ -82,7 +82,7 @@ class DecisionLedger:
         committed = self._committed(decision.decision_id)
         if committed is not None:
             conflict = describe_conflict(committed, decision)
-            return CommitOutcome(committed.approved, committed.refusals, is_new=False, conflict=conflict)
+            return _outcome(committed, is_new=False, conflict=conflict)
         if decision.is_refused:
             return self._refuse(decision, at_utc)
         orders = tuple(sorted(decision.orders, key=lambda order: order.client_order_id))
@@ -94,7 +94,7 @@ class DecisionLedger:
             name = order.client_order_id
             state = OrderState.REFUSED if name in committed.refusals else OrderState.APPROVED
             self._statuses[name] = OrderStatus(order, state)
-        return CommitOutcome(committed.approved, committed.refusals, is_new=True)
+        return _outcome(committed, is_new=True)
 
     def record(self, events: Sequence[OrderEvent]) -> tuple[str, ...]:
         """Record what happened to committed orders; return how it differs from what is recorded already.
@@ -238,6 +238,16 @@ class DecisionLedger:
             f"journal of {self._journal.account}: another process recorded {len(taken)} of the {len(self._pending)} "
             f"new events first: {found}. Nothing was written; read the ledger again and recompute"
         )
+
+
+def _outcome(committed: CommittedDecision, *, is_new: bool, conflict: str | None = None) -> CommitOutcome:
+    return CommitOutcome(
+        committed.approved,
+        committed.refusals,
+        is_new=is_new,
+        conflict=conflict,
+        refused_orders=committed.refused,
+    )
 
 
 def commit_decision(journal: Journal, decision: Decision, *, at_utc: datetime) -> CommitOutcome:

@@ -120,10 +120,8 @@ def _orders(outcome: SessionOutcome) -> Rows:
         return
     for order in outcome.commit.orders:
         yield _order_row(outcome, order, "approved", order.reason)
-    wanted = {order.client_order_id: order for order in outcome.decision.orders}
-    for name, rule in outcome.commit.refusals.items():
-        if name in wanted:
-            yield _order_row(outcome, wanted[name], "refused", rule)
+    for order in outcome.commit.refused_orders:
+        yield _order_row(outcome, order, "refused", outcome.commit.refusals[order.client_order_id])
 
 
 def _order_row(outcome: SessionOutcome, order: Order, gate_outcome: str, reason: str) -> dict[str, Any]:

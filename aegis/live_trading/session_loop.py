@@ -163,6 +163,7 @@ class SessionLoop:
             expected_quantities(state.account, market=inputs.market, fills=fills),
             {p.symbol: p.quantity_shares for p in broker.positions()},
             residual_usd=pnl.residual_usd,
+            label=f"{account.account} {inputs.session}",
         )
         valued, scale, breaker_event = self._value(state, account, pnl, inputs)
         targets = self._targets(account, inputs, scale)

@@ -112,11 +112,6 @@ class Tampered:
 Fault = Callable[[Tampered, date, str], None]
 
 
-def negative_price(market: Tampered, session: date, symbol: str) -> None:
-    market.bars.loc[market.at(session, symbol), "low_raw_usd"] *= -1
-    market.accuse(session, POSITIVE)
-
-
 def zero_close(market: Tampered, session: date, symbol: str) -> None:
     market.bars.loc[market.at(session, symbol), ["low_raw_usd", "close_raw_usd"]] = 0.0
     market.accuse(session, POSITIVE)
@@ -133,32 +128,16 @@ def contradicting_row(market: Tampered, session: date, symbol: str) -> None:
     market.accuse(session, KEY)
 
 
-def high_below_low(market: Tampered, session: date, symbol: str) -> None:
-    row = market.at(session, symbol)
-    market.bars.loc[row, "high_raw_usd"] = market.bars.loc[row, "low_raw_usd"] * 0.99
-    market.accuse(session, BRACKET)
+def moved(name: str, column: str, anchor: str, *, factor: float, check: str) -> Fault:
+    """A fault that puts one price at `factor` times another one of its bar."""
 
+    def fault(market: Tampered, session: date, symbol: str) -> None:
+        row = market.at(session, symbol)
+        market.bars.loc[row, f"{column}_raw_usd"] = market.bars.loc[row, f"{anchor}_raw_usd"] * factor
+        market.accuse(session, check)
 
-def open_above_high(market: Tampered, session: date, symbol: str) -> None:
-    row = market.at(session, symbol)
-    market.bars.loc[row, "open_raw_usd"] = market.bars.loc[row, "high_raw_usd"] * 1.01
-    market.accuse(session, BRACKET)
-
-
-def close_below_low(market: Tampered, session: date, symbol: str) -> None:
-    row = market.at(session, symbol)
-    market.bars.loc[row, "close_raw_usd"] = market.bars.loc[row, "low_raw_usd"] * 0.99
-    market.accuse(session, BRACKET)
-
-
-def low_that_lost_a_digit(market: Tampered, session: date, symbol: str) -> None:
-    market.bars.loc[market.at(session, symbol), "low_raw_usd"] *= 0.1
-    market.accuse(session, WICK)
-
-
-def busted_high(market: Tampered, session: date, symbol: str) -> None:
-    market.bars.loc[market.at(session, symbol), "high_raw_usd"] *= 2.0
-    market.accuse(session, WICK)
+    fault.__name__ = name
+    return fault
 
 
 def missing_bar(market: Tampered, session: date, symbol: str) -> None:
@@ -171,18 +150,8 @@ def missing_session(market: Tampered, session: date, _: str) -> None:
     market.accuse(session, COVER)
 
 
-def missing_close(market: Tampered, session: date, symbol: str) -> None:
-    market.bars.loc[market.at(session, symbol), "close_raw_usd"] = np.nan
-    market.accuse(session, COMPLETE)
-
-
 def missing_volume(market: Tampered, session: date, symbol: str) -> None:
     market.bars.loc[market.at(session, symbol), "volume_shares"] = np.nan
-    market.accuse(session, COMPLETE)
-
-
-def infinite_high(market: Tampered, session: date, symbol: str) -> None:
-    market.bars.loc[market.at(session, symbol), "high_raw_usd"] = np.inf
     market.accuse(session, COMPLETE)
 
 
@@ -223,19 +192,15 @@ def dollars_for_cents(market: Tampered, session: date, symbol: str) -> None:
     market.accuse(session, SLIP, JUMP)
 
 
-def unrecorded_split(market: Tampered, session: date, symbol: str) -> None:
-    market.scale((market.bars["symbol"] == symbol) & (market.bars["session"] >= pd.Timestamp(session)), 1 / 4)
-    market.accuse(session, SLIP, JUMP)
+def rescaled(name: str, factor: float, *checks: str) -> Fault:
+    """A fault that multiplies a symbol's prices from a session on."""
 
+    def fault(market: Tampered, session: date, symbol: str) -> None:
+        market.scale((market.bars["symbol"] == symbol) & (market.bars["session"] >= pd.Timestamp(session)), factor)
+        market.accuse(session, *checks)
 
-def unrecorded_reverse_split(market: Tampered, session: date, symbol: str) -> None:
-    market.scale((market.bars["symbol"] == symbol) & (market.bars["session"] >= pd.Timestamp(session)), 10.0)
-    market.accuse(session, SLIP, JUMP)
-
-
-def crash(market: Tampered, session: date, symbol: str) -> None:
-    market.scale((market.bars["symbol"] == symbol) & (market.bars["session"] >= pd.Timestamp(session)), 0.58)
-    market.accuse(session, JUMP)
+    fault.__name__ = name
+    return fault
 
 
 def frozen_quote(market: Tampered, session: date, symbol: str) -> None:
@@ -248,12 +213,23 @@ def frozen_quote(market: Tampered, session: date, symbol: str) -> None:
     market.accuse(session, STALE)
 
 
+negative_price = moved("negative_price", "low", "low", factor=-1.0, check=POSITIVE)
+missing_close = moved("missing_close", "close", "close", factor=np.nan, check=COMPLETE)
+infinite_high = moved("infinite_high", "high", "high", factor=np.inf, check=COMPLETE)
+high_below_low = moved("high_below_low", "high", "low", factor=0.99, check=BRACKET)
+open_above_high = moved("open_above_high", "open", "high", factor=1.01, check=BRACKET)
+close_below_low = moved("close_below_low", "close", "low", factor=0.99, check=BRACKET)
+low_that_lost_a_digit = moved("low_that_lost_a_digit", "low", "low", factor=0.1, check=WICK)
+busted_high = moved("busted_high", "high", "high", factor=2.0, check=WICK)
+unrecorded_split = rescaled("unrecorded_split", 1 / 4, SLIP, JUMP)
+unrecorded_reverse_split = rescaled("unrecorded_reverse_split", 10.0, SLIP, JUMP)
+crash = rescaled("crash", 0.58, JUMP)
+
 FAULTS: tuple[Fault, ...] = (
     negative_price, zero_close, duplicate_row, contradicting_row, high_below_low, open_above_high, close_below_low,
-    low_that_lost_a_digit, busted_high,
-    missing_bar, missing_session, missing_close, missing_volume, infinite_high, negative_volume, row_on_a_closed_day,
-    known_too_early, hostile_ticker, cents_for_dollars, dollars_for_cents, unrecorded_split, unrecorded_reverse_split,
-    crash, frozen_quote,
+    low_that_lost_a_digit, busted_high, missing_bar, missing_session, missing_close, missing_volume, infinite_high,
+    negative_volume, row_on_a_closed_day, known_too_early, hostile_ticker, cents_for_dollars, dollars_for_cents,
+    unrecorded_split, unrecorded_reverse_split, crash, frozen_quote,
 )  # fmt: skip
 PLACES = {"first row": (JUDGED[0], "BENCH"), "middle": (date(2014, 7, 7), "HALT"), "last row": (JUDGED[-1], "SPLT")}
 
