@@ -13,6 +13,7 @@ from rich.console import Console
 from aegis.clock import Clock, SystemClock
 from aegis.config import AegisConfig
 from aegis.errors import ConfigurationError
+from aegis.lake.attachment import connect
 from aegis.workspace import Workspace
 from aegis_assets.reporting import read_report
 from aegis_resources.desk import Desk
@@ -37,6 +38,9 @@ def run_command(
     asked = _asked_sessions(market, first, last)
     workspace = Workspace.of(config)
     definitions = build_definitions(config, clock=clock)
+    if workspace.lake.folder.exists():
+        with connect(workspace.lake):  # refuses a lake that cannot be read before anything else is written
+            pass
     workspace.claim(config.market_identity)
     with open_instance(workspace) as instance:
         sessions = asked or missing_sessions(definitions, instance, market)

@@ -128,13 +128,17 @@ def _readable(step_key: str) -> str:
 
 
 def _failure(event: DagsterEvent) -> str:
+    """Return the words of our own error where there is one, else those of the innermost cause."""
+    chain = []
     error = event.step_failure_data.error
-    cause = error
-    while cause is not None and cause.cause is not None:
-        cause = cause.cause
-    message = cause.message.strip() if cause is not None else "no error was recorded"
-    is_ours = cause is not None and cause.cls_name in {cls.__name__ for cls in _tree(AegisError)}
-    return f"{_readable(event.step_key or '')}: {message.partition(': ')[2] if is_ours else message}"
+    while error is not None:
+        chain.append(error)
+        error = error.cause
+    step, ours = _readable(event.step_key or ""), {cls.__name__ for cls in _tree(AegisError)}
+    for error in chain:
+        if error.cls_name in ours:
+            return f"{step}: {error.message.strip().partition(': ')[2]}"
+    return f"{step}: {chain[-1].message.strip() if chain else 'no error was recorded'}"
 
 
 def _tree(cls: type[BaseException]) -> list[type[BaseException]]:

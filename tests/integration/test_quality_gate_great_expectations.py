@@ -193,8 +193,6 @@ def dollars_for_cents(market: Tampered, session: date, symbol: str) -> None:
 
 
 def rescaled(name: str, factor: float, *checks: str) -> Fault:
-    """A fault that multiplies a symbol's prices from a session on."""
-
     def fault(market: Tampered, session: date, symbol: str) -> None:
         market.scale((market.bars["symbol"] == symbol) & (market.bars["session"] >= pd.Timestamp(session)), factor)
         market.accuse(session, *checks)
