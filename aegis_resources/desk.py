@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
-from aegis.live_trading.kill_switch import KillSwitch
-
 from aegis import __version__
 from aegis.backtesting.costs import CostModel
 from aegis.config import AegisConfig
 from aegis.execution.journal import Journal
 from aegis.execution.order_management import DecisionLedger
 from aegis.live_trading.book_state import BookState
+from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.session_loop import BookPolicy
 from aegis.market_data.expectations import CHECKS
 from aegis.workspace import Workspace
