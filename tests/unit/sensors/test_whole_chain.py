@@ -15,15 +15,15 @@ from aegis_sensors.whole_chain import run_whole_chain
 SESSION = date(2014, 6, 5)
 
 
-def ours_over_a_librarys() -> None:
-    try:
-        raise OSError("file is not a database")
-    except OSError as error:
-        raise LakeUnreadable("catalog x cannot be opened: restore it from a backup") from error
-
-
 def a_librarys_alone() -> None:
     raise OSError("no space left")
+
+
+def ours_over_a_librarys() -> None:
+    try:
+        a_librarys_alone()
+    except OSError as error:
+        raise LakeUnreadable("catalog x cannot be opened: restore it from a backup") from error
 
 
 @pytest.mark.parametrize(
