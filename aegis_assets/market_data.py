@@ -19,6 +19,7 @@ from aegis_assets.materialization import TableRows, publish
 from aegis_assets.partitions import requested_sessions
 from aegis_assets.pictures import bars_picture
 from aegis_assets.table_assets import GROUP_DATA, OWNER_ANALYST, asset_key, definition_metadata, description
+from aegis_assets.vendor_calls import retried_when_unavailable
 from aegis_resources.lake import LakeResource
 from aegis_resources.market_data import Market
 
@@ -53,7 +54,8 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
     def listings(
         context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], lake: LakeResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        frame = market.source.listings()
+        with retried_when_unavailable():
+            frame = market.source.listings()
         with lake.open() as store:
             yield from publish(context, store, [TableRows(tables.LISTINGS, frame)])
 
@@ -71,7 +73,8 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
         context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], lake: LakeResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         sessions = requested_sessions(context)
-        frame = fetch_raw_bars(market.source, sessions, last_complete=market.last_complete_session())
+        with retried_when_unavailable():
+            frame = fetch_raw_bars(market.source, sessions, last_complete=market.last_complete_session())
         with lake.open() as store:
             yield from publish(context, store, [TableRows(tables.RAW_BARS, frame)], sessions=sessions)
 
@@ -90,7 +93,8 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
     ) -> Iterator[dg.MaterializeResult[Any]]:
         sessions = requested_sessions(context)
         first, last = sessions[0] - _LATE_NEWS, sessions[-1] + _EARLY_NEWS
-        frame = market.source.corporate_actions(first, last)
+        with retried_when_unavailable():
+            frame = market.source.corporate_actions(first, last)
         with lake.open() as store:
             rows = [TableRows(tables.CORPORATE_ACTIONS, frame)]
             yield from publish(context, store, rows, sessions=sessions, replaced=(first, last))

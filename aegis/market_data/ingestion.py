@@ -11,7 +11,7 @@ from datetime import date
 
 import pandas as pd
 
-from aegis.errors import SourceUnavailable
+from aegis.errors import MarketDataError, SourceUnavailable
 from aegis.lake.tables import RAW_BARS
 from aegis.market_data.sources.source import MarketDataSource
 
@@ -34,18 +34,20 @@ def fetch_raw_bars(source: MarketDataSource, sessions: Sequence[date], *, last_c
 
     Raises
     ------
+    MarketDataError
+        A session has not closed, or lies outside what the source covers: asking again would be refused again.
     SourceUnavailable
-        A session has not closed, lies outside what the source covers, or the answer holds no row at all.
+        The answer holds no row at all.
     """
     first, last = sessions[0], sessions[-1]
     if last > last_complete:
-        raise SourceUnavailable(
+        raise MarketDataError(
             f"{source.name} {last}: the session's final bars do not exist yet, the last complete session is "
             f"{last_complete}; run it again after its close plus the vendor's delay"
         )
     known_first, known_last = source.session_range()
     if first < known_first or last > known_last:
-        raise SourceUnavailable(
+        raise MarketDataError(
             f"{source.name}: sessions {first}..{last} were asked for, the source covers {known_first}..{known_last}; "
             "choose sessions inside that range (run.first_session, run.last_session)"
         )
