@@ -40,14 +40,15 @@ def test_bars_of_complete_sessions_come_as_delivered(market: SimulatedSource) ->
 
 
 def test_a_session_that_has_not_closed_is_refused_for_good(market: SimulatedSource) -> None:
-    with pytest.raises(MarketDataError, match="simulated 2014-01-06: .*last complete session is 2014-01-03") as refusal:
+    words = r"simulated 2014-01-06: .*last complete session is 2014-01-03"
+    with pytest.raises(MarketDataError, match=words) as refusal:
         fetch_raw_bars(market, [FRIDAY, MONDAY], last_complete=FRIDAY)
     assert not isinstance(refusal.value, SourceUnavailable)
 
 
 def test_sessions_outside_the_source_are_refused_with_its_range(market: SimulatedSource) -> None:
     tuesday = date(2014, 1, 7)
-    with pytest.raises(MarketDataError, match="covers 2014-01-02..2014-01-06"):
+    with pytest.raises(MarketDataError, match=r"covers 2014-01-02\.\.2014-01-06"):
         fetch_raw_bars(market, [tuesday], last_complete=tuesday)
 
 
