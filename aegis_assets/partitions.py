@@ -30,18 +30,18 @@ def session_partitions(calendar: TradingCalendar, first: date, last: date | None
     Windows are days in the exchange's time zone, and ``end_offset=1`` lets the key of session D exist during D. The
     latest key may thus be a session that has not closed; nothing asks for the latest key (see ``docs/adr``).
     """
-    horizon = last or first.replace(year=first.year + 200)
-    known_last = calendar.last_known_session()
-    sessions = set(calendar.sessions(first, min(horizon, known_last)))
+    end = calendar.next(last) if last else None
+    known_until = end or calendar.last_known_session()
+    sessions = set(calendar.sessions(first, known_until))
     is_daily = calendar.trades_every_day
     day, holidays = first, []
-    while day <= min(horizon, known_last):
+    while day <= known_until:
         if day not in sessions and (is_daily or day.weekday() < 5):  # noqa: PLR2004 - Saturday is 5
             holidays.append(datetime.combine(day, datetime.min.time()))  # wall time of the exchange
         day += timedelta(days=1)
     return dg.TimeWindowPartitionsDefinition(
         start=first.strftime(KEY_FORMAT),
-        end=calendar.next(last).strftime(KEY_FORMAT) if last else None,
+        end=end.strftime(KEY_FORMAT) if end else None,
         fmt=KEY_FORMAT,
         cron_schedule="0 0 * * *" if is_daily else "0 0 * * 1-5",
         timezone=calendar.time_zone,

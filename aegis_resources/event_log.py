@@ -28,6 +28,7 @@ from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._record import copy as copy_record
 from dagster._serdes import ConfigurableClassData
 
 BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
@@ -65,6 +66,16 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
                 self._initialized_dbs.add(shard)
             with engine.connect() as connection, connection.begin():
                 yield connection
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store one event; a planned check without its partitions, because a check is evaluated once for a range.
+
+        Notes
+        -----
+        Dagster would write one planned row for each partition, each with the whole partitions definition in it: 18
+        checks over 3,242 sessions took 957 MB, and the evaluation, which has no partition, completed none of them.
+        """
+        super().store_event(_planned_once(event))
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store the materialization events of one step, or of one run's plan, in one transaction a file.
@@ -134,6 +145,14 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         mine = [key for key in self._engines if key[0] == os.getpid() and key[1] != INDEX_SHARD_NAME]
         if len(mine) >= _MAX_POOLED_SHARDS:
             self._engines.pop(mine[0]).dispose()
+
+
+def _planned_once(event: EventLogEntry) -> EventLogEntry:
+    if event.dagster_event_type != DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
+        return event
+    planned = event.get_dagster_event()
+    check = copy_record(planned.asset_check_planned_data, partitions_subset=None)
+    return event._replace(dagster_event=planned._replace(event_specific_data=check))
 
 
 def _relax_synchronous(dbapi_connection: Any, _record: Any) -> None:

@@ -24,6 +24,7 @@ def instance_settings(home: Path) -> dict[str, object]:
     """Return the settings of the embedded instance: pooled event log, one run at a time, no telemetry."""
     return {
         "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
         "event_log_storage": {
             "module": "aegis_resources.event_log",
             "class": "PooledSqliteEventLogStorage",

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -317,3 +317,16 @@ def test_the_class_of_dagster_yaml_says_where_its_files_are(tmp_path: Path) -> N
     assert (tmp_path / "runs" / "index.db").is_file()
     assert storage.get_all_run_ids() == []
     storage.dispose()
+
+
+def test_a_check_of_many_sessions_is_planned_once_and_completed(make_chain):
+    from tests.integration.conftest import FIRST, SESSIONS, settings  # noqa: PLC0415 - only this test runs a chain
+
+    chain = make_chain(**settings())
+    result = chain.run("fetch_market_data", FIRST, SESSIONS[2])
+    evaluated = len(result.get_asset_check_evaluations())
+    index = chain.workspace.dagster_home / "history" / "runs" / "index.db"
+    with closing(sqlite3.connect(index)) as connection:
+        rows = connection.execute("select execution_status, count(*) from asset_check_executions group by 1").fetchall()
+    assert evaluated > 10
+    assert rows == [("SUCCEEDED", evaluated)]
