@@ -335,15 +335,22 @@ RISK_REPORT = TableSchema(
     (
         SESSION,
         ACCOUNT,
-        _number("value_at_risk_95", "One-session 95 % parametric value at risk of the target book, positive.", "1"),
-        _number("expected_shortfall_95", "One-session 95 % parametric expected shortfall, positive.", "1"),
+        _number(
+            "value_at_risk_95",
+            "One-session 95 % parametric value at risk of the target book, positive; null without any covariance.",
+            "1",
+            nullable=True,
+        ),
+        _number(
+            "expected_shortfall_95", "One-session 95 % parametric expected shortfall, positive.", "1", nullable=True
+        ),
         _number(
             "historical_value_at_risk_95",
             "One-session 95 % historical value at risk of the account, positive.",
             "1",
             nullable=True,
         ),
-        _number("volatility_annualised", "Forecast volatility of the target book.", "1/year"),
+        _number("volatility_annualised", "Forecast volatility of the target book.", "1/year", nullable=True),
         _number("gross_exposure", "Sum of absolute target weights.", "1"),
         _number("net_exposure", "Sum of target weights.", "1"),
         _number("largest_weight", "Largest absolute target weight.", "1"),

@@ -11,6 +11,7 @@ uses D's close and earlier, and is executed in D+1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -213,6 +214,9 @@ class SessionLoop:
 
     def _targets(self, account: AccountState, inputs: SessionInputs, scale: float) -> tuple[TargetWeight, ...]:
         equity = account.equity_usd
+        if not inputs.market.rows:
+            held = ((p.symbol, p.market_value_usd / equity) for p in account.positions)
+            return tuple(TargetWeight(symbol, w, w, 0.0, "hold: session without trusted bars") for symbol, w in held)
         return tuple(
             target_weights(
                 inputs.session,
@@ -269,7 +273,7 @@ class SessionLoop:
                 prices_usd={p.symbol: p.mark_price_usd for p in account.positions} | _closes(inputs.market),
                 target_weights={target.symbol: target.target_weight for target in targets},
                 median_dollar_volume_usd=inputs.median_dollar_volume_usd,
-                value_at_risk_95=risk.value_at_risk_95,
+                value_at_risk_95=math.inf if risk.value_at_risk_95 is None else risk.value_at_risk_95,
                 check_results=inputs.checks,
                 required_checks=policy.required_checks,
                 pinned_content_hashes=hashes,

@@ -28,10 +28,10 @@ class RiskReport:
 
     session: date
     account: str
-    value_at_risk_95: float
-    expected_shortfall_95: float
+    value_at_risk_95: float | None
+    expected_shortfall_95: float | None
     historical_value_at_risk_95: float | None
-    volatility_annualised: float
+    volatility_annualised: float | None
     gross_exposure: float
     net_exposure: float
     largest_weight: float
@@ -91,8 +91,9 @@ def risk_report(
     Returns
     -------
     RiskReport
-        ``historical_value_at_risk_95`` is None until the account has a full look-back of returns, so that the number
-        means the same in every session that has it.
+        The three forecasts are None where something is held and no name has a covariance, as in a session without
+        trusted bars: an unmeasured book is not a riskless one. ``historical_value_at_risk_95`` is None until the account
+        has a full look-back of returns, so that the number means the same in every session that has it.
 
     Raises
     ------
@@ -104,7 +105,8 @@ def risk_report(
         _require_measured(drawdown, return_daily)
         held = finite_series(weights, "weights", minimum=0)
         book = np.concatenate((held, finite_series(uncovered_weights, "uncovered weights", minimum=0)))
-        volatility = book_volatility(held, covariance, uncovered_weights=uncovered_weights)
+        is_measurable = held.size > 0 or not np.any(book)
+        volatility = book_volatility(held, covariance, uncovered_weights=uncovered_weights) if is_measurable else None
         equity = level_series(np.asarray(equity_history_usd, dtype=np.float64)[-(lookback + 1) :], "equity")
         historical = historical_value_at_risk(simple_returns(equity)) if equity.size > lookback else None
     except RiskError as error:
@@ -112,10 +114,10 @@ def risk_report(
     return RiskReport(
         session=session,
         account=account,
-        value_at_risk_95=parametric_value_at_risk(volatility),
-        expected_shortfall_95=parametric_expected_shortfall(volatility),
+        value_at_risk_95=None if volatility is None else parametric_value_at_risk(volatility),
+        expected_shortfall_95=None if volatility is None else parametric_expected_shortfall(volatility),
         historical_value_at_risk_95=historical,
-        volatility_annualised=volatility * math.sqrt(SESSIONS_PER_YEAR),
+        volatility_annualised=None if volatility is None else volatility * math.sqrt(SESSIONS_PER_YEAR),
         gross_exposure=gross_exposure(book),
         net_exposure=net_exposure(book),
         largest_weight=largest_weight(book),

@@ -50,6 +50,9 @@ def test_a_planted_fault_fails_its_named_check_and_no_order_exists(
     assert chain.checks(alone)["pnl_explains_equity_change"] is True
     gate = chain.read(tables.PRE_TRADE_GATE, first=broken, last=broken).set_index("rule")["outcome"]
     assert gate["data_checks_passed"] == "refuse"
+    targets = chain.read(tables.TARGET_WEIGHTS, first=broken, last=broken)
+    assert set(targets["reason"]) == {"hold: session without trusted bars"}
+    assert chain.read(tables.RISK_REPORT, first=broken, last=broken)["value_at_risk_95"].isna().all()
 
     chain.fetch_and_trade(after, after)
     assert chain.read(tables.FILLS, first=after, last=after).empty
