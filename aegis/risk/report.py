@@ -92,8 +92,8 @@ def risk_report(
     -------
     RiskReport
         The three forecasts are None where something is held and no name has a covariance, as in a session without
-        trusted bars: an unmeasured book is not a riskless one. ``historical_value_at_risk_95`` is None until the account
-        has a full look-back of returns, so that the number means the same in every session that has it.
+        trusted bars: an unmeasured book is not a riskless one. ``historical_value_at_risk_95`` is None until the
+        account has a full look-back of returns, so that the number means the same in every session that has it.
 
     Raises
     ------
