@@ -13,6 +13,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Prints the settings that reach the program, in place of the program.
+_LEFT_OUT = ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "VENV")
 SHOW_SETTINGS = '#!/bin/sh\necho "$@"\nenv | grep ^AEGIS_ | sort\n'
 SMALL_PROJECT = """\
 [build-system]
@@ -43,9 +44,7 @@ def clone(tmp_path: Path) -> Path:
 
 def _make(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     # Without the variables through which an outer make, such as `make test`, speaks to an inner one.
-    inherited = {
-        k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "VENV")
-    }
+    inherited = {k: v for k, v in os.environ.items() if k not in _LEFT_OUT and not k.startswith("AEGIS_")}
     return subprocess.run(
         ["make", *arguments],
         cwd=folder,
