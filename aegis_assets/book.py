@@ -103,6 +103,7 @@ def book_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsD
                 _inputs(store, market, sessions),
                 calendar=market.calendar,
                 decision_times=market.decision_times(sessions),
+                vendor_delay=market.config.market_data.vendor_delay,
             )
             state = _previous_state(store, market, desk, sessions[0])
             outcomes = run_sessions(state, history, sessions, policy=desk.policy(), ledger=ledger)

@@ -16,6 +16,7 @@ from aegis import __version__
 from aegis.errors import ReportingError
 from aegis.lake import tables
 from aegis.lake.lake import Lake
+from aegis.lake.schema import TableSchema
 from aegis.reporting.files import write_report
 from aegis.reporting.performance import performance_report as assemble
 from aegis.reporting.report import PerformanceReport, ReportIdentity, ReportInputs
@@ -26,16 +27,23 @@ from aegis_resources.lake import LakeResource
 from aegis_resources.market_data import Market
 
 REPORT_KEY = dg.AssetKey(["reporting", "performance_report"])
-MARTS = (
-    "costs",
-    "daily_returns",
-    "data_quality",
-    "execution_quality",
-    "pnl_by_month",
-    "pnl_by_symbol_month",
-    "sector_exposures",
-    "turnover",
-)
+MARTS: dict[str, tuple[TableSchema, ...]] = {
+    "costs": (tables.FILLS,),
+    "daily_returns": (tables.DAILY_PNL, tables.ACCOUNT_VALUES),
+    "data_quality": (tables.CHECK_RESULTS,),
+    "execution_quality": (tables.FILLS, tables.ORDERS),
+    "pnl_by_month": (tables.DAILY_PNL,),
+    "pnl_by_symbol_month": (
+        tables.POSITIONS,
+        tables.ACCOUNT_VALUES,
+        tables.FILLS,
+        tables.CORPORATE_ACTIONS,
+        tables.DAILY_BARS,
+    ),
+    "sector_exposures": (tables.POSITIONS, tables.LISTINGS),
+    "turnover": (tables.FILLS, tables.ACCOUNT_VALUES),
+}
+"""Each mart and the lake's tables that it reads, directly or through dbt's other models."""
 DBT_PROJECT = Path(__file__).resolve().parent.parent / "dbt"
 
 _READ_BY_REPORT = (
@@ -59,14 +67,14 @@ def reporting_assets() -> Sequence[dg.AssetsDefinition]:
         specs=[
             dg.AssetSpec(
                 dg.AssetKey(["marts", name]),
-                deps=[asset_key(table) for table in (*tables.BOOK_TABLES[:4], tables.ORDERS, tables.CHECK_RESULTS)],
+                deps=[asset_key(table) for table in read],
                 description=f"Reporting mart `{name}`: see `dbt/models/marts/{name}.sql` and `marts.yml`.",
                 group_name=GROUP_EXECUTION_AND_MONITORING,
                 owners=[OWNER_EXECUTOR],
                 kinds={"dbt", "ducklake"},
                 code_version="1",
             )
-            for name in MARTS
+            for name, read in MARTS.items()
         ],
         can_subset=False,
     )

@@ -12,7 +12,7 @@ from dagster import DagsterEventType
 
 from aegis.clock import Clock, SystemClock
 from aegis.config import AegisConfig
-from aegis.live_trading.alerts import Alert, AlertLog, Delivery
+from aegis.live_trading.alerts import Alert, AlertLog, Delivery, Severity
 from aegis.workspace import Workspace
 
 _MINUTE = 60
@@ -35,10 +35,10 @@ class Alarm:
         self._log = AlertLog(workspace.alert_log(config.monitoring.alert_log))
         self._clock = clock or SystemClock()
 
-    def raise_once(self, cause: str, *, title: str, body: str) -> Delivery:
+    def raise_once(self, cause: str, *, title: str, body: str, severity: Severity = "critical") -> Delivery:
         """Deliver an alert unless its cause was delivered before."""
         self._log.path.parent.mkdir(parents=True, exist_ok=True)
-        alert = Alert(cause_key=cause, title=title, body=body, severity="critical", at_utc=self._clock.now_utc())
+        alert = Alert(cause_key=cause, title=title, body=body, severity=severity, at_utc=self._clock.now_utc())
         return self._log.deliver(
             alert, webhook_url=self._settings.webhook_url, timeout_seconds=self._settings.webhook_timeout_seconds
         )
@@ -95,5 +95,6 @@ def _tell(alarm: Alarm, key: dg.AssetCheckKey, record: object) -> int:
         f"check_failed/{key.asset_key.to_user_string()}/{key.name}/{event.run_id}",
         title=f"Check {key.name} of {key.asset_key.to_user_string()} failed",
         body=f"{seen}; run {event.run_id}",
+        severity="critical" if evaluation.severity == dg.AssetCheckSeverity.ERROR else "warning",
     )
     return int(delivery.webhook != "already delivered")

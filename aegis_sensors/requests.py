@@ -7,14 +7,24 @@ twice.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 from dagster._core.storage.tags import RUN_KEY_TAG
 
 from aegis.calendars import TradingCalendar
+
+ReportFrequency = Literal["daily", "weekly", "monthly"]
+_PERIODS: dict[ReportFrequency, Callable[[date], object]] = {
+    "daily": lambda day: day,
+    "weekly": lambda day: day.isocalendar()[:2],
+    "monthly": lambda day: (day.year, day.month),
+}
+"""What two sessions of one report have in common."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,24 @@ def due_trading(calendar: TradingCalendar, now_utc: datetime) -> Due | NotDue:
     if not calendar.is_session(today):
         return NotDue(f"{today} is not a session of {calendar.name}: {calendar.closure_name(today)}")
     return Due(calendar.previous(today))
+
+
+def due_report(
+    calendar: TradingCalendar, now_utc: datetime, vendor_delay: timedelta, frequency: ReportFrequency
+) -> Due | NotDue:
+    """Return the last session with final bars, if the period that `frequency` reports on ended with it.
+
+    Notes
+    -----
+    A market that never closes, or a vendor that delivers after the report's hour, is reported one session later.
+    """
+    today = _local_date(calendar, now_utc)
+    if not calendar.is_session(today):
+        return NotDue(f"{today} is not a session of {calendar.name}: {calendar.closure_name(today)}")
+    session = calendar.last_complete_session(now_utc, vendor_delay)
+    if _PERIODS[frequency](session) == _PERIODS[frequency](calendar.next(session)):
+        return NotDue(f"reports are {frequency}, and {session} is not the last session of its period")
+    return Due(session)
 
 
 def due_monitoring(calendar: TradingCalendar, now_utc: datetime) -> Due | NotDue:

@@ -16,7 +16,15 @@ from aegis_assets.partitions import key_of
 from aegis_assets.table_assets import asset_key
 from aegis_resources.market_data import Market
 from aegis_sensors import jobs
-from aegis_sensors.requests import NotDue, due_fetch, due_monitoring, due_trading, is_materialized, is_requested
+from aegis_sensors.requests import (
+    NotDue,
+    due_fetch,
+    due_monitoring,
+    due_report,
+    due_trading,
+    is_materialized,
+    is_requested,
+)
 
 ScheduleAnswer = dg.RunRequest | dg.SkipReason
 
@@ -36,6 +44,7 @@ def platform_schedules(market: Market) -> Sequence[dg.ScheduleDefinition]:
     times = market.config.schedules
     zone = market.calendar.time_zone
     delay = market.config.market_data.vendor_delay
+    frequency = market.config.eval.reporting.frequency
     days = "*" if market.calendar.trades_every_day else "1-5"
 
     @dg.schedule(
@@ -84,19 +93,19 @@ def platform_schedules(market: Market) -> Sequence[dg.ScheduleDefinition]:
         job_name=jobs.REPORT,
         cron_schedule=_cron(times.monitoring_end_of_day, days),
         execution_timezone=zone,
-        description="Writes the day's report and marts.",
+        description=f"Writes the report and the marts, {frequency}.",
     )
     def report_end_of_day(context: dg.ScheduleEvaluationContext) -> ScheduleAnswer:
-        due = due_fetch(market.calendar, _now(context), delay)
+        due = due_report(market.calendar, _now(context), delay, frequency)
         if isinstance(due, NotDue):
             return dg.SkipReason(due.reason)
-        return dg.RunRequest(run_key=f"{jobs.REPORT}-{key_of(due.session)}")
+        return request_once(context.instance, f"{jobs.REPORT}-{key_of(due.session)}")
 
     return [fetch_after_close, trade_at_open, monitor_hourly, report_end_of_day]
 
 
-def request_once(instance: dg.DagsterInstance, run_key: str, partition_key: str) -> ScheduleAnswer:
-    """Return a request for a partition, or the reason that it was requested before by whatever asked first."""
+def request_once(instance: dg.DagsterInstance, run_key: str, partition_key: str | None = None) -> ScheduleAnswer:
+    """Return a request for a run, of a partition if given, or the reason that whatever asked first requested it."""
     if is_requested(instance, run_key):
         return dg.SkipReason(f"{run_key} has been requested already")
     return dg.RunRequest(run_key=run_key, partition_key=partition_key)

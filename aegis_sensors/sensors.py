@@ -6,11 +6,14 @@ Belongs here: sensors that start work. Sensors that tell a person are in :mod:`a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, datetime
 
 import dagster as dg
 
 from aegis.lake import tables
-from aegis.portfolio.rebalancing import drifted
+from aegis.lake.lake import Lake
+from aegis.market_data.adjustments import total_return_panel
+from aegis.portfolio.drift import drifted_weights, outside_band
 from aegis_assets.partitions import key_of
 from aegis_assets.table_assets import asset_key
 from aegis_resources.lake import LakeResource
@@ -45,26 +48,47 @@ def platform_sensors(market: Market, lake: LakeResource) -> Sequence[dg.SensorDe
     @dg.sensor(
         job_name=jobs.EXECUTE_TRADES,
         minimum_interval_seconds=_QUARTER_HOUR,
-        description="Starts the next decision early when held weights have left their band around the targets.",
+        description="Starts the next decision early when prices took the book out of its band around the targets.",
     )
     def positions_drifted(context: dg.SensorEvaluationContext) -> ScheduleAnswer:
         with lake.open() as store:
             decided = store.sessions(tables.TARGET_WEIGHTS, account=account)
             if not decided:
                 return dg.SkipReason("nothing has been decided yet")
-            weights = store.read(tables.TARGET_WEIGHTS, first=decided[-1], last=decided[-1], account=account)
-        names = drifted(
-            dict(zip(weights["symbol"], weights["current_weight"], strict=True)),
-            dict(zip(weights["symbol"], weights["target_weight"], strict=True)),
-            band=band,
-        )
-        if not names:
-            return dg.SkipReason(f"all weights of {decided[-1]} are within {band:.2%} of their targets")
-        session = market.calendar.next(decided[-1])
-        if not is_materialized(context.instance, asset_key(tables.COVARIANCES), session):
-            return dg.SkipReason(
-                f"{', '.join(names)} drifted by more than {band:.2%}; session {session} is not there yet"
+            session = market.calendar.next(decided[-1])
+            if not is_materialized(context.instance, asset_key(tables.COVARIANCES), session):
+                return dg.SkipReason(
+                    f"session {session}, which would move the weights of {decided[-1]}, is not there yet"
+                )
+            targets, weights = _targets_and_weights(
+                store, account, decided[-1], session, known_at_utc=market.decision_times([session])[session]
             )
+        names = outside_band(weights, targets, band=band)
+        if not names:
+            return dg.SkipReason(f"after {session} all weights are within {band:.2%} of the targets of {decided[-1]}")
+        context.log.info("%s drifted by more than %.2f %% by %s", ", ".join(names), 100 * band, session)
         return request_once(context.instance, trade_key(key_of(session)), key_of(session))
 
     return [final_bars_exist, positions_drifted]
+
+
+def _targets_and_weights(
+    store: Lake, account: str, decided: date, session: date, *, known_at_utc: datetime
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return what was wanted at the close of `decided`, and what it has become at the close of `session`.
+
+    The orders of the decision count as filled at the prices they were decided at. Dividends count as price, which errs
+    by their size.
+    """
+    own = {"account": account}
+    rows = store.read(tables.TARGET_WEIGHTS, first=decided, last=decided, **own)
+    orders = store.read(tables.ORDERS, first=decided, last=decided, **own)
+    equity = store.read(tables.ACCOUNT_VALUES, first=decided, last=decided, **own)["equity_usd"].sum()
+    bars = store.read(tables.DAILY_BARS, first=decided, last=session)
+    actions = store.read(tables.CORPORATE_ACTIONS, first=decided, last=session)
+    sent = orders[orders["gate_outcome"] == "approved"]
+    traded = (sent["quantity_shares"] * sent["arrival_price_usd"] / equity).groupby(sent["symbol"]).sum()
+    held = rows.set_index("symbol")["current_weight"].add(traded, fill_value=0.0)
+    moves = total_return_panel(bars, actions, list(held.index), [decided, session], as_known_at=known_at_utc)[-1]
+    targets = dict(zip(rows["symbol"], rows["target_weight"], strict=True))
+    return targets, drifted_weights(held.to_dict(), dict(zip(held.index, moves.tolist(), strict=True)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -56,7 +56,9 @@ class SessionInputs:
     session, next_session : date
         Decided after the close of the first, executed in the second.
     decided_at_utc : datetime
-        Close of `session` plus the vendor's delay.
+        The decision clock; in simulated history the close of `session` plus the vendor's delay.
+    clock_session : date
+        Last session whose final bars exist at `decided_at_utc`, by the calendar.
     market : SessionMarket
         Trusted bars and corporate actions of `session`; no bars where the session is blocked.
     members : frozenset of str
@@ -86,6 +88,7 @@ class SessionInputs:
     session: date
     next_session: date
     decided_at_utc: datetime
+    clock_session: date
     market: SessionMarket
     members: frozenset[str]
     tickers: Mapping[str, str]
@@ -104,11 +107,17 @@ class InputHistory:
     """Sessions of :class:`InputTables`, cut once; pandas inside a session loop costs more than the loop."""
 
     def __init__(
-        self, tables: InputTables, *, calendar: TradingCalendar, decision_times: Mapping[date, datetime]
+        self,
+        tables: InputTables,
+        *,
+        calendar: TradingCalendar,
+        decision_times: Mapping[date, datetime],
+        vendor_delay: timedelta,
     ) -> None:
         self._tables = tables
         self._calendar = calendar
         self._decision_times = decision_times
+        self._vendor_delay = vendor_delay
         self._market = MarketHistory(tables.bars, tables.actions, calendar=calendar)
         newest = tables.bars.groupby("session", as_index=False)["known_at_utc"].max()
         self._known_at = {
@@ -131,6 +140,7 @@ class InputHistory:
             session=day,
             next_session=self._calendar.next(day),
             decided_at_utc=self._decision_times[day],
+            clock_session=self._calendar.last_complete_session(self._decision_times[day], self._vendor_delay),
             market=self._market.session(day),
             members=frozenset(names[universe["is_member"].to_numpy()]),
             tickers=dict(zip(names, universe["ticker"], strict=True)),

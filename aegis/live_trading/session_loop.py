@@ -37,6 +37,7 @@ from aegis.risk.breakers import next_breaker_state
 from aegis.risk.gate_inputs import GateInputs, GateRow, GateVerdict
 from aegis.risk.limits import RiskLimits
 from aegis.risk.pre_trade_gate import evaluate
+from aegis.risk.reducing import are_reducing
 from aegis.risk.report import RiskReport, risk_report
 
 DECISION_KIND = "rebalance"
@@ -278,7 +279,7 @@ class SessionLoop:
                 required_checks=policy.required_checks,
                 pinned_content_hashes=hashes,
                 input_session=inputs.session if inputs.market.rows else None,
-                clock_session=inputs.session,
+                clock_session=inputs.clock_session,
                 inputs_known_at_utc=inputs.inputs_known_at_utc,
                 decision_time_utc=inputs.decided_at_utc,
                 kill_switch_engaged=policy.kill_switch_engaged,
@@ -321,6 +322,11 @@ class SessionLoop:
             equity_usd=account.equity_usd,
             min_trade_weight=self._policy.portfolio.min_trade_weight,
         )
+        reducing = are_reducing(
+            [(symbol, float(change)) for symbol, change in changes.items()],
+            {symbol: position.quantity_shares for symbol, position in held.items()},
+            open_orders_shares=[(s.order.symbol, s.remaining_shares) for s in account.open_orders if not s.is_final],
+        )
         return tuple(
             Order(
                 client_order_id=client_order_id(account.account, decision, symbol=symbol),
@@ -335,10 +341,10 @@ class SessionLoop:
                 time_in_force="DAY",
                 arrival_price_usd=prices[symbol],
                 target_weight=wanted[symbol].target_weight,
-                is_reducing=_is_reducing(account.quantity_shares(symbol), change),
+                is_reducing=reduces,
                 reason=_reason(wanted[symbol]),
             )
-            for symbol, change in changes.items()
+            for (symbol, change), reduces in zip(changes.items(), reducing, strict=True)
         )
 
 
@@ -351,10 +357,6 @@ def _gate_record(row: GateRow) -> dict[str, Any]:
     return {
         name: getattr(row, name) for name in ("rule", "outcome", "observed", "threshold", "orders_refused", "detail")
     }
-
-
-def _is_reducing(held: float, change: float) -> bool:
-    return held * change < 0 and abs(change) <= abs(held)
 
 
 def _reason(target: TargetWeight) -> str:

@@ -167,15 +167,6 @@ def target_weights(
     return sorted(rows, key=lambda row: row.symbol)
 
 
-def drifted(current: Mapping[str, float], target: Mapping[str, float], *, band: float) -> list[str]:
-    """Return the symbols, ascending, whose current weight is further than `band` from its target; absent means 0."""
-    return sorted(
-        symbol
-        for symbol in current.keys() | target.keys()
-        if abs(current.get(symbol, 0.0) - target.get(symbol, 0.0)) > band
-    )
-
-
 def whole_share_orders(
     targets: Mapping[str, float],
     current_quantities: Mapping[str, float],

@@ -118,6 +118,7 @@ def test_each_failed_evaluation_is_told_once_to_the_log_and_to_the_webhook(
     first = failures[0].run_id
     told = next(c for c in receiver.calls if c["cause_key"].endswith(f"/prices_are_positive/{first}"))
     assert told["title"] == "Check prices_are_positive of market_data/daily_bars failed"
+    assert told["severity"] == "critical"
     for word in ("TVZQ", "2014-06-05", first):
         assert word in told["body"]
 
@@ -125,6 +126,24 @@ def test_each_failed_evaluation_is_told_once_to_the_log_and_to_the_webhook(
     assert tick(failed) == "0 new failed check evaluation(s)"
     assert sorted(receiver.causes()) == causes
     assert log_lines(failed) == lines
+
+
+def test_a_check_that_only_warns_is_told_as_a_warning(failed: Chain, receiver: Receiver) -> None:
+    tick(failed)
+    receiver.calls.clear()
+    key = dg.AssetKey(["market_data", "daily_bars"])
+    with open_instance(failed.workspace) as instance:
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=key,
+                check_name="volume_is_not_negative",
+                passed=False,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={},
+            )
+        )
+    assert tick(failed) == "1 new failed check evaluation(s)"
+    assert [call["severity"] for call in receiver.calls] == ["warning"]
 
 
 def test_a_webhook_that_failed_is_called_again_and_the_log_keeps_one_alert(failed: Chain, receiver: Receiver) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,6 +19,7 @@ from aegis.clock import SimulatedClock
 from aegis.config import AegisConfig
 from aegis.lake import tables
 from aegis.lake.lake import CommitMessage, Replacement
+from aegis.lake.schema import TableSchema
 from aegis.workspace import Workspace
 from aegis_assets.table_assets import asset_key
 from aegis_sensors.definitions import build_definitions, lake_resource
@@ -68,23 +70,50 @@ class Platform:
         self.instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=session.isoformat()))
 
     def decide(self, session: date, weights: dict[str, tuple[float, float]], account: str = "simulated") -> None:
-        """Write target weights ``{symbol: (target, held)}`` as the book would have."""
-        frame = pd.DataFrame(
-            {
-                "session": pd.Timestamp(session),
-                "account": account,
-                "symbol": sorted(weights),
-                "target_weight": [weights[symbol][0] for symbol in sorted(weights)],
-                "current_weight": [weights[symbol][1] for symbol in sorted(weights)],
-                "expected_return_daily": 0.0,
-                "reason": "optimal",
-                "known_at_utc": pd.Timestamp(f"{session} 20:15", tz="UTC"),
-            }
+        """Write a decision as the book would have: ``{symbol: (target, held)}`` of 1,000,000 USD at 100 USD."""
+        at = {"session": pd.Timestamp(session), "account": account}
+        known = {"known_at_utc": pd.Timestamp(f"{session} 20:15", tz="UTC")}
+        symbols = sorted(weights)
+        wanted, held = (np.array([weights[symbol][side] for symbol in symbols]) for side in (0, 1))
+        targets = pd.DataFrame({"symbol": symbols, "target_weight": wanted, "current_weight": held})
+        targets = targets.assign(expected_return_daily=0.0, reason="optimal", **at, **known)
+        orders = pd.DataFrame({"symbol": symbols, "ticker": symbols, "quantity_shares": (wanted - held) * 10_000})
+        orders = orders.assign(
+            client_order_id=symbols,
+            decision_id="by hand",
+            algorithm="vwap",
+            time_in_force="DAY",
+            execution_session=pd.Timestamp(FRIDAY),
+            arrival_price_usd=100.0,
+            target_weight=wanted,
+            is_reducing=False,
+            gate_outcome="approved",
+            reason="by hand",
+            input_snapshot_id=1,
+            **at,
+            **known,
         )
-        rows = tables.TARGET_WEIGHTS.conform(frame)
-        message = CommitMessage(tables.TARGET_WEIGHTS.key, f"{session}..{session}", "by hand", "1")
+        values = pd.DataFrame([{**at, **dict.fromkeys(tables.ACCOUNT_VALUES.column_names[2:], 0.0)}])
+        values = values.assign(equity_usd=1_000_000.0)
+        self.write(
+            {tables.TARGET_WEIGHTS: targets, tables.ORDERS: orders, tables.ACCOUNT_VALUES: values}, session, account
+        )
+
+    def close(self, session: date, closes: dict[str, float], splits: dict[str, float] | None = None) -> None:
+        """Write a session's trusted closes, and splits that went ex in it."""
+        at = {"session": pd.Timestamp(session), "known_at_utc": pd.Timestamp(f"{session} 20:15", tz="UTC")}
+        bars = pd.DataFrame({"symbol": list(closes), "ticker": list(closes), "volume_shares": 1e6, "source": "hand"})
+        prices = {f"{price}_raw_usd": list(closes.values()) for price in ("open", "high", "low", "close")}
+        actions = pd.DataFrame(
+            {"symbol": list(splits or {}), "split_ratio": list((splits or {}).values())}, dtype=object
+        ).assign(action="split", dividend_usd=0.0, pay_session=pd.NaT, new_ticker=None, source="hand", **at)
+        self.write({tables.DAILY_BARS: bars.assign(**prices, **at), tables.CORPORATE_ACTIONS: actions}, session)
+
+    def write(self, frames: dict[TableSchema, pd.DataFrame], session: date, account: str | None = None) -> None:
         with lake_resource(Workspace.of(self.config)).open() as store:
-            store.write([Replacement(tables.TARGET_WEIGHTS, rows, session, session, account)], message)
+            for table, frame in frames.items():
+                message = CommitMessage(table.key, f"{session}..{session}", "by hand", "1")
+                store.write([Replacement(table, table.conform(frame), session, session, account)], message)
 
 
 def only(data: Any) -> dg.RunRequest | str:
@@ -223,28 +252,84 @@ def test_the_report_is_written_at_five(platform: Platform) -> None:
     assert asked(platform.tick("report_end_of_day", "2014-06-05 21:00")) == ("report_performance-2014-06-05", None)
 
 
+def test_the_report_of_a_session_is_asked_for_once(platform: Platform) -> None:
+    platform.start(platform.tick("report_end_of_day", "2014-06-05 21:00"), "report_performance")
+    assert platform.tick("report_end_of_day", "2014-06-05 21:00") == (
+        "report_performance-2014-06-05 has been requested already"
+    )
+
+
+def test_a_vendor_that_is_late_is_reported_in_the_next_session(make_platform: Callable[..., Platform]) -> None:
+    late = make_platform(market_data={"vendor_delay_minutes": 120})
+    assert asked(late.tick("report_end_of_day", "2014-06-05 21:00")) == ("report_performance-2014-06-04", None)
+
+
+def test_a_market_that_never_closes_is_reported_every_day(make_platform: Callable[..., Platform]) -> None:
+    always = make_platform(market_data={"calendar": "24/7"})
+    assert asked(always.tick("report_end_of_day", "2014-06-07 17:00")) == ("report_performance-2014-06-06", None)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "at_utc", "answer"),
+    [
+        ("weekly", "2014-06-05 21:00", "reports are weekly, and 2014-06-05 is not the last session of its period"),
+        ("weekly", "2014-06-06 21:00", "report_performance-2014-06-06"),
+        ("weekly", "2015-07-02 21:00", "report_performance-2015-07-02"),  # Friday the 3rd was a holiday
+        ("monthly", "2014-06-27 21:00", "reports are monthly, and 2014-06-27 is not the last session of its period"),
+        ("monthly", "2014-05-30 21:00", "report_performance-2014-05-30"),  # the 31st was a Saturday
+    ],
+)
+def test_reports_may_be_written_at_the_end_of_a_period_only(
+    make_platform: Callable[..., Platform], frequency: str, at_utc: str, answer: str
+) -> None:
+    slower = make_platform(eval={"reporting": {"frequency": frequency}})
+    found = slower.tick("report_end_of_day", at_utc)
+    assert (found.run_key if isinstance(found, dg.RunRequest) else found) == answer
+
+
 def test_nothing_has_drifted_before_anything_was_decided(platform: Platform) -> None:
     assert platform.sense("positions_drifted", "2014-06-06 15:00") == "nothing has been decided yet"
     platform.decide(THURSDAY, {"TVZQ": (0.05, 0.20)}, account="another")
     assert platform.sense("positions_drifted", "2014-06-06 15:00") == "nothing has been decided yet"
 
 
-def test_weights_within_their_band_start_nothing(platform: Platform) -> None:
-    platform.decide(THURSDAY, {"AAAA": (0.05, 0.065), "BBBB": (0.05, 0.04)})
+def test_drift_waits_for_the_session_that_would_show_it(platform: Platform) -> None:
+    platform.decide(THURSDAY, {"AAAA": (0.05, 0.05)})
     assert platform.sense("positions_drifted", "2014-06-06 15:00") == (
-        "all weights of 2014-06-05 are within 2.00% of their targets"
+        "session 2014-06-06, which would move the weights of 2014-06-05, is not there yet"
     )
 
 
-@pytest.mark.parametrize("held", [0.08, 0.02])
-def test_a_weight_outside_its_band_starts_the_next_decision_once(platform: Platform, held: float) -> None:
-    platform.decide(date(2014, 6, 4), {"AAAA": (0.05, 0.05)})
-    platform.decide(THURSDAY, {"AAAA": (0.05, held), "BBBB": (0.05, 0.05)})
-    now = "2014-06-06 20:30"
-    assert platform.sense("positions_drifted", now) == (
-        "AAAA drifted by more than 2.00%; session 2014-06-06 is not there yet"
-    )
+def test_an_order_that_is_still_to_fill_is_no_drift(platform: Platform) -> None:
+    """AAAA is held at 5 % and wanted at 20 %: the order on its way brings it there."""
+    platform.decide(THURSDAY, {"AAAA": (0.20, 0.05)})
+    platform.close(THURSDAY, {"AAAA": 100.0})
+    platform.close(FRIDAY, {"AAAA": 101.0})
     platform.materialize(COVARIANCES, FRIDAY)
+    assert platform.sense("positions_drifted", "2014-06-06 20:30") == (
+        "after 2014-06-06 all weights are within 2.00% of the targets of 2014-06-05"
+    )
+
+
+def test_a_split_is_no_drift(platform: Platform) -> None:
+    platform.decide(THURSDAY, {"AAAA": (0.20, 0.20)})
+    platform.close(THURSDAY, {"AAAA": 100.0})
+    platform.close(FRIDAY, {"AAAA": 33.5}, splits={"AAAA": 3.0})
+    platform.materialize(COVARIANCES, FRIDAY)
+    assert platform.sense("positions_drifted", "2014-06-06 20:30") == (
+        "after 2014-06-06 all weights are within 2.00% of the targets of 2014-06-05"
+    )
+
+
+@pytest.mark.parametrize("close", [115.0, 87.0])
+def test_prices_that_leave_the_band_start_the_next_decision_once(platform: Platform, close: float) -> None:
+    """20 % at 115 for 100 is 0.23 / 1.03 = 22.3 %, at 87 it is 0.174 / 0.974 = 17.9 %."""
+    platform.decide(date(2014, 6, 4), {"AAAA": (0.05, 0.05)})
+    platform.decide(THURSDAY, {"AAAA": (0.20, 0.20), "BBBB": (0.05, 0.05)})
+    platform.close(THURSDAY, {"AAAA": 100.0, "BBBB": 100.0})
+    platform.close(FRIDAY, {"AAAA": close, "BBBB": 100.0})
+    platform.materialize(COVARIANCES, FRIDAY)
+    now = "2014-06-06 20:30"
     request = platform.sense("positions_drifted", now)
     assert asked(request) == ("execute_trades-2014-06-06", "2014-06-06")
     platform.start(request, "execute_trades")

@@ -11,7 +11,6 @@ from aegis.lake.tables import COVARIANCES, ENSEMBLE_SIGNALS
 from aegis.portfolio.optimizer import TargetWeightsOptimizer
 from aegis.portfolio.rebalancing import (
     decision_inputs,
-    drifted,
     neutral_returns,
     target_weights,
     whole_share_orders,
@@ -139,14 +138,6 @@ def test_decision_inputs_keep_names_that_have_both_a_signal_and_a_covariance():
     assert symbols == ("AAA", "CCC")
     assert alpha.tolist() == [1.0, 3.0]
     assert matrix.tolist() == [[11.0, 13.0], [13.0, 33.0]]
-
-
-def test_drift_is_noticed_beyond_the_band_only():
-    current = {"AAA": 0.05, "BBB": 0.02, "OLD": 0.03}
-    target = {"AAA": 0.03, "BBB": 0.04, "NEW": 0.05, "OLD": 0.0}
-
-    assert drifted(current, target, band=0.025) == ["NEW", "OLD"]
-    assert drifted(current, target, band=0.05) == []
 
 
 def orders(targets, held, *, equity=100_000.0, prices=None, smallest=0.0025):
