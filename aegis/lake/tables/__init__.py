@@ -1,0 +1,66 @@
+"""Every table of the lake, in the order in which data flows through them.
+
+Belongs here: the index. Tables are described in the modules of this package, once each: DuckDB tables, Dagster column
+schemas and the data dictionary are made from those values.
+"""
+
+from __future__ import annotations
+
+from aegis.lake.tables.book import (
+    ACCOUNT_VALUES,
+    BOOK_STATES,
+    BOOK_TABLES,
+    DAILY_PNL,
+    FILLS,
+    ORDERS,
+    POSITIONS,
+    PRE_TRADE_GATE,
+    RISK_REPORT,
+    TARGET_WEIGHTS,
+)
+from aegis.lake.tables.market import (
+    ADJUSTMENT_FACTORS,
+    CHECK_RESULTS,
+    CORPORATE_ACTIONS,
+    DAILY_BARS,
+    LISTINGS,
+    MARKET_TABLES,
+    RAW_BARS,
+    UNIVERSE,
+)
+from aegis.lake.tables.research import (
+    COVARIANCES,
+    DAILY_FEATURES,
+    ENSEMBLE_SIGNALS,
+    RESEARCH_TABLES,
+    STRATEGY_SIGNALS,
+)
+
+ALL_TABLES = MARKET_TABLES + RESEARCH_TABLES + BOOK_TABLES
+
+__all__ = [
+    "ACCOUNT_VALUES",
+    "ADJUSTMENT_FACTORS",
+    "ALL_TABLES",
+    "BOOK_STATES",
+    "BOOK_TABLES",
+    "CHECK_RESULTS",
+    "CORPORATE_ACTIONS",
+    "COVARIANCES",
+    "DAILY_BARS",
+    "DAILY_FEATURES",
+    "DAILY_PNL",
+    "ENSEMBLE_SIGNALS",
+    "FILLS",
+    "LISTINGS",
+    "MARKET_TABLES",
+    "ORDERS",
+    "POSITIONS",
+    "PRE_TRADE_GATE",
+    "RAW_BARS",
+    "RESEARCH_TABLES",
+    "RISK_REPORT",
+    "STRATEGY_SIGNALS",
+    "TARGET_WEIGHTS",
+    "UNIVERSE",
+]

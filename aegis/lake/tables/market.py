@@ -1,0 +1,134 @@
+"""Tables of the market: what a source delivered, what the gate let through, and who may be held.
+
+Belongs here: layer 1, the same for every account.
+"""
+
+from __future__ import annotations
+
+from aegis.lake.schema import Column, TableSchema
+from aegis.lake.tables.columns import KNOWN_AT, SESSION, SYMBOL, TICKER, number, text, usd
+
+_BAR_COLUMNS = (
+    SESSION,
+    SYMBOL,
+    TICKER,
+    usd("open_raw_usd", "First traded price, as traded.", nullable=True),
+    usd("high_raw_usd", "Highest traded price, as traded.", nullable=True),
+    usd("low_raw_usd", "Lowest traded price, as traded.", nullable=True),
+    usd("close_raw_usd", "Last traded price, as traded.", nullable=True),
+    number("volume_shares", "Shares traded; 0 in a halted session.", "shares", nullable=True),
+    text("source", "Source that delivered the row."),
+    KNOWN_AT,
+)
+
+LISTINGS = TableSchema(
+    "market_data",
+    "listings",
+    "Intervals in which a source covers an instrument under one ticker. A rename ends one interval and opens the next.",
+    ("symbol", "first_session"),
+    (
+        SYMBOL,
+        TICKER,
+        Column("first_session", "session", "First session covered under this ticker."),
+        Column(
+            "last_session", "session", "Last session covered under this ticker; null while it trades.", nullable=True
+        ),
+        text("name", "Name of the instrument."),
+        text("sector", "Sector; 'Benchmark' for the benchmark, 'Fund' for an exchange-traded fund."),
+        Column("tradable", "boolean", "Whether the book may hold it; false for a benchmark index."),
+        text("source", "Source of the listing."),
+    ),
+)
+
+RAW_BARS = TableSchema(
+    "market_data",
+    "raw_bars",
+    "Daily bars exactly as the source delivered them, before any check. Read by the quality gate only.",
+    ("session", "symbol"),
+    _BAR_COLUMNS,
+    enforce_key=False,
+)
+
+CORPORATE_ACTIONS = TableSchema(
+    "market_data",
+    "corporate_actions",
+    "Dated splits, cash dividends, renames and delistings. `session` is the ex-date.",
+    ("session", "symbol", "action"),
+    (
+        SESSION,
+        SYMBOL,
+        text("action", "'split', 'dividend', 'rename' or 'delisting'."),
+        number("split_ratio", "New shares for one old share; 1 unless a split.", "shares/share"),
+        usd("dividend_usd", "Gross cash per share held before the ex-date; 0 unless a dividend."),
+        Column("pay_session", "session", "Session in which dividend cash arrives.", nullable=True),
+        text("new_ticker", "Ticker from this session on, for a rename.", nullable=True),
+        text("source", "Source of the action."),
+        KNOWN_AT,
+    ),
+)
+
+CHECK_RESULTS = TableSchema(
+    "quality",
+    "check_results",
+    "One row for each data check and session: what was seen, what was allowed, and the content hash it holds for. "
+    "The pre-trade gate reads this table and refuses unless every blocking check passed.",
+    ("session", "table", "check"),
+    (
+        SESSION,
+        text("table", "Table that was checked."),
+        text("check", "Name of the check: a sentence that is true when all is well."),
+        text("check_version", "Version of the check's definition."),
+        text("outcome", "'pass', 'warn', 'repair', 'quarantine' or 'block'."),
+        Column("is_blocking", "boolean", "Whether orders need this check to pass."),
+        number("observed", "Number of offending rows."),
+        number("threshold", "Number of offending rows allowed."),
+        text("detail", "Symbol, value and remedy of the first offending rows; null when all is well.", nullable=True),
+        text("content_hash", "SHA-256 of the session's rows that were checked."),
+        Column("snapshot_id", "integer", "Lake snapshot of the rows that were checked."),
+    ),
+)
+
+DAILY_BARS = TableSchema(
+    "market_data",
+    "daily_bars",
+    "Daily bars that passed the quality gate, raw prices as traded. The only bars that features, fills and marks read.",
+    ("session", "symbol"),
+    _BAR_COLUMNS[:3]
+    + tuple(Column(c.name, c.kind, c.description, c.unit) for c in _BAR_COLUMNS[3:8])
+    + _BAR_COLUMNS[8:],
+)
+
+ADJUSTMENT_FACTORS = TableSchema(
+    "market_data",
+    "adjustment_factors",
+    "For each ex-date the factors that scale earlier prices. Cumulative factors are computed on read, as known at t.",
+    ("session", "symbol"),
+    (
+        SESSION,
+        SYMBOL,
+        number("split_factor", "Multiplies prices before this session: 1 / split ratio."),
+        number(
+            "dividend_factor", "Multiplies prices before this session: 1 - dividend / previous close (CRSP convention)."
+        ),
+        KNOWN_AT,
+    ),
+)
+
+UNIVERSE = TableSchema(
+    "market_data",
+    "universe",
+    "Which instruments the book may hold after this session's close, decided with what was known then.",
+    ("session", "symbol"),
+    (
+        SESSION,
+        SYMBOL,
+        TICKER,
+        text("sector", "Sector as known in this session."),
+        Column("is_member", "boolean", "Whether a position may be opened or kept."),
+        text("reason", "Why it is a member or not."),
+        usd("median_dollar_volume_usd", "Median close × volume over the trailing window.", nullable=True),
+        KNOWN_AT,
+    ),
+)
+
+MARKET_TABLES = (LISTINGS, RAW_BARS, CORPORATE_ACTIONS, CHECK_RESULTS, DAILY_BARS, ADJUSTMENT_FACTORS, UNIVERSE)
