@@ -15,11 +15,12 @@ import pandas as pd
 from aegis.config import FaultSettings
 from aegis.errors import ConfigurationError
 from aegis.market_data.sources.source import MarketDataSource
+from aegis.market_data.sources.wrapped import WrappedSource
 
 Rows = pd.DataFrame
 
 
-class FaultySource:
+class FaultySource(WrappedSource):
     """A market-data source whose bars carry planted faults; everything else is the wrapped source's.
 
     Parameters
@@ -50,31 +51,8 @@ class FaultySource:
     def __init__(self, source: MarketDataSource, faults: tuple[FaultSettings, ...]) -> None:
         _refuse_unknown_symbols(source, faults)
         _refuse_outside_range(source, faults)
-        self._source = source
+        super().__init__(source)
         self._faults = faults
-
-    @property
-    def name(self) -> str:
-        """Name of the wrapped source."""
-        return self._source.name
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether the wrapped source's prices are generated."""
-        return self._source.is_simulated
-
-    @property
-    def benchmark_symbol(self) -> str:
-        """Benchmark of the wrapped source."""
-        return self._source.benchmark_symbol
-
-    def session_range(self) -> tuple[date, date]:
-        """Return the range of the wrapped source."""
-        return self._source.session_range()
-
-    def listings(self) -> pd.DataFrame:
-        """Return the listings of the wrapped source."""
-        return self._source.listings()
 
     def bars(self, first: date, last: date) -> pd.DataFrame:
         """Return the wrapped source's bars with the faults of these sessions in them, in order of session and symbol.
@@ -89,10 +67,6 @@ class FaultySource:
             if first <= fault.session <= last:
                 bars = _plant(bars, fault)
         return bars.sort_values(["session", "symbol"], kind="stable", ignore_index=True)
-
-    def corporate_actions(self, first: date, last: date) -> pd.DataFrame:
-        """Return the actions of the wrapped source."""
-        return self._source.corporate_actions(first, last)
 
 
 def _plant(bars: Rows, fault: FaultSettings) -> Rows:

@@ -159,6 +159,10 @@ class SimulatedSource:
         inside = (frame["session"] >= _midnight(first)) & (frame["session"] <= _midnight(last))
         return frame[inside].reset_index(drop=True)
 
+    def coverage_notes(self) -> list[str]:
+        """Return nothing: every instrument has a bar in each session of its listings."""
+        return []
+
     def ground_truth(self) -> GroundTruth:
         """Return what was planted: for tests and research, never for a trading decision."""
         planted, end = self._market.planted, len(self._sessions)

@@ -59,3 +59,12 @@ class MarketDataSource(Protocol):
     def corporate_actions(self, first: date, last: date) -> pd.DataFrame:
         """Return actions with an ex-date in ``[first, last]`` as :data:`aegis.lake.tables.CORPORATE_ACTIONS`."""
         ...
+
+    def coverage_notes(self) -> list[str]:
+        """Return what a person should know about the coverage: left out, ending, with gaps; one sentence each.
+
+        Notes
+        -----
+        For people only. The sentences look at the whole delivery, so no decision may read them.
+        """
+        ...

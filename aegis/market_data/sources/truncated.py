@@ -13,9 +13,10 @@ import pandas as pd
 from aegis.errors import SourceUnavailable
 from aegis.lake.tables import CORPORATE_ACTIONS, LISTINGS
 from aegis.market_data.sources.source import MarketDataSource
+from aegis.market_data.sources.wrapped import WrappedSource
 
 
-class TruncatedSource:
+class TruncatedSource(WrappedSource):
     """Another source, as known when the final bars of `last_known` had arrived.
 
     Parameters
@@ -43,24 +44,9 @@ class TruncatedSource:
             raise SourceUnavailable(
                 f"{source.name} {last_known}: the source covers {first} to {last}; cut it off inside that range"
             )
-        self._source = source
+        super().__init__(source)
         self._last_known = last_known
         self._known_until = source.bars(last_known, last_known)["known_at_utc"].max()
-
-    @property
-    def name(self) -> str:
-        """Name of the whole source."""
-        return self._source.name
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether the whole source's prices are generated."""
-        return self._source.is_simulated
-
-    @property
-    def benchmark_symbol(self) -> str:
-        """Benchmark of the whole source."""
-        return self._source.benchmark_symbol
 
     def session_range(self) -> tuple[date, date]:
         """Return the whole source's first session and the last one known."""

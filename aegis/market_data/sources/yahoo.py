@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,8 @@ from aegis.config import YahooSettings
 from aegis.errors import ConfigurationError, MalformedData, SourceUnavailable
 from aegis.instruments import require_symbol
 from aegis.market_data.corporate_actions import shortest_decimal
-from aegis.market_data.sources.delivery import Delivery, ParsedFiles, assemble
+from aegis.market_data.sources.delivered import DeliveredSource
+from aegis.market_data.sources.delivery import ParsedFiles
 
 SOURCE_NAME = "yahoo"
 
@@ -32,7 +32,7 @@ _FIELDS = ("Open", "High", "Low", "Close", "Volume", "Dividends", "Stock Splits"
 _FIRST_PAUSE_SECONDS = 1.0
 
 
-class YahooSource:
+class YahooSource(DeliveredSource):
     """Daily bars and corporate actions of Yahoo Finance.
 
     Parameters
@@ -54,7 +54,7 @@ class YahooSource:
 
     Notes
     -----
-    Asked once, at the first question. Yahoo's prices, volumes and dividends are adjusted for every split until today,
+    Yahoo's prices, volumes and dividends are adjusted for every split until today,
     so the download always runs until today, later than `last_session`: a split after `last_session` has to be taken out
     of the prices before it. That is the only use made of later rows.
     """
@@ -70,61 +70,17 @@ class YahooSource:
         download: Download | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        super().__init__(SOURCE_NAME, calendar, benchmark_symbol=benchmark_symbol, vendor_delay=vendor_delay)
         self._settings = settings
-        self._calendar = calendar
-        self._benchmark_symbol = benchmark_symbol
         self._last_session = last_session
-        self._vendor_delay = vendor_delay
         self._download = download or _download_from_yahoo
         self._sleep = sleep
 
-    @property
-    def name(self) -> str:
-        """``yahoo``."""
-        return SOURCE_NAME
+    def _ask(self) -> ParsedFiles:
+        frames = self._download_all(_requested(self._settings, self._benchmark_symbol))
+        return _parse(frames, self._calendar, last_session=self._last_session)
 
-    @property
-    def is_simulated(self) -> bool:
-        """Return False: these are market prices."""
-        return False
-
-    @property
-    def benchmark_symbol(self) -> str:
-        """Symbol of the benchmark."""
-        return self._benchmark_symbol
-
-    def session_range(self) -> tuple[date, date]:
-        """Return the first and last session with a bar."""
-        return self._delivery.session_range
-
-    def listings(self) -> pd.DataFrame:
-        """Return all coverage intervals."""
-        return self._delivery.listings.copy()
-
-    def bars(self, first: date, last: date) -> pd.DataFrame:
-        """Return raw bars of the sessions in ``[first, last]``; `SourceUnavailable` when there is none."""
-        return self._delivery.bars_between(first, last)
-
-    def corporate_actions(self, first: date, last: date) -> pd.DataFrame:
-        """Return actions with an ex-session in ``[first, last]``."""
-        return self._delivery.actions_between(first, last)
-
-    def coverage_notes(self) -> list[str]:
-        """Return what was left out, ends or has gaps, one sentence each."""
-        return list(self._delivery.notes)
-
-    @cached_property
-    def _delivery(self) -> Delivery:
-        frames = self._ask(_requested(self._settings, self._benchmark_symbol))
-        return assemble(
-            _parse(frames, self._calendar, last_session=self._last_session),
-            self._calendar,
-            source=SOURCE_NAME,
-            benchmark_symbol=self._benchmark_symbol,
-            vendor_delay=self._vendor_delay,
-        )
-
-    def _ask(self, symbols: Sequence[str]) -> dict[str, pd.DataFrame]:
+    def _download_all(self, symbols: Sequence[str]) -> dict[str, pd.DataFrame]:
         """Return the frame of each symbol, asking again for those that are missing."""
         found: dict[str, pd.DataFrame] = {}
         cause: OSError | SourceUnavailable | None = None
