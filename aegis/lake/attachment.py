@@ -5,6 +5,7 @@ Belongs here: the DuckLake extension, the catalog and the data path. Tables are 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import duckdb
 import duckdb_extensions
 
 from aegis.errors import LakeUnreadable
+from aegis.lake.relocation import follow_move
 
 ALIAS = "lake"
 _EXTENSIONS = ("sqlite", "ducklake")
@@ -53,8 +55,12 @@ def attach(connection: duckdb.DuckDBPyConnection, location: LakeLocation) -> Non
     Raises
     ------
     LakeUnreadable
-        The catalog is damaged, or gone while its data files are there, or the folder cannot be written.
-        Nothing has been changed.
+        The catalog is damaged, or gone while its data files are there, or was moved without them, or the folder cannot
+        be written. Nothing has been changed.
+
+    Notes
+    -----
+    A lake that was moved together with its data files is told its new place, see :mod:`aegis.lake.relocation`.
     """
     load_extensions(connection)
     existed = location.catalog.exists()
@@ -62,16 +68,25 @@ def attach(connection: duckdb.DuckDBPyConnection, location: LakeLocation) -> Non
     try:
         location.data_path.mkdir(parents=True, exist_ok=True)
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(
-            f"ATTACH 'ducklake:sqlite:{_quoted(location.catalog)}' AS {ALIAS} "
-            f"(DATA_PATH '{_quoted(location.data_path)}', META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 10000)"
-        )
-    except (duckdb.Error, OSError) as error:
+        try:
+            _attach(connection, location)
+        except duckdb.Error:
+            if not (existed and follow_move(location.catalog, location.data_path)):
+                raise
+            _attach(connection, location, "OVERRIDE_DATA_PATH true")  # others may see the same lake at another place
+    except (duckdb.Error, sqlite3.Error, OSError) as error:
         state = "cannot be opened" if existed else "cannot be created"
         raise LakeUnreadable(
             f"lake catalog {location.catalog} {state}: {error}; restore it from a backup, "
             "or name another workspace with run.workspace"
         ) from error
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, location: LakeLocation, *options: str) -> None:
+    given = (f"DATA_PATH '{_quoted(location.data_path)}'", "META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 10000")
+    connection.execute(
+        f"ATTACH 'ducklake:sqlite:{_quoted(location.catalog)}' AS {ALIAS} ({', '.join([*given, *options])})"
+    )
 
 
 def _refuse_data_without_catalog(location: LakeLocation) -> None:
