@@ -9,7 +9,8 @@ Notes
 Dagster's own class opens an engine and commits for every event, in the run's file and again in the index. A ten-year
 backfill of this graph writes about a hundred thousand events. Dagster groups a step's materializations into batches
 when ``DAGSTER_EVENT_BATCH_SIZE`` is set; its SQLite storage then still stores them one at a time. This class stores
-such a batch in one transaction for each file. ``synchronous=NORMAL`` in WAL mode: killing the process loses nothing
+such a batch in one transaction for each file, both files or neither: Dagster stores a batch that was refused once more,
+event by event, and would double what a half of it had kept. ``synchronous=NORMAL`` in WAL mode: killing the process loses nothing
 that was committed; a power cut can lose the newest commits but corrupts nothing (SQLite documentation, "PRAGMA
 synchronous").
 """
@@ -59,13 +60,18 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:
-        with self._db_lock:
-            engine = self._engine(shard)
-            if shard not in self._initialized_dbs:
-                self._initdb(engine)
-                self._initialized_dbs.add(shard)
-            with engine.connect() as connection, connection.begin():
-                yield connection
+        with self._db_lock, self._transaction(shard) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, shard: str) -> Iterator[sa.Connection]:
+        """Yield a connection of a file in a transaction; the caller holds the lock."""
+        engine = self._engine(shard)
+        if shard not in self._initialized_dbs:
+            self._initdb(engine)
+            self._initialized_dbs.add(shard)
+        with engine.connect() as connection, connection.begin():
+            yield connection
 
     def store_event(self, event: EventLogEntry) -> None:
         """Store one event; a planned check without its partitions, because a check is evaluated once for a range.
@@ -80,27 +86,41 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store the materialization events of one step, or of one run's plan, in one transaction a file.
 
-        Other kinds (planned checks) are few and go the usual way, one at a time.
+        Other kinds (planned checks) are few and go the usual way, one at a time, after the batch: if the batch is
+        refused, Dagster stores all events again.
         """
         asset_events = [event for event in events if event.dagster_event_type in ASSET_EVENTS]
+        for run_id in dict.fromkeys(event.run_id for event in asset_events):
+            self._store_asset_events(run_id, [event for event in asset_events if event.run_id == run_id])
         for event in events:
             if event.dagster_event_type not in ASSET_EVENTS:
                 self.store_event(event)
-        for run_id in dict.fromkeys(event.run_id for event in asset_events):
-            self._store_asset_events(run_id, [event for event in asset_events if event.run_id == run_id])
+
+    def wipe(self) -> None:
+        """Delete everything; pooled connections are closed first, or they would write to files that are gone."""
+        self._close_engines()
+        super().wipe()
 
     def dispose(self) -> None:
         """Close pooled connections."""
-        for engine in self._engines.values():
-            engine.dispose()
-        self._engines.clear()
+        self._close_engines()
         super().dispose()
 
+    def _close_engines(self) -> None:
+        with self._db_lock:
+            for engine in self._engines.values():
+                engine.dispose()
+            self._engines.clear()
+
     def _store_asset_events(self, run_id: str, events: Sequence[EventLogEntry]) -> None:
+        """Store events of one run in the index and in the run's file.
+
+        The index is written first and committed last. It is the file that several processes write, so it is the one
+        that may be locked, and then the run's file has not been touched; a kill between the two commits leaves events
+        in the run's file of which the index knows nothing, and which a rerun materializes again.
+        """
         rows = [self._event_to_row(event) for event in events]
-        with self.run_connection(run_id) as connection:
-            connection.execute(SqlEventLogStorageTable.insert(), rows)
-        with self.index_transaction() as connection:
+        with self.index_transaction() as connection:  # holds the lock for both files
             statement = SqlEventLogStorageTable.insert().returning(
                 SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
             )
@@ -108,6 +128,8 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
             self._store_asset_event_tags(connection, events, event_ids)
             for event, event_id in self._newest_of_each_asset(events, event_ids):
                 self._store_asset_event(connection, event, event_id)
+            with self._transaction(run_id) as own:
+                own.execute(SqlEventLogStorageTable.insert(), rows)
 
     @staticmethod
     def _newest_of_each_asset(

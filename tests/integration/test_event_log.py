@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 import yaml
 from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
@@ -156,19 +157,19 @@ def test_every_materialization_is_stored_once_in_the_run_and_once_in_the_index(t
 
 def test_a_batch_is_one_transaction_in_each_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
-    connect = PooledSqliteEventLogStorage._connect
+    transaction = PooledSqliteEventLogStorage._transaction
 
     def counted(self: PooledSqliteEventLogStorage, shard: str) -> Any:
         opened.append(shard)
-        return connect(self, shard)
+        return transaction(self, shard)
 
     with _instance(tmp_path, POOLED) as instance:
         planned = _materialization_batch(instance)
-        monkeypatch.setattr(PooledSqliteEventLogStorage, "_connect", counted)
+        monkeypatch.setattr(PooledSqliteEventLogStorage, "_transaction", counted)
         instance.event_log_storage.store_event_batch(planned)
 
     assert len(planned) == 60
-    assert opened == [planned[0].run_id, "index"]
+    assert opened == ["index", planned[0].run_id]
 
 
 def _materialization_batch(instance: dg.DagsterInstance) -> list[Any]:
@@ -181,20 +182,76 @@ def _materialization_batch(instance: dg.DagsterInstance) -> list[Any]:
     ]
 
 
-def test_a_batch_that_fails_stores_none_of_its_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("place", ["index", "run"])
+def test_a_batch_that_fails_stores_none_of_its_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
     with _instance(tmp_path, POOLED) as instance:
         events = _materialization_batch(instance)
         storage = instance.event_log_storage
-        before = _stored(_folder(tmp_path) / "index.db")
+        files = [_folder(tmp_path) / "index.db", _folder(tmp_path) / f"{events[0].run_id}.db"]
+        before = [_stored(file) for file in files]
+        transaction = storage._transaction
 
         def refuse(*_arguments: Any) -> None:
             raise RuntimeError("the disk is full")
 
-        monkeypatch.setattr(storage, "_store_asset_event_tags", refuse)
+        @contextmanager
+        def without_room_for_the_run(shard: str) -> Iterator[Any]:
+            with transaction(shard) as connection:
+                yield connection
+                if shard != "index":
+                    refuse()
+
+        if place == "index":
+            monkeypatch.setattr(storage, "_store_asset_event_tags", refuse)
+        else:
+            monkeypatch.setattr(storage, "_transaction", without_room_for_the_run)
         with pytest.raises(RuntimeError, match="the disk is full"):
             storage.store_event_batch(events)
 
-        assert _stored(_folder(tmp_path) / "index.db") == before
+        assert [_stored(file) for file in files] == before
+
+
+def test_a_batch_that_finds_the_index_locked_is_stored_once_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Dagster stores the events of a refused batch one by one; another process holds the index until it does."""
+    monkeypatch.setattr("aegis_resources.event_log.SQLITE_BUSY_TIMEOUT_SECONDS", 0)
+    store_batch = PooledSqliteEventLogStorage.store_event_batch
+    refused: list[str] = []
+
+    def amid_another_write(self: PooledSqliteEventLogStorage, events: Any) -> None:
+        with closing(sqlite3.connect(_folder(tmp_path) / "index.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            try:
+                store_batch(self, events)
+            except sa.exc.OperationalError as error:
+                refused.append(str(error.orig))
+                raise
+            finally:
+                other.execute("ROLLBACK")
+
+    monkeypatch.setattr(PooledSqliteEventLogStorage, "store_event_batch", amid_another_write)
+    with _instance(tmp_path, POOLED) as instance:
+        run_id = _materialize(instance)
+
+    assert set(refused) == {"database is locked"}
+    assert "Falling back to storing multiple single-event storage requests" in capsys.readouterr().err
+    expected = {(key.to_string(), day): 1 for key in (BARS, FEATURES) for day in ALL_DAYS}
+    assert _stored(_folder(tmp_path) / f"{run_id}.db") == expected
+    assert _stored(_folder(tmp_path) / "index.db") == expected
+
+
+def test_after_a_wipe_the_log_is_written_to_new_files(tmp_path: Path) -> None:
+    with _instance(tmp_path, POOLED) as instance:
+        events = _materialization_batch(instance)
+        instance.event_log_storage.wipe()
+        assert not list(_folder(tmp_path).glob(f"{events[0].run_id}.db*"))
+        instance.event_log_storage.store_event_batch(events)
+
+    assert sum(_stored(_folder(tmp_path) / f"{events[0].run_id}.db").values()) == 60
+    assert sum(_stored(_folder(tmp_path) / "index.db").values()) == 60
 
 
 def _stored(file: Path) -> Counter[tuple[str, str]]:
@@ -210,8 +267,8 @@ def _stored(file: Path) -> Counter[tuple[str, str]]:
 
 
 # A process that forks children; each materializes the same range and kills itself, without a chance to clean up, at one
-# moment of storing its n-th batch of materializations: "commit 1" before the run's file commits, "begin 2" between the
-# two files, "tags" amid the index's transaction, "commit 2" before that commits.
+# moment of storing its n-th batch of materializations: "tags" amid the index's transaction, "begin 2" before the run's
+# file is opened, "commit 1" before that commits, "commit 2" between its commit and the index's.
 KILLED_CHILDREN = """
 import json, os, signal, sys
 from pathlib import Path
