@@ -126,6 +126,46 @@ def test_an_unknown_environment_variable_is_refused_and_the_nearest_is_named(
         load_config(_file(tmp_path, ""))
 
 
+def test_a_variable_in_small_letters_is_refused_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("aegis_run__sorce", "yahoo")
+
+    with pytest.raises(ConfigurationError, match=r"unknown variable aegis_run__sorce; .*run\.source$"):
+        load_config(_file(tmp_path, ""))
+
+
+def test_variables_that_dbt_reads_are_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("AEGIS_LAKE_CATALOG", "AEGIS_LAKE_DATA"):
+        monkeypatch.setenv(variable, "/somewhere/else")
+
+    assert "/somewhere/else" not in load_config(_file(tmp_path, "")).model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("AEGIS_SIGNALS__STRATEGIES", "momentum", "Expecting value at character 1 of 'momentum'"),
+        (
+            "AEGIS_MARKET_DATA__FAULTS",
+            '[{"symbol": "TVZQ"]',
+            "Expecting ',' delimiter at character 19 of '[{\"symbol\": \"TVZQ\"]'",
+        ),
+        ("AEGIS_MARKET_DATA__FILES__COLUMNS", "close=px", "Expecting value at character 1 of 'close=px'"),
+    ],
+)
+def test_a_variable_that_is_not_json_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv("AEGIS_RUN__BOOK", "main")
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(ConfigurationError) as refusal:
+        load_config(_file(tmp_path, ""))
+
+    assert f"{variable} must be JSON" in str(refusal.value)
+    assert said in str(refusal.value)
+    assert "correct the value" in str(refusal.value)
+
+
 def test_a_variable_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = _file(tmp_path, "run: {source: files, initial_cash_usd: 5000}")
     monkeypatch.setenv("AEGIS_RUN__SOURCE", "yahoo")
@@ -214,6 +254,19 @@ def test_a_file_that_is_not_a_mapping_is_refused(tmp_path: Path, text: str, reas
 def test_a_section_that_is_not_a_mapping_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="risk"):
         load_config(_file(tmp_path, "risk: high"))
+
+
+def test_a_folder_in_place_of_the_file_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=f"{tmp_path} cannot be read: .*set AEGIS_CONFIG to a readable"):
+        load_config(tmp_path)
+
+
+def test_a_file_that_is_not_utf_8_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    file = tmp_path / "aegis.yaml"
+    file.write_bytes(b"run: {account: na\xefve}\n")
+
+    with pytest.raises(ConfigurationError, match=r"aegis\.yaml cannot be read: .*0xef.*text file in UTF-8"):
+        load_config(file)
 
 
 def test_a_missing_file_is_refused_with_the_remedy(tmp_path: Path) -> None:

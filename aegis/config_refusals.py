@@ -1,0 +1,105 @@
+"""What is said to a configuration that cannot be used: which key or variable, what was found, what to do.
+
+Belongs here: unknown names with the nearest known one, and the words for malformed values. The settings themselves, and
+where they are read from, are :mod:`aegis.config`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import SettingsError
+
+from aegis.errors import ConfigurationError
+
+_PREFIX = "AEGIS_"
+
+
+def refuse_unknown_keys(values: Mapping[str, Any], model: type[BaseModel], *, origin: str) -> None:
+    """Refuse a key of `values`, at any depth, that `model` does not have.
+
+    Raises
+    ------
+    ConfigurationError
+        Names `origin`, the key and the nearest known one.
+    """
+    for key in _unknown_keys(values, model):
+        raise ConfigurationError(f"{origin}: unknown key {key}{_suggest(key, model)}")
+
+
+def refuse_unknown_variables(model: type[BaseModel], *, other: Collection[str]) -> None:
+    """Refuse a variable of the environment that begins like ours, sets nothing in `model` and is not one of `other`.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the variable and the nearest known key.
+    """
+    known = set(_known_keys(model))
+    for variable in os.environ:
+        if _is_ours(variable) and variable not in other and _key_of(variable) not in known:
+            raise ConfigurationError(f"environment: unknown variable {variable}{_suggest(_key_of(variable), model)}")
+
+
+def malformed_variable(error: SettingsError) -> str:
+    """Return which variable is not the JSON that its setting needs; pydantic-settings names its section only."""
+    cause = error.__cause__
+    if isinstance(cause, json.JSONDecodeError):
+        for variable, value in os.environ.items():
+            if _is_ours(variable) and value == cause.doc:
+                return (
+                    f"environment: {variable} must be JSON, a list such as '[\"momentum\"]' for example: {cause.msg} "
+                    f"at character {cause.pos + 1} of {value!r}; correct the value and run again"
+                )
+    return f"environment: {error}; correct the value and run again"
+
+
+def values_out_of_bounds(error: ValidationError, file: Path) -> str:
+    """Return each value that its setting does not allow, with its place."""
+    lines = [
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']} (found {problem.get('input')!r})"
+        for problem in error.errors()
+    ]
+    return f"{file.name} or the environment: " + "; ".join(lines) + "; correct the value and run again"
+
+
+def _is_ours(variable: str) -> bool:
+    return variable.upper().startswith(_PREFIX)  # pydantic-settings reads variables whatever their case
+
+
+def _key_of(variable: str) -> str:
+    return variable[len(_PREFIX) :].lower().replace("__", ".")
+
+
+def _known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        yield f"{prefix}{name}"
+        if section := _section(info.annotation):
+            yield from _known_keys(section, f"{prefix}{name}.")
+
+
+def _unknown_keys(values: Mapping[str, Any], model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        info = model.model_fields.get(str(key))
+        if info is None:
+            yield f"{prefix}{key}"
+        elif (section := _section(info.annotation)) and isinstance(value, Mapping):
+            yield from _unknown_keys(value, section, f"{prefix}{key}.")
+
+
+def _section(annotation: object) -> type[BaseModel] | None:
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _suggest(key: str, model: type[BaseModel]) -> str:
+    known = list(_known_keys(model))
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5) or difflib.get_close_matches(
+        key.rsplit(".", 1)[-1], known, n=1, cutoff=0.3
+    )
+    return f"; the nearest known key is {near[0]}" if near else f"; sections are {', '.join(model.model_fields)}"
