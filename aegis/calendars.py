@@ -35,7 +35,7 @@ class TradingCalendar:
 
     def __init__(self, name: str) -> None:
         try:
-            self._calendar = exchange_calendars.get_calendar(name, start=_FIRST_DATE)
+            self._calendar = _published(name)
         except exchange_calendars.errors.InvalidCalendarName as error:
             raise CalendarError(
                 f"market_data.calendar: {name!r} is not a calendar; use an ISO exchange code such as 'XNYS' or '24/7'"
@@ -165,6 +165,15 @@ class TradingCalendar:
 def trading_calendar(name: str) -> TradingCalendar:
     """Return the calendar called `name`; built once a process, as building takes a tenth of a second."""
     return TradingCalendar(name)
+
+
+def _published(name: str) -> exchange_calendars.ExchangeCalendar:
+    """Return a calendar from 1990 on, or from where its holidays are recorded."""
+    try:
+        return exchange_calendars.get_calendar(name, start=_FIRST_DATE)
+    except ValueError:
+        recorded_from = type(exchange_calendars.get_calendar(name)).bound_min()
+        return exchange_calendars.get_calendar(name, start=recorded_from)
 
 
 def _as_datetime(stamp: pd.Timestamp) -> datetime:

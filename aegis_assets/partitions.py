@@ -5,13 +5,17 @@ Belongs here: the partitions definition, and the translation between partition k
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
 import dagster as dg
 
 from aegis.calendars import TradingCalendar
+from aegis.errors import CalendarError
 
 KEY_FORMAT = "%Y-%m-%d"
+_SATURDAY = 5
+_EVERY_DAY, _MONDAY_TO_FRIDAY = "0 0 * * *", "0 0 * * 1-5"
 
 
 def session_partitions(calendar: TradingCalendar, first: date, last: date | None) -> dg.TimeWindowPartitionsDefinition:
@@ -25,6 +29,12 @@ def session_partitions(calendar: TradingCalendar, first: date, last: date | None
     last : date, optional
         Last session of a market that has ended, such as a folder of files; None for one that goes on.
 
+    Raises
+    ------
+    CalendarError
+        The exchange trades on some weekends, and not on all: schedules and partitions that run from Monday to Friday
+        would leave such a session out without a word.
+
     Notes
     -----
     Windows are days in the exchange's time zone, and ``end_offset=1`` lets the key of session D exist during D. The
@@ -34,20 +44,32 @@ def session_partitions(calendar: TradingCalendar, first: date, last: date | None
     known_until = end or calendar.last_known_session()
     sessions = set(calendar.sessions(first, known_until))
     is_daily = calendar.trades_every_day
+    if not is_daily:
+        _refuse_weekend_sessions(calendar, sessions)
     day, holidays = first, []
     while day <= known_until:
-        if day not in sessions and (is_daily or day.weekday() < 5):  # noqa: PLR2004 - Saturday is 5
+        if day not in sessions and (is_daily or day.weekday() < _SATURDAY):
             holidays.append(datetime.combine(day, datetime.min.time()))  # wall time of the exchange
         day += timedelta(days=1)
     return dg.TimeWindowPartitionsDefinition(
         start=first.strftime(KEY_FORMAT),
         end=end.strftime(KEY_FORMAT) if end else None,
         fmt=KEY_FORMAT,
-        cron_schedule="0 0 * * *" if is_daily else "0 0 * * 1-5",
+        cron_schedule=_EVERY_DAY if is_daily else _MONDAY_TO_FRIDAY,
         timezone=calendar.time_zone,
         end_offset=0 if last else 1,
         exclusions=holidays or None,
     )
+
+
+def _refuse_weekend_sessions(calendar: TradingCalendar, sessions: Collection[date]) -> None:
+    weekends = sorted(session for session in sessions if session.weekday() >= _SATURDAY)
+    if weekends:
+        raise CalendarError(
+            f"market_data.calendar: {calendar.name} trades on {len(weekends)} weekend days of the range, first "
+            f"{weekends[0]} ({weekends[0]:%A}), and partitions are either Monday to Friday or every day; use another "
+            "calendar, or a later run.first_session"
+        )
 
 
 def session_of(partition_key: str) -> date:

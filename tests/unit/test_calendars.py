@@ -212,3 +212,9 @@ def test_a_calendar_of_every_day_trades_on_saturday_and_on_new_year() -> None:
 def test_an_unknown_calendar_is_refused_with_an_example() -> None:
     with pytest.raises(CalendarError, match=r"market_data\.calendar: 'NEWYORK' is not a calendar.*'XNYS'"):
         trading_calendar("NEWYORK")
+
+
+def test_a_calendar_whose_holidays_are_recorded_later_begins_there() -> None:
+    """Tokyo's are from 1997; its first session that year was Monday, 6 January."""
+    tokyo = trading_calendar("XTKS")
+    assert tokyo.sessions(date(1990, 1, 1), date(1997, 1, 7)) == [date(1997, 1, 6), date(1997, 1, 7)]
