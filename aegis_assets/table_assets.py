@@ -5,6 +5,7 @@ Belongs here: the one map between tables and assets. What an asset computes is i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ import pandas as pd
 
 from aegis.lake import tables
 from aegis.lake.schema import TableSchema
+from aegis_assets.partitions import KEY_FORMAT
 
 OWNER_ANALYST = "team:analyst"
 OWNER_STRATEGIST = "team:strategist"
@@ -25,6 +27,7 @@ GROUP_RESEARCH = "layer_2_research"
 GROUP_PORTFOLIO_AND_RISK = "layer_3_portfolio_and_risk"
 GROUP_EXECUTION_AND_MONITORING = "layer_4_execution_and_monitoring"
 
+_SIGNIFICANT_DIGITS = 4
 _SQL_TO_UI = {"floats": "list[float]"}
 
 
@@ -111,18 +114,43 @@ def definition_metadata(table: TableSchema) -> dict[str, Any]:
 
 
 def session_numbers(table: TableSchema, frame: pd.DataFrame) -> dict[str, dict[str, float | int]]:
-    """Return for each session with rows its row count and the numbers worth plotting, by partition key."""
+    """Return for each session with rows its row count and the numbers worth plotting, by partition key.
+
+    Notes
+    -----
+    Numbers are rounded for a reader (:func:`readable`); the lake holds every digit.
+    """
     if frame.empty:
         return {}
     grouped = frame.groupby("session", sort=True)
-    columns: dict[str, pd.Series] = {"dagster/partition_row_count": grouped.size()}
+    sizes = grouped.size()
+    units = {column.name: column.unit for column in table.columns}
+    columns: dict[str, list[float | int]] = {"dagster/partition_row_count": sizes.tolist()}
     for number in _NUMBERS.get(table.key, ()):
-        columns[number.label] = grouped[number.column].agg(number.how)
-    wide = pd.DataFrame(columns)
-    keys = wide.index.strftime("%Y-%m-%d")
-    labels = list(wide.columns)
-    rows = zip(*(wide[label].tolist() for label in labels), strict=True)
+        values = grouped[number.column].agg(number.how).tolist()
+        columns[number.label] = [readable(value, units[number.column]) for value in values]
+    keys = sizes.index.strftime(KEY_FORMAT)
     return {
-        key: {label: value for label, value in zip(labels, row, strict=True) if value == value}  # noqa: PLR0124 - NaN
-        for key, row in zip(keys, rows, strict=True)
+        key: {label: value for label, value in zip(columns, row, strict=True) if value == value}  # noqa: PLR0124 - NaN
+        for key, *row in zip(keys, *columns.values(), strict=True)
     }
+
+
+def readable(value: float, unit: str = "") -> float | int:
+    """Return a number with the digits that a person reads.
+
+    Parameters
+    ----------
+    value : float
+        NaN stays NaN.
+    unit : str
+        Of the column it was computed from: amounts in ``USD`` keep cents, ``shares`` are whole; everything else keeps
+        four significant digits.
+    """
+    if not math.isfinite(value) or isinstance(value, int):
+        return value
+    if unit == "USD":
+        return round(value, 2) + 0.0  # a rounded -0.001 is -0.0
+    if unit == "shares":
+        return round(value)
+    return float(f"{value:.{_SIGNIFICANT_DIGITS}g}")

@@ -1,7 +1,7 @@
 """The partitions of a calendar beside the sessions that ``exchange_calendars`` lists, and dates checked by hand.
 
-By hand, from the exchange's own notices: New York was closed for hurricane Sandy on 29 and 30 October 2012, closed early
-on 23 November and 24 December, and was shut on 4 July 2014, a Friday.
+By hand, from the exchange's own notices: New York was closed for hurricane Sandy on 29 and 30 October 2012, closed
+early on 23 November and 24 December, and was shut on 4 July 2014, a Friday.
 """
 
 from __future__ import annotations
