@@ -99,6 +99,7 @@ def _breaker_trips(risk_report: pd.DataFrame) -> pd.DataFrame:
 
 
 def _blocked_sessions(inputs: ReportInputs) -> pd.DataFrame:
+    """Return every reason why one of the last sessions that were stopped was, newest session first."""
     checks, gate = inputs.check_results, inputs.pre_trade_gate
     by_data = checks[checks["outcome"] == "block"].rename(columns={"check": "rule"}).assign(by="data check")
     by_gate = gate[gate["outcome"] == "refuse"].assign(by="pre-trade gate")
@@ -107,7 +108,8 @@ def _blocked_sessions(inputs: ReportInputs) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
     rows = pd.concat(parts, ignore_index=True).sort_values(["session", "by"], ascending=[False, True], kind="stable")
-    return rows.head(LAST_BLOCKED_SESSIONS).reset_index(drop=True)
+    shown = rows["session"].drop_duplicates().head(LAST_BLOCKED_SESSIONS)
+    return rows[rows["session"].isin(shown)].reset_index(drop=True)
 
 
 def _outcome_counts(frame: pd.DataFrame, keys: list[str], outcomes: tuple[str, ...]) -> pd.DataFrame:
@@ -126,6 +128,7 @@ def _gate_rules(gate: pd.DataFrame) -> pd.DataFrame:
 def _check_figures(inputs: ReportInputs) -> CheckFigures:
     checks, gate = inputs.check_results, inputs.pre_trade_gate
     counts = checks["outcome"].value_counts()
+    blocked = set(checks.loc[checks["outcome"] == "block", "session"])
     refused = set(gate.loc[gate["outcome"] == "refuse", "session"])
     reduced = set(gate.loc[gate["outcome"] == "reduce only", "session"])
     return CheckFigures(
@@ -135,7 +138,8 @@ def _check_figures(inputs: ReportInputs) -> CheckFigures:
         repaired=int(counts.get("repair", 0)),
         quarantined=int(counts.get("quarantine", 0)),
         blocked=int(counts.get("block", 0)),
-        sessions_blocked_by_data=int(checks.loc[checks["outcome"] == "block", "session"].nunique()),
+        sessions_blocked_by_data=len(blocked),
         sessions_refused_by_gate=len(refused),
+        sessions_stopped=len(blocked | refused),
         sessions_reduce_only=len(reduced - refused),
     )

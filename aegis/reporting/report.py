@@ -148,7 +148,7 @@ class RiskFigures:
 
 @dataclass(frozen=True)
 class CheckFigures:
-    """Data checks and the pre-trade gate, counted."""
+    """Data checks and the pre-trade gate, counted; a session that both stopped counts once in `sessions_stopped`."""
 
     evaluations: int
     passed: int
@@ -158,6 +158,7 @@ class CheckFigures:
     blocked: int
     sessions_blocked_by_data: int
     sessions_refused_by_gate: int
+    sessions_stopped: int
     sessions_reduce_only: int
 
 
@@ -184,7 +185,8 @@ class PerformanceReport:
     positions, sectors : DataFrame
         The book at the last close; the 20 largest positions.
     breaker_trips, blocked_sessions, checks, gate_rules, last_orders : DataFrame
-        Events, newest first; the last 20 blocked sessions and orders.
+        Events, newest first. Blocked are the last 20 sessions that a data check or the gate stopped, with every reason;
+        orders are the last 20.
     """
 
     identity: ReportIdentity
