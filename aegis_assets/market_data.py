@@ -4,16 +4,19 @@ Belongs here: what is read, which domain function is called, what is written. Th
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
 from aegis.lake import tables
 from aegis.market_data import quality_gate as gate
+from aegis.market_data.adjustments import PREVIOUS_CLOSE_LOOKBACK
 from aegis.market_data.adjustments import adjustment_factors as compute_factors
 from aegis.market_data.expectations import CHECKS
 from aegis.market_data.ingestion import fetch_raw_bars
+from aegis.market_data.price_jumps import LOOKBACK_SESSIONS
+from aegis.market_data.universe import lookback_sessions
 from aegis.market_data.universe import universe as compute_universe
 from aegis_assets.materialization import TableRows, publish
 from aegis_assets.partitions import requested_sessions
@@ -23,7 +26,6 @@ from aegis_assets.vendor_calls import retried_when_unavailable
 from aegis_resources.lake import LakeResource
 from aegis_resources.market_data import Market
 
-_PREVIOUS_BAR_SESSIONS = 35
 _LATE_NEWS = timedelta(days=30)
 """How long after its ex-date an action may still become known; readers decide by ``known_at_utc``."""
 _EARLY_NEWS = timedelta(days=365)
@@ -125,7 +127,7 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
         context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], lake: LakeResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         sessions = requested_sessions(context)
-        start = _back(market, sessions[0], _PREVIOUS_BAR_SESSIONS)
+        start = market.calendar.offset(sessions[0], -LOOKBACK_SESSIONS)
         with lake.open() as store:
             bars = store.read(tables.RAW_BARS, first=start, last=sessions[-1])
             result = gate.run_quality_gate(
@@ -162,13 +164,13 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
         **in_sessions,
     )
     def adjustment_factors(
-        context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], lake: LakeResource
+        context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         sessions = requested_sessions(context)
         first, last = sessions[0], sessions[-1]
         with lake.open() as store:
             frame = compute_factors(
-                store.read(tables.DAILY_BARS, first=_back(market, first, _PREVIOUS_BAR_SESSIONS), last=last),
+                store.read(tables.DAILY_BARS, first=first - PREVIOUS_CLOSE_LOOKBACK, last=last),
                 store.read(tables.CORPORATE_ACTIONS, first=first, last=last),
                 first=first,
                 last=last,
@@ -190,7 +192,7 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
     ) -> Iterator[dg.MaterializeResult[Any]]:
         sessions = requested_sessions(context)
         first, last = sessions[0], sessions[-1]
-        start = _back(market, first, market.config.universe.min_history_sessions)
+        start = market.calendar.offset(first, -lookback_sessions(market.config.universe))
         with lake.open() as store:
             frame = compute_universe(
                 store.read(tables.DAILY_BARS, first=start, last=last),
@@ -205,10 +207,6 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
             yield from publish(context, store, [TableRows(tables.UNIVERSE, frame)], sessions=sessions)
 
     return [listings, raw_bars, corporate_actions, quality_gate, adjustment_factors, universe]
-
-
-def _back(market: Market, session: date, sessions: int) -> date:
-    return market.calendar.offset(session, -sessions)
 
 
 def _check_results(result: gate.GateResult) -> Iterator[dg.AssetCheckResult]:

@@ -6,7 +6,7 @@ Belongs here: the only adjustment formulas of Aegis. Stored prices are raw; what
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import pandas as pd
 from aegis.errors import MalformedData
 from aegis.lake.tables import ADJUSTMENT_FACTORS
 
-PREVIOUS_CLOSE_LOOKBACK = pd.Timedelta(days=45)
+PREVIOUS_CLOSE_LOOKBACK = timedelta(days=45)
 """How old the close before an ex-session may be: calendar days, fixed, so that earlier history changes nothing."""
 
 FloatPanel = npt.NDArray[np.float64]
@@ -28,7 +28,8 @@ def adjustment_factors(bars: pd.DataFrame, actions: pd.DataFrame, first: date, l
     Parameters
     ----------
     bars : DataFrame
-        Raw daily bars (``session``, ``symbol``, ``close_raw_usd``, ``known_at_utc``); reaches 45 days before `first`.
+        Raw daily bars (``session``, ``symbol``, ``close_raw_usd``, ``known_at_utc``); reaches
+        :data:`PREVIOUS_CLOSE_LOOKBACK` before `first`.
     actions : DataFrame
         :data:`aegis.lake.tables.CORPORATE_ACTIONS`; renames and delistings scale nothing.
     first, last : date
@@ -67,7 +68,7 @@ def adjustment_factors(bars: pd.DataFrame, actions: pd.DataFrame, first: date, l
         on="session",
         by="symbol",
         allow_exact_matches=False,
-        tolerance=PREVIOUS_CLOSE_LOOKBACK,
+        tolerance=pd.Timedelta(PREVIOUS_CLOSE_LOOKBACK),
     )
     dividend_factor = 1.0 - priced["dividend_usd"] / priced["close_raw_usd"]
     _refuse_whole_price_dividends(priced, dividend_factor)
