@@ -12,15 +12,19 @@ from typing import Any
 import dagster as dg
 
 from aegis.errors import LakeError
+from aegis.features.daily import LOOKBACK_SESSIONS
 from aegis.lake import tables
 from aegis.lake.lake import Lake
+from aegis.lake.provenance import Provenance, outdated_tables
 from aegis.lake.schema import TableSchema
-from aegis.live_trading.book_state import BookState
+from aegis.live_trading.book_state import BookState, state_hash
 from aegis.live_trading.book_tables import book_tables
 from aegis.live_trading.session_inputs import InputHistory, InputTables
 from aegis.live_trading.session_loop import SessionOutcome
 from aegis.live_trading.trader import restore_state, run_sessions
 from aegis.market_data.benchmark import benchmark_returns
+from aegis.market_data.universe import lookback_sessions as universe_lookback_sessions
+from aegis.portfolio.covariance import lookback_sessions as covariance_lookback_sessions
 from aegis_assets.materialization import TableRows, publish
 from aegis_assets.partitions import requested_sessions
 from aegis_assets.pictures import book_pictures
@@ -46,6 +50,8 @@ GATE_CHECK = "no_session_is_blocked"
 _RESIDUAL_TOLERANCE_USD = 1e-6
 _GAP = timedelta(days=45)
 _DECISION_INPUTS = (tables.ENSEMBLE_SIGNALS, tables.COVARIANCES, tables.UNIVERSE)
+_RESEARCH = (tables.UNIVERSE, *tables.RESEARCH_TABLES)
+"""What a decision rests on besides bars; in the order in which it is computed."""
 _MARKET_INPUTS = (tables.DAILY_BARS, tables.CORPORATE_ACTIONS, tables.CHECK_RESULTS, tables.RAW_BARS)
 _PLACES: dict[str, tuple[str, str, tuple[TableSchema, ...]]] = {
     tables.FILLS.key: (GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, (tables.DAILY_BARS, tables.CORPORATE_ACTIONS)),
@@ -107,6 +113,7 @@ def book_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsD
             )
             state = _previous_state(store, market, desk, sessions[0])
             outcomes = run_sessions(state, history, sessions, policy=desk.policy(), ledger=ledger)
+            _refuse_a_break(store, desk, outcomes[-1])
             frames = book_tables(outcomes)
             pictures = book_pictures(frames, store.read(tables.ACCOUNT_VALUES, last=sessions[0], account=desk.account))
             rows = [TableRows(t, frame, desk.account, pictures.get(t.key)) for t, frame in frames.items()]
@@ -152,24 +159,62 @@ def _inputs(store: Lake, market: Market, sessions: Sequence[date]) -> InputTable
         covariances=rows(tables.COVARIANCES),
         checks=rows(tables.CHECK_RESULTS),
         raw_content_hashes=tables.RAW_BARS.content_hashes(rows(tables.RAW_BARS)),
+        outdated_tables=_outdated(store, market, sessions),
         benchmark_returns=benchmark_returns(bars, actions, market.source.benchmark_symbol, first=first),
         snapshot_id=snapshot,
     )
 
 
+def _outdated(store: Lake, market: Market, sessions: Sequence[date]) -> dict[date, tuple[str, ...]]:
+    """Return for each session the tables that are older than the bars they look back on."""
+    settings = market.config
+    reach = max(
+        LOOKBACK_SESSIONS,
+        covariance_lookback_sessions(settings.portfolio),
+        universe_lookback_sessions(settings.universe),
+    )
+    windows = {session: market.calendar.offset(session, -reach) for session in sessions}
+    return outdated_tables(Provenance(store.snapshots()), _RESEARCH, tables.DAILY_BARS, windows=windows)
+
+
 def _previous_state(store: Lake, market: Market, desk: Desk, first: date) -> BookState:
     """Return the state that session `first` starts from: the opening one for the market's first session only."""
     if first == market.session_range()[0]:
+        _refuse_another_beginning(store, desk, first)
         return desk.opening_state()
     previous = market.calendar.previous(first)
     rows = store.read(tables.BOOK_STATES, first=previous, last=previous, account=desk.account)
     if rows.empty:
         raise LakeError(
             f"account {desk.account}: the book of session {previous} does not exist, so {first} has nothing to start "
-            f"from; "
-            f"materialize the book from the first missing session on (`aegis run` does)"
+            f"from; materialize the book from the first missing session on (`aegis run` does)"
         )
     return restore_state(rows["state_json"].iloc[0], rows["state_hash"].iloc[0])
+
+
+def _refuse_another_beginning(store: Lake, desk: Desk, first: date) -> None:
+    booked = store.sessions(tables.BOOK_STATES, account=desk.account)
+    if booked and booked[0] != first:
+        raise LakeError(
+            f"account {desk.account}: its book in workspace {desk.workspace.name} begins with session {booked[0]}, and "
+            f"this run would begin another with {first}; set run.first_session to {booked[0]}, or use a workspace of "
+            "its own (run.workspace)"
+        )
+
+
+def _refuse_a_break(store: Lake, desk: Desk, last: SessionOutcome) -> None:
+    """Refuse an end that later sessions did not begin with: they would rest on a state that exists no more."""
+    session = last.inputs.session
+    booked = store.sessions(tables.BOOK_STATES, account=desk.account)
+    if not booked or booked[-1] <= session:
+        return
+    rows = store.read(tables.BOOK_STATES, first=session, last=session, account=desk.account)
+    if rows.empty or rows["state_hash"].iloc[0] != state_hash(last.state.to_json()):
+        raise LakeError(
+            f"account {desk.account}: session {session} now ends with another state than the one that the sessions up "
+            f"to {booked[-1]} were booked on; nothing was written. Materialize the book up to {booked[-1]} in one run "
+            "(`aegis run --from` the first changed session)"
+        )
 
 
 def _checks(outcomes: Sequence[SessionOutcome]) -> list[dg.AssetCheckResult]:

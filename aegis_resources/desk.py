@@ -24,7 +24,7 @@ from aegis.market_data.expectations import CHECKS
 from aegis.workspace import Workspace
 
 _INDIFFERENT_SETTINGS = {
-    "run": {"home", "workspace", "first_session", "last_session"},
+    "run": {"home", "workspace", "last_session"},
     "monitoring": True,
     "schedules": True,
 }
@@ -72,7 +72,7 @@ class Desk:
             risk=self.config.risk,
             execution=self.config.eval.execution,
             costs=CostModel.from_settings(self.config.eval.backtesting),
-            required_checks=tuple(check.name for check in CHECKS if check.is_blocking),
+            required_checks={check.name: check.version for check in CHECKS if check.is_blocking},
             kill_switch_engaged=self.kill_switch.is_engaged(),
             code_version=__version__,
             config_hash=config_hash(self.config),

@@ -6,7 +6,6 @@ so a later correction does not change the answer.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -18,9 +17,11 @@ from rich.tree import Tree
 from aegis.calendars import trading_calendar
 from aegis.config import AegisConfig
 from aegis.errors import ConfigurationError
+from aegis.execution.order_projections import committed_decisions
 from aegis.features.daily import LOOKBACK_SESSIONS
 from aegis.lake import tables
 from aegis.lake.lake import Lake
+from aegis.lake.provenance import Provenance
 from aegis.lake.schema import TableSchema
 from aegis.workspace import Workspace
 from aegis_resources.desk import Desk
@@ -78,7 +79,7 @@ def trace_command(config: AegisConfig, order: str, *, console: Console) -> None:
         for link in links(store, desk.account, session, symbol, snapshot_id=int(row["input_snapshot_id"])):
             _add_link(tree, link)
         _add_history(tree, store, config, session, symbol, int(row["input_snapshot_id"]))
-        _add_gate(tree, store, desk.account, session)
+        _add_gate(tree, desk, session, str(row["decision_id"]))
     console.print(tree)
 
 
@@ -112,40 +113,21 @@ def links(store: Lake, account: str, session: date, symbol: str, *, snapshot_id:
     symbol : str
         Permanent symbol.
     snapshot_id : int
-        Snapshot that the decision's inputs were read at. Target weights are written after it, with the orders.
+        Snapshot that the decision's inputs were read at. Target weights were first written after it, with the orders;
+        what was computed again since stands in later snapshots and is not shown.
     """
-    written = _writes(store)
+    provenance = Provenance(store.snapshots())
     for table in _RESEARCH:
-        of_book = table is tables.TARGET_WEIGHTS
-        rows = store.read(
-            table,
-            first=session,
-            last=session,
-            account=account if of_book else None,
-            snapshot_id=None if of_book else snapshot_id,
-        )
-        writer = _writer(written, table, session, None if of_book else snapshot_id)
-        yield Link(table, rows[rows["symbol"] == symbol], *writer)
-
-
-def _writes(store: Lake) -> list[tuple[int, dict[str, str]]]:
-    snapshots = store.snapshots()
-    return [
-        (int(number), json.loads(extra))
-        for number, extra in zip(snapshots["snapshot_id"], snapshots["commit_extra_info"], strict=True)
-        if isinstance(extra, str)
-    ]
-
-
-def _writer(
-    written: list[tuple[int, dict[str, str]]], table: TableSchema, session: date, until: int | None
-) -> tuple[int, str]:
-    for number, message in reversed(written):
-        first, _, last = message.get("sessions", "").partition("..")
-        covers = first <= session.isoformat() <= last
-        if covers and table.key in message["asset"].split(", ") and (until is None or number <= until):
-            return number, message["run_id"]
-    return -1, "unknown"
+        writes = provenance.writes(table, session)
+        if table is tables.TARGET_WEIGHTS:
+            writer = next((write for write in writes if write.snapshot_id > snapshot_id), None)
+            read_at, own = writer.snapshot_id if writer else None, {"account": account}
+        else:
+            writer = next((write for write in reversed(writes) if write.snapshot_id <= snapshot_id), None)
+            read_at, own = snapshot_id, {}
+        rows = store.read(table, first=session, last=session, snapshot_id=read_at, **own)
+        number, run = (writer.snapshot_id, writer.run_id) if writer else (-1, "unknown")
+        yield Link(table, rows[rows["symbol"] == symbol], number, run)
 
 
 def _order_line(row: pd.Series) -> str:
@@ -181,11 +163,16 @@ def _add_history(tree: Tree, store: Lake, config: AegisConfig, session: date, sy
     )
 
 
-def _add_gate(tree: Tree, store: Lake, account: str, session: date) -> None:
-    rows = store.read(tables.PRE_TRADE_GATE, first=session, last=session, account=account)
-    branch = tree.add(f"{tables.PRE_TRADE_GATE.key}  {(rows['outcome'] == 'pass').sum()} of {len(rows)} rules passed")
-    for row in rows[rows["outcome"] != "pass"].to_dict("records"):
-        branch.add(f"{row['rule']}: {row['outcome']}  {row['detail']}")
+def _add_gate(tree: Tree, desk: Desk, session: date, decision_id: str) -> None:
+    """Add the gate's verdicts as they were committed with the decision, and the code that made it."""
+    with desk.journal() as journal:
+        decision = committed_decisions(journal, first=session, last=session)[decision_id]
+    passed = sum(row["outcome"] == "pass" for row in decision.gate_rows)
+    branch = tree.add(f"{tables.PRE_TRADE_GATE.key}  {passed} of {len(decision.gate_rows)} rules passed")
+    for row in decision.gate_rows:
+        if row["outcome"] != "pass":
+            branch.add(f"{row['rule']}: {row['outcome']}  {row['detail']}")
+    tree.add(f"code version {decision.code_version}, configuration {decision.config_hash[:12]}")
 
 
 def _short(value: object) -> str:

@@ -80,6 +80,12 @@ class SessionMarket:
         row = self.rows.get(symbol)
         return None if row is None else float(self.bars["close_usd"][row])
 
+    @property
+    def closes_usd(self) -> dict[str, float]:
+        """The raw close of each symbol that has a bar."""
+        closes = self.bars["close_usd"].tolist()
+        return {symbol: closes[row] for symbol, row in self.rows.items()}
+
     def split_ratio(self, symbol: str) -> float:
         """Return new shares for one old share at this session's opening, 1 where nothing splits."""
         for action in self.actions:

@@ -69,13 +69,14 @@ def session_pnl(
     Raises
     ------
     ExecutionError
-        The equity before is not positive, so that a return does not exist; or a fill has no bar to be marked at.
+        The equity before is not positive, so that a return does not exist.
 
     Notes
     -----
-    Cash in lieu of a fraction is paid at the previous mark / ratio and a delisted position turns to cash at its mark:
-    neither is a gain. Dividends are per share held before the ex-date, before a split of the same day. Sums are
-    correctly rounded (:func:`math.fsum`).
+    A symbol without a close in this session is worth what it was last filled at in it, else its mark less the session's
+    dividends. Cash in lieu of a fraction is paid at the previous mark / ratio and a delisted position turns to cash at
+    its mark: neither is a gain. Dividends are per share held before the ex-date, before a split of the same day. Sums
+    are correctly rounded (:func:`math.fsum`).
     """
     equity_before = before.equity_usd
     if not equity_before > 0:
@@ -85,9 +86,12 @@ def session_pnl(
         )
     change = after.equity_usd - equity_before
     held = {position.symbol: position.quantity_shares for position in before.positions}
+    filled_at = {fill.symbol: fill.reference_price_usd for fill in fills}
     parts = {
-        "price_pnl_usd": math.fsum(_price_pnl(position, market) for position in before.positions),
-        "trading_pnl_usd": math.fsum(_trading_pnl(fill, market) for fill in fills),
+        "price_pnl_usd": math.fsum(
+            _price_pnl(position, market, filled_at.get(position.symbol)) for position in before.positions
+        ),
+        "trading_pnl_usd": math.fsum(_trading_pnl(fill, market, filled_at[fill.symbol]) for fill in fills),
         "dividends_usd": math.fsum(
             held.get(action.symbol, 0.0) * action.dividend_usd
             for action in market.actions
@@ -105,22 +109,23 @@ def session_pnl(
     )
 
 
-def _price_pnl(position: Position, market: SessionMarket) -> float:
+def _price_pnl(position: Position, market: SessionMarket, filled_at_usd: float | None) -> float:
+    ratio = market.split_ratio(position.symbol)
+    before = position.mark_price_usd / ratio
     close = market.close_usd(position.symbol)
     if close is None:
-        return 0.0
-    ratio = market.split_ratio(position.symbol)
-    return whole_shares(position.quantity_shares * ratio) * (close - position.mark_price_usd / ratio)
-
-
-def _trading_pnl(fill: Fill, market: SessionMarket) -> float:
-    close = market.close_usd(fill.symbol)
+        close = filled_at_usd
     if close is None:
-        raise ExecutionError(
-            f"order {fill.client_order_id}: {fill.symbol} filled in {fill.session} but has no bar in {market.session}; "
-            "pass the market of the session that the fills belong to"
+        paid = math.fsum(
+            a.dividend_usd for a in market.actions if a.action == "dividend" and a.symbol == position.symbol
         )
-    return fill.quantity_shares * (close - fill.reference_price_usd)
+        close = max(before - paid / ratio, 0.0)
+    return whole_shares(position.quantity_shares * ratio) * (close - before)
+
+
+def _trading_pnl(fill: Fill, market: SessionMarket, last_filled_at_usd: float) -> float:
+    close = market.close_usd(fill.symbol)
+    return fill.quantity_shares * ((last_filled_at_usd if close is None else close) - fill.reference_price_usd)
 
 
 def expected_quantities(before: AccountState, *, market: SessionMarket, fills: Sequence[Fill]) -> dict[str, float]:

@@ -96,12 +96,16 @@ class Decision:
         return tuple(str(row["rule"]) for row in self.gate_rows if row["outcome"] == GATE_REFUSES)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommittedDecision:
-    """A decision as the journal holds it: its orders and the refusals among them."""
+    """A decision as the journal holds it; fields as in :class:`Decision`."""
 
     orders: tuple[Order, ...]
     refusals: Mapping[str, str]
+    gate_rows: tuple[Mapping[str, Any], ...]
+    input_snapshot_id: int
+    code_version: str
+    config_hash: str
 
     @property
     def approved(self) -> tuple[Order, ...]:
@@ -132,6 +136,8 @@ class CommitOutcome:
         Whether nothing is committed because the gate refused the decision.
     refused_orders : tuple of Order
         The committed orders that `refusals` names, sorted by id.
+    input_snapshot_id : int or None
+        Lake snapshot that the committed decision was made from, None where nothing is committed.
     """
 
     orders: tuple[Order, ...]
@@ -140,6 +146,7 @@ class CommitOutcome:
     conflict: str | None = None
     is_refused: bool = False
     refused_orders: tuple[Order, ...] = ()
+    input_snapshot_id: int | None = None
 
 
 def describe_conflict(committed: CommittedDecision, decision: Decision) -> str | None:

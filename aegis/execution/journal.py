@@ -193,6 +193,13 @@ class Journal:
         with self._reading() as connection:
             return list(self._select(connection, query))
 
+    def newest_session(self) -> date | None:
+        """Return the newest session that an event is booked in, None in an empty journal."""
+        query = sa.select(sa.func.max(EVENTS.c.session)).where(EVENTS.c.account == self.account)
+        with self._reading() as connection:
+            found: str | None = connection.execute(query).scalar_one()
+        return None if found is None else date.fromisoformat(found)
+
     def _select(self, connection: sa.Connection, query: sa.Select[Any]) -> Iterator[JournalRow]:
         ordered = query.where(EVENTS.c.account == self.account).order_by(EVENTS.c.sequence)
         result = connection.execution_options(yield_per=_READ_CHUNK_ROWS).execute(ordered)

@@ -7,10 +7,9 @@ follow which is :mod:`aegis.execution.order_states`, what the rows mean is :mod:
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from typing import Any
 
 from aegis.errors import DecisionConflict, DuplicateEvent, JournalError
 from aegis.execution.decisions import (
@@ -22,10 +21,14 @@ from aegis.execution.decisions import (
 )
 from aegis.execution.journal import Journal, NewEvent
 from aegis.execution.journal_chain import JournalRow
-from aegis.execution.order_projections import decision_from, order_statuses, rows_by_decision
-from aegis.execution.order_records import canonical_json, event_payload, instant_text, order_record
+from aegis.execution.journal_entries import commitment_entries, order_entry, order_event_key, refusal_entry
+from aegis.execution.order_projections import decision_from, order_event, order_statuses, rows_by_decision
+from aegis.execution.order_records import canonical_json, event_from_payload, event_payload, instant_text
 from aegis.execution.order_states import FINAL_EVENTS, OrderState, OrderStatus, apply_event
 from aegis.execution.orders import OrderEvent, OrderEventKind
+
+_HAPPENINGS = frozenset(OrderEventKind) - {OrderEventKind.APPROVED, OrderEventKind.REFUSED}
+"""What happens to an order once it is decided."""
 
 
 class DecisionLedger:
@@ -53,6 +56,7 @@ class DecisionLedger:
         self._statuses: dict[str, OrderStatus] = {}
         self._open_rows: dict[str, list[JournalRow]] = {}
         self._closed: set[str] = set()
+        self._newest = journal.newest_session()
         rows = journal.events(first=first, last=last)
         # Values are made from these rows only for the decisions that are asked for: a backfill re-reads all of them.
         self._decision_rows = rows_by_decision(rows)
@@ -86,9 +90,16 @@ class DecisionLedger:
         if decision.is_refused:
             return self._refuse(decision, at_utc)
         orders = tuple(sorted(decision.orders, key=lambda order: order.client_order_id))
-        committed = CommittedDecision(orders, dict(decision.refusals))
+        committed = CommittedDecision(
+            orders=orders,
+            refusals=dict(decision.refusals),
+            gate_rows=decision.gate_rows,
+            input_snapshot_id=decision.input_snapshot_id,
+            code_version=decision.code_version,
+            config_hash=decision.config_hash,
+        )
         self._decisions[decision.decision_id] = committed
-        for event in _commitment(decision, committed, at_utc):
+        for event in commitment_entries(decision, committed, at_utc):
             self._add(event)
         for order in orders:
             name = order.client_order_id
@@ -117,28 +128,55 @@ class DecisionLedger:
         conflicts = []
         for event in events:
             self._require_own(self._journal.account, event.session, event.client_order_id)
-            key = _event_key(event)
-            recorded, payload_json = self._recorded.get(key), canonical_json(event_payload(event))
+            recorded = self._recorded.get(order_event_key(event))
             if recorded is not None:
-                if recorded != _fingerprint(instant_text(event.at_utc), payload_json):
+                if recorded != _fingerprint(instant_text(event.at_utc), canonical_json(event_payload(event))):
                     conflicts.append(f"order {event.client_order_id}: '{event.kind}' is recorded with other contents")
             elif event.client_order_id in self._closed:
                 conflicts.append(f"order {event.client_order_id}: '{event.kind}' after the recorded end of the order")
             else:
                 status = apply_event(self._status(event.client_order_id), event)
                 self._statuses[event.client_order_id] = status
-                self._add(
-                    NewEvent(
-                        kind=event.kind,
-                        session=event.session,
-                        at_utc=event.at_utc,
-                        payload_json=payload_json,
-                        decision_id=status.order.decision_id,
-                        client_order_id=event.client_order_id,
-                        idempotency_key=key,
-                    )
-                )
+                self._add(order_entry(event, decision_id=status.order.decision_id))
         return tuple(conflicts)
+
+    def recorded(self, session: date, client_order_ids: Iterable[str]) -> list[OrderEvent]:
+        """Return what is recorded to have happened to orders in one session, oldest first, this run's events included.
+
+        Parameters
+        ----------
+        session : date
+            Session that the events were booked in.
+        client_order_ids : iterable of str
+            The orders; what was decided about them, as opposed to what happened to them, is left out.
+        """
+        names = set(client_order_ids)
+        rows = self._journal.events(first=session, last=session, client_order_ids=sorted(names))
+        written = [order_event(row) for row in rows if row.kind in _HAPPENINGS]
+        pending = [
+            event_from_payload(
+                json.loads(entry.payload_json),
+                kind=entry.kind,
+                client_order_id=str(entry.client_order_id),
+                session=session,
+                at_utc=entry.at_utc,
+            )
+            for entry in self._pending.values()
+            if entry.client_order_id in names and entry.session == session and entry.kind in _HAPPENINGS
+        ]
+        return written + pending
+
+    def passed_by(self, decision_id: str, session: date) -> date | None:
+        """Return the newest session that the account has gone on to without this decision, None if it may be taken.
+
+        Notes
+        -----
+        Once a later session is in the journal, orders of this one would be made with hindsight and would fill in a
+        session whose own decision knew nothing of them.
+        """
+        if self._newest is None or self._newest <= session or self._committed(decision_id) is not None:
+            return None
+        return self._newest
 
     def flush(self) -> int:
         """Write everything new in one transaction and return the number of events written.
@@ -169,15 +207,10 @@ class DecisionLedger:
         return known
 
     def _refuse(self, decision: Decision, at_utc: datetime) -> CommitOutcome:
-        orders = sorted(decision.orders, key=lambda order: order.client_order_id)
-        records = [order_record(order) for order in orders]
-        # The same orders refused with the same verdicts are the same refusal, whichever snapshot they were read from.
-        payload = {**_decision_payload(decision), "orders": records}
-        said = canonical_json([records, payload["gate_rows"]])
-        key = f"{DecisionEventKind.DECISION_REFUSED}:{decision.decision_id}:{hashlib.sha256(said.encode()).hexdigest()}"
-        is_new = key not in self._recorded
+        entry = refusal_entry(decision, at_utc)
+        is_new = str(entry.idempotency_key) not in self._recorded
         if is_new:
-            self._add(_decision_event(decision, DecisionEventKind.DECISION_REFUSED, at_utc, payload=payload, key=key))
+            self._add(entry)
         return CommitOutcome((), {}, is_new=is_new, is_refused=True)
 
     def _add(self, event: NewEvent) -> None:
@@ -247,6 +280,7 @@ def _outcome(committed: CommittedDecision, *, is_new: bool, conflict: str | None
         is_new=is_new,
         conflict=conflict,
         refused_orders=committed.refused,
+        input_snapshot_id=committed.input_snapshot_id,
     )
 
 
@@ -270,62 +304,6 @@ def commit_decision(journal: Journal, decision: Decision, *, at_utc: datetime) -
     except DecisionConflict:
         # The race is lost: a second reading finds the winner's decision.
         return attempt()
-
-
-def _commitment(decision: Decision, committed: CommittedDecision, at_utc: datetime) -> Iterator[NewEvent]:
-    """Yield the rows of a committed decision: itself, and for each order the intent and the gate's verdict."""
-    key = f"{DecisionEventKind.DECISION_COMMITTED}:{decision.decision_id}"
-    payload = _decision_payload(decision)
-    yield _decision_event(decision, DecisionEventKind.DECISION_COMMITTED, at_utc, payload=payload, key=key)
-    for order in committed.orders:
-        name = order.client_order_id
-        refusal = committed.refusals.get(name)
-        verdict = OrderEventKind.APPROVED if refusal is None else OrderEventKind.REFUSED
-        for kind, said in (
-            (DecisionEventKind.INTENT_RECORDED, {"order": order_record(order)}),
-            (verdict, {"reason": refusal or ""}),
-        ):
-            yield NewEvent(
-                kind=kind,
-                session=decision.session,
-                at_utc=at_utc,
-                payload_json=canonical_json(said),
-                decision_id=decision.decision_id,
-                client_order_id=name,
-                idempotency_key=f"{name}:{kind}:0",
-            )
-
-
-def _decision_event(
-    decision: Decision, kind: DecisionEventKind, at_utc: datetime, *, payload: dict[str, Any], key: str
-) -> NewEvent:
-    return NewEvent(
-        kind=kind,
-        session=decision.session,
-        at_utc=at_utc,
-        payload_json=canonical_json(payload),
-        decision_id=decision.decision_id,
-        idempotency_key=key,
-    )
-
-
-def _decision_payload(decision: Decision) -> dict[str, Any]:
-    return {
-        "gate_rows": [{name: _json_value(value) for name, value in row.items()} for row in decision.gate_rows],
-        "input_snapshot_id": decision.input_snapshot_id,
-        "code_version": decision.code_version,
-        "config_hash": decision.config_hash,
-    }
-
-
-def _json_value(value: Any) -> Any:
-    """Return a value of a gate row as JSON holds it: a rule that could not measure says infinity, written as text."""
-    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _event_key(event: OrderEvent) -> str:
-    number = 0 if event.fill is None else event.fill.fill_number
-    return f"{event.client_order_id}:{event.kind}:{number}"
 
 
 def _fingerprint(at_utc: str, payload_json: str) -> bytes:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from typing import Any
 
 from aegis.execution.decisions import CommittedDecision, DecisionEventKind
 from aegis.execution.journal import Journal
 from aegis.execution.journal_chain import JournalRow
 from aegis.execution.order_records import event_from_payload, order_from_record
 from aegis.execution.order_states import OrderState, OrderStatus, apply_event
-from aegis.execution.orders import Fill, OrderEvent, OrderEventKind
+from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
 
 DECISION_KINDS = (
     DecisionEventKind.DECISION_COMMITTED,
@@ -83,10 +84,21 @@ def rows_by_decision(rows: Iterable[JournalRow]) -> dict[str, list[JournalRow]]:
 
 def decision_from(rows: Iterable[JournalRow]) -> CommittedDecision:
     """Return the committed decision that one group of :func:`rows_by_decision` records."""
-    orders, refusals = [], {}
+    orders: list[Order] = []
+    refusals: dict[str, str] = {}
+    made_of: dict[str, Any] = {}
     for row in rows:
-        if row.kind == DecisionEventKind.INTENT_RECORDED:
+        if row.kind == DecisionEventKind.DECISION_COMMITTED:
+            made_of = row.payload
+        elif row.kind == DecisionEventKind.INTENT_RECORDED:
             orders.append(order_from_record(row.payload["order"]))
         elif row.kind == OrderEventKind.REFUSED:
             refusals[str(row.client_order_id)] = row.payload["reason"]
-    return CommittedDecision(tuple(orders), refusals)
+    return CommittedDecision(
+        orders=tuple(orders),
+        refusals=refusals,
+        gate_rows=tuple(made_of["gate_rows"]),
+        input_snapshot_id=made_of["input_snapshot_id"],
+        code_version=made_of["code_version"],
+        config_hash=made_of["config_hash"],
+    )

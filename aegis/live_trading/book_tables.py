@@ -129,7 +129,7 @@ def _order_row(outcome: SessionOutcome, order: Order, gate_outcome: str, reason:
         **_fields(order),
         "gate_outcome": gate_outcome,
         "reason": reason,
-        "input_snapshot_id": outcome.decision.input_snapshot_id,
+        "input_snapshot_id": outcome.commit.input_snapshot_id,
         "known_at_utc": outcome.inputs.decided_at_utc,
     }
 

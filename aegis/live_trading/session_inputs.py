@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from aegis.backtesting.session_market import MarketHistory, SessionMarket
 from aegis.calendars import TradingCalendar
+from aegis.errors import MalformedData
 from aegis.portfolio.rebalancing import decision_inputs
 from aegis.risk.gate_inputs import CheckVerdict
 
@@ -30,6 +31,8 @@ class InputTables:
         ``portfolio/covariances``, ``quality/check_results``.
     raw_content_hashes : mapping of date to str
         Content hash of each session's raw bars as they are now, to be compared with the hash that was checked.
+    outdated_tables : mapping of date to tuple of str
+        For sessions where there are any: tables older than the bars that they rest on.
     benchmark_returns : mapping of date to float
         Total return of the benchmark in each session with a trusted bar.
     snapshot_id : int
@@ -43,6 +46,7 @@ class InputTables:
     covariances: pd.DataFrame
     checks: pd.DataFrame
     raw_content_hashes: Mapping[date, str]
+    outdated_tables: Mapping[date, tuple[str, ...]]
     benchmark_returns: Mapping[date, float]
     snapshot_id: int
 
@@ -54,7 +58,9 @@ class SessionInputs:
     Parameters
     ----------
     session, next_session : date
-        Decided after the close of the first, executed in the second.
+        Decided after the close of the first, executed in the second: the first session that opens after the decision.
+    next_open_utc : datetime
+        When `next_session` opens.
     decided_at_utc : datetime
         The decision clock; in simulated history the close of `session` plus the vendor's delay.
     clock_session : date
@@ -79,6 +85,8 @@ class SessionInputs:
         Hash of the session's raw bars as they are now; None where there are none.
     inputs_known_at_utc : datetime or None
         When the newest bar of the session was known; None where the session is blocked.
+    outdated_tables : tuple of str
+        Tables of the decision that were not computed since the bars that they rest on were last written.
     benchmark_return : float or None
         Total return of the benchmark in the session.
     snapshot_id : int
@@ -87,6 +95,7 @@ class SessionInputs:
 
     session: date
     next_session: date
+    next_open_utc: datetime
     decided_at_utc: datetime
     clock_session: date
     market: SessionMarket
@@ -99,6 +108,7 @@ class SessionInputs:
     checks: tuple[CheckVerdict, ...]
     raw_content_hash: str | None
     inputs_known_at_utc: datetime | None
+    outdated_tables: tuple[str, ...]
     benchmark_return: float | None
     snapshot_id: int
 
@@ -118,6 +128,7 @@ class InputHistory:
         self._calendar = calendar
         self._decision_times = decision_times
         self._vendor_delay = vendor_delay
+        _refuse_late_actions(tables.actions, decision_times)
         self._market = MarketHistory(tables.bars, tables.actions, calendar=calendar)
         newest = tables.bars.groupby("session", as_index=False)["known_at_utc"].max()
         self._known_at = {
@@ -136,12 +147,18 @@ class InputHistory:
             self._ensemble.session(day), self._covariances.session(day)
         )
         names = universe["symbol"].to_numpy(dtype=object)
+        decided_at = self._decision_times[day]
+        market = self._market.session(day)
+        execution = self._calendar.next(day)
+        while self._calendar.open_utc(execution) < decided_at:
+            execution = self._calendar.next(execution)
         return SessionInputs(
             session=day,
-            next_session=self._calendar.next(day),
-            decided_at_utc=self._decision_times[day],
-            clock_session=self._calendar.last_complete_session(self._decision_times[day], self._vendor_delay),
-            market=self._market.session(day),
+            next_session=execution,
+            next_open_utc=self._calendar.open_utc(execution),
+            decided_at_utc=decided_at,
+            clock_session=self._calendar.last_complete_session(decided_at, self._vendor_delay),
+            market=market,
             members=frozenset(names[universe["is_member"].to_numpy()]),
             tickers=dict(zip(names, universe["ticker"], strict=True)),
             median_dollar_volume_usd=dict(zip(names, universe["median_dollar_volume_usd"].tolist(), strict=True)),
@@ -151,6 +168,7 @@ class InputHistory:
             checks=_verdicts(self._checks.session(day)),
             raw_content_hash=self._tables.raw_content_hashes.get(day),
             inputs_known_at_utc=self._known_at.get(day),
+            outdated_tables=self._tables.outdated_tables.get(day, ()) if market.rows else (),
             benchmark_return=self._tables.benchmark_returns.get(day),
             snapshot_id=self._tables.snapshot_id,
         )
@@ -171,8 +189,20 @@ class _Cuts:
         return self._frame.iloc[lo:hi]
 
 
+def _refuse_late_actions(actions: pd.DataFrame, decision_times: Mapping[date, datetime]) -> None:
+    """Refuse what would be booked in its ex-session before anyone knew of it."""
+    for row in actions.to_dict("records"):
+        day = row["session"].date()
+        decided = decision_times.get(day)
+        if decided is not None and row["known_at_utc"] > decided:
+            raise MalformedData(
+                f"{row['symbol']} {day}: {row['action']} known at {row['known_at_utc']}, after the session's decision "
+                f"at {decided}; correct known_at_utc, or date the action to the first session that knew of it"
+            )
+
+
 def _verdicts(rows: pd.DataFrame) -> tuple[CheckVerdict, ...]:
-    names = ("check", "table", "outcome", "is_blocking", "content_hash", "snapshot_id")
+    names = ("check", "check_version", "table", "outcome", "is_blocking", "content_hash", "snapshot_id")
     return tuple(
         CheckVerdict(**dict(zip(names, values, strict=True)))
         for values in zip(*(rows[n].tolist() for n in names), strict=True)

@@ -12,32 +12,30 @@ uses D's close and earlier, and is executed in D+1.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from aegis.backtesting.costs import CostModel
-from aegis.backtesting.session_market import SessionMarket
-from aegis.clock import FixedClock
 from aegis.config import ExecutionEval, PortfolioSettings, RiskSettings
 from aegis.execution.account_state import AccountState
 from aegis.execution.accounting import SessionPnl, expected_quantities, session_pnl
-from aegis.execution.brokers.simulated import SimulatedBroker
 from aegis.execution.decisions import CommitOutcome, Decision
-from aegis.execution.order_ids import client_order_id, decision_id
+from aegis.execution.order_ids import decision_id
 from aegis.execution.order_management import DecisionLedger
-from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
+from aegis.execution.orders import Fill, Order
 from aegis.lake.tables import RAW_BARS
 from aegis.live_trading.book_state import BookState
+from aegis.live_trading.order_making import make_orders
 from aegis.live_trading.reconciliation import reconcile
 from aegis.live_trading.session_inputs import SessionInputs
+from aegis.live_trading.simulated_books import SimulatedBooks
 from aegis.portfolio.optimizer import TargetWeightsOptimizer
-from aegis.portfolio.rebalancing import TargetWeight, target_weights, whole_share_orders
+from aegis.portfolio.rebalancing import TargetWeight, target_weights
 from aegis.risk.breakers import next_breaker_state
 from aegis.risk.gate_inputs import GateInputs, GateRow, GateVerdict
 from aegis.risk.limits import RiskLimits
 from aegis.risk.pre_trade_gate import evaluate
-from aegis.risk.reducing import are_reducing
 from aegis.risk.report import RiskReport, risk_report
 
 DECISION_KIND = "rebalance"
@@ -55,8 +53,8 @@ class BookPolicy:
         Weights, limits and breakers, execution algorithm.
     costs : CostModel
         Slippage and commission of simulated fills.
-    required_checks : tuple of str
-        Data checks that must have passed for a session's raw bars.
+    required_checks : mapping of str to str
+        Data checks that must have passed for a session's raw bars, and the version of each.
     kill_switch_engaged : bool
         Whether a person has stopped the account.
     code_version, config_hash : str
@@ -68,7 +66,7 @@ class BookPolicy:
     risk: RiskSettings
     execution: ExecutionEval
     costs: CostModel
-    required_checks: tuple[str, ...]
+    required_checks: Mapping[str, str]
     kill_switch_engaged: bool
     code_version: str
     config_hash: str
@@ -131,6 +129,7 @@ class SessionLoop:
     def __init__(self, policy: BookPolicy, ledger: DecisionLedger) -> None:
         self._policy = policy
         self._ledger = ledger
+        self._books = SimulatedBooks(ledger, policy.costs, policy.execution.participation_rate)
         self._optimizer = TargetWeightsOptimizer(policy.portfolio)
         self._limits = RiskLimits.from_settings(policy.risk)
 
@@ -149,38 +148,41 @@ class SessionLoop:
         AegisError
             A part of the chain refused what it was given; the journal and the lake are unchanged.
         """
-        broker = SimulatedBroker(
-            state.account,
-            costs=self._policy.costs,
-            participation_rate=self._policy.execution.participation_rate,
-            clock=FixedClock(inputs.decided_at_utc),
-        )
-        broker.begin_session(inputs.market)
-        account = broker.end_session()
-        events = [numbered.event for numbered in broker.events_since(0)]
-        fills = tuple(event.fill for event in events if event.fill is not None)
-        conflicts = list(self._ledger.record(events))
-        pnl = session_pnl(state.account, account, market=inputs.market, fills=fills)
+        booked = self._books.trade_session(state.account, inputs.market, at_utc=inputs.decided_at_utc)
+        account = booked.account
+        pnl = session_pnl(state.account, account, market=inputs.market, fills=booked.fills)
         reconciliation = reconcile(
-            expected_quantities(state.account, market=inputs.market, fills=fills),
-            {p.symbol: p.quantity_shares for p in broker.positions()},
+            expected_quantities(state.account, market=inputs.market, fills=booked.fills),
+            {p.symbol: p.quantity_shares for p in account.positions},
             residual_usd=pnl.residual_usd,
             label=f"{account.account} {inputs.session}",
         )
         valued, scale, breaker_event = self._value(state, account, pnl, inputs)
         targets = self._targets(account, inputs, scale)
         risk = self._risk(valued, pnl, targets, inputs)
-        orders = self._orders(account, inputs, targets)
-        verdict = self._judge(valued, inputs, orders, targets, risk, is_reconciled=reconciliation.is_clean)
+        decision_name = decision_id(
+            account.account, self._policy.book, session=inputs.session, kind=DECISION_KIND, number=1
+        )
+        orders = make_orders(
+            account,
+            inputs,
+            targets,
+            decision_id=decision_name,
+            execution=self._policy.execution,
+            min_trade_weight=self._policy.portfolio.min_trade_weight,
+            max_participation=self._max_participation,
+        )
+        seen = self._gate_inputs(valued, inputs, orders, targets, risk, decision_name)
+        verdict = self._judge(replace(seen, reconciliation_clean=reconciliation.is_clean))
         decision = self._decision(account, inputs, orders, verdict)
         commit = self._ledger.commit(decision, at_utc=inputs.decided_at_utc)
-        if commit.conflict:
-            conflicts.append(commit.conflict)
-        conflicts += self._ledger.record(_submit(broker, commit.orders, inputs))
+        account, unlike = self._books.submit(
+            account, commit.orders, session=inputs.session, at_utc=inputs.decided_at_utc
+        )
         return SessionOutcome(
             inputs=inputs,
-            state=replace(valued, account=broker.state()),
-            fills=fills,
+            state=replace(valued, account=account),
+            fills=booked.fills,
             pnl=pnl,
             targets=targets,
             risk=risk,
@@ -188,8 +190,12 @@ class SessionLoop:
             verdict=verdict,
             decision=decision,
             commit=commit,
-            conflicts=tuple(conflicts),
+            conflicts=(*booked.conflicts, *([commit.conflict] if commit.conflict else []), *unlike),
         )
+
+    @property
+    def _max_participation(self) -> float:
+        return min(self._policy.execution.participation_rate, self._limits.max_participation_of_volume)
 
     def _value(
         self, state: BookState, account: AccountState, pnl: SessionPnl, inputs: SessionInputs
@@ -250,50 +256,61 @@ class SessionLoop:
             known_at_utc=inputs.decided_at_utc,
         )
 
-    def _judge(
+    def _gate_inputs(
         self,
         valued: BookState,
         inputs: SessionInputs,
         orders: tuple[Order, ...],
         targets: Sequence[TargetWeight],
         risk: RiskReport,
-        *,
-        is_reconciled: bool,
-    ) -> GateVerdict:
+        decision: str,
+    ) -> GateInputs:
         policy, account = self._policy, valued.account
         hashes = {} if inputs.raw_content_hash is None else {RAW_BARS.key: inputs.raw_content_hash}
-        return evaluate(
-            GateInputs(
-                session=inputs.session,
-                account=account.account,
-                decision_id=self._decision_id(account.account, inputs),
-                orders=orders,
-                equity_usd=account.equity_usd,
-                positions_shares={p.symbol: p.quantity_shares for p in account.positions},
-                open_orders=account.open_orders,
-                prices_usd={p.symbol: p.mark_price_usd for p in account.positions} | _closes(inputs.market),
-                target_weights={target.symbol: target.target_weight for target in targets},
-                median_dollar_volume_usd=inputs.median_dollar_volume_usd,
-                value_at_risk_95=math.inf if risk.value_at_risk_95 is None else risk.value_at_risk_95,
-                check_results=inputs.checks,
-                required_checks=policy.required_checks,
-                pinned_content_hashes=hashes,
-                input_session=inputs.session if inputs.market.rows else None,
-                clock_session=inputs.clock_session,
-                inputs_known_at_utc=inputs.inputs_known_at_utc,
-                decision_time_utc=inputs.decided_at_utc,
-                kill_switch_engaged=policy.kill_switch_engaged,
-                reconciliation_clean=is_reconciled,
-                breaker=valued.breaker,
-                limits=self._limits,
-            )
+        return GateInputs(
+            session=inputs.session,
+            account=account.account,
+            decision_id=decision,
+            orders=orders,
+            equity_usd=account.equity_usd,
+            positions_shares={p.symbol: p.quantity_shares for p in account.positions},
+            open_orders=account.open_orders,
+            prices_usd={p.symbol: p.mark_price_usd for p in account.positions} | inputs.market.closes_usd,
+            target_weights={target.symbol: target.target_weight for target in targets},
+            median_dollar_volume_usd=inputs.median_dollar_volume_usd,
+            value_at_risk_95=math.inf if risk.value_at_risk_95 is None else risk.value_at_risk_95,
+            check_results=inputs.checks,
+            required_checks=policy.required_checks,
+            pinned_content_hashes=hashes,
+            outdated_tables=inputs.outdated_tables,
+            input_session=inputs.session if inputs.market.rows else None,
+            clock_session=inputs.clock_session,
+            inputs_known_at_utc=inputs.inputs_known_at_utc,
+            decision_time_utc=inputs.decided_at_utc,
+            execution_opens_at_utc=inputs.next_open_utc,
+            passed_by_session=None,
+            kill_switch_engaged=policy.kill_switch_engaged,
+            reconciliation_clean=False,
+            breaker=valued.breaker,
+            limits=self._limits,
         )
+
+    def _judge(self, seen: GateInputs) -> GateVerdict:
+        """Ask the gate; a decision that nothing else refuses must not come after a later session either.
+
+        Asked second, so that a session refused for its data says the same when it is looked at again years later.
+        """
+        verdict = evaluate(seen)
+        later = self._ledger.passed_by(seen.decision_id, seen.session)
+        if later is None or any(row.outcome == "refuse" for row in verdict.rows):
+            return verdict
+        return evaluate(replace(seen, passed_by_session=later))
 
     def _decision(
         self, account: AccountState, inputs: SessionInputs, orders: tuple[Order, ...], verdict: GateVerdict
     ) -> Decision:
         return Decision(
-            decision_id=self._decision_id(account.account, inputs),
+            decision_id=verdict.rows[0].decision_id,
             account=account.account,
             session=inputs.session,
             orders=orders,
@@ -304,74 +321,8 @@ class SessionLoop:
             config_hash=self._policy.config_hash,
         )
 
-    def _decision_id(self, account: str, inputs: SessionInputs) -> str:
-        return decision_id(account, self._policy.book, session=inputs.session, kind=DECISION_KIND, number=1)
-
-    def _orders(
-        self, account: AccountState, inputs: SessionInputs, targets: Sequence[TargetWeight]
-    ) -> tuple[Order, ...]:
-        """Return the orders that lead from the shares held to the target weights, for symbols with a trusted bar."""
-        prices = _closes(inputs.market)
-        decision = self._decision_id(account.account, inputs)
-        held = {p.symbol: p for p in account.positions}
-        wanted = {target.symbol: target for target in targets if target.symbol in prices}
-        changes = whole_share_orders(
-            {symbol: target.target_weight for symbol, target in wanted.items()},
-            {symbol: position.quantity_shares for symbol, position in held.items() if symbol in wanted},
-            prices_usd=prices,
-            equity_usd=account.equity_usd,
-            min_trade_weight=self._policy.portfolio.min_trade_weight,
-        )
-        reducing = are_reducing(
-            [(symbol, float(change)) for symbol, change in changes.items()],
-            {symbol: position.quantity_shares for symbol, position in held.items()},
-            open_orders_shares=[(s.order.symbol, s.remaining_shares) for s in account.open_orders if not s.is_final],
-        )
-        return tuple(
-            Order(
-                client_order_id=client_order_id(account.account, decision, symbol=symbol),
-                decision_id=decision,
-                account=account.account,
-                session=inputs.session,
-                execution_session=inputs.next_session,
-                symbol=symbol,
-                ticker=inputs.tickers.get(symbol) or held[symbol].ticker,
-                quantity_shares=float(change),
-                algorithm=self._policy.execution.default_algorithm,
-                time_in_force="DAY",
-                arrival_price_usd=prices[symbol],
-                target_weight=wanted[symbol].target_weight,
-                is_reducing=reduces,
-                reason=_reason(wanted[symbol]),
-            )
-            for (symbol, change), reduces in zip(changes.items(), reducing, strict=True)
-        )
-
-
-def _closes(market: SessionMarket) -> dict[str, float]:
-    closes = market.bars["close_usd"].tolist()
-    return {symbol: closes[row] for symbol, row in market.rows.items()}
-
 
 def _gate_record(row: GateRow) -> dict[str, Any]:
     return {
         name: getattr(row, name) for name in ("rule", "outcome", "observed", "threshold", "orders_refused", "detail")
     }
-
-
-def _reason(target: TargetWeight) -> str:
-    return f"{target.reason}: {target.current_weight:.2%} to {target.target_weight:.2%}"
-
-
-def _submit(broker: SimulatedBroker, orders: Sequence[Order], inputs: SessionInputs) -> list[OrderEvent]:
-    """Hand the committed orders to the broker and return what happened, submission first."""
-    seen = len(broker.events_since(0))
-    events: list[OrderEvent] = []
-    for order in orders:
-        broker.submit(order)
-        answers = broker.events_since(seen)
-        seen += len(answers)
-        submitted: dict[str, Any] = {"client_order_id": order.client_order_id, "session": inputs.session}
-        events.append(OrderEvent(kind=OrderEventKind.SUBMITTED, at_utc=inputs.decided_at_utc, **submitted))
-        events += [answer.event for answer in answers]
-    return events

@@ -174,6 +174,7 @@ def whole_share_orders(
     prices_usd: Mapping[str, float],
     equity_usd: float,
     min_trade_weight: float,
+    max_increase_usd: Mapping[str, float] | None = None,
 ) -> dict[str, int]:
     """Return the signed number of shares to trade for each symbol that must change.
 
@@ -189,6 +190,9 @@ def whole_share_orders(
         Equity at the close.
     min_trade_weight : float
         Smaller changes, as a share of equity, are skipped; an exit never is.
+    max_increase_usd : mapping of str to float, optional
+        Largest purchase of each symbol, such as a share of what it trades in a day; absent or NaN allows none. What is
+        left of the target is wanted again after the next session. Without the mapping nothing is limited.
 
     Returns
     -------
@@ -204,6 +208,7 @@ def whole_share_orders(
     Notes
     -----
     The wanted quantity is rounded towards zero, so that a target at the position cap does not exceed it at this price.
+    Sales are not limited here: an exit is never too large to begin, and the venue's own participation cap spreads it.
     """
     if not (math.isfinite(equity_usd) and equity_usd > 0.0):
         raise PortfolioError(f"equity is {equity_usd} USD; shares can only be sized on a positive equity")
@@ -223,6 +228,8 @@ def whole_share_orders(
             change = _wanted_shares(symbol, targets[symbol] * equity_usd, price) - held
             if abs(change) * price < min_trade_weight * equity_usd:
                 continue
+            if max_increase_usd is not None and change > 0 <= held:
+                change = min(change, _affordable_shares(max_increase_usd.get(symbol, 0.0), price))
         if change:
             orders[symbol] = change
     return orders
@@ -277,3 +284,11 @@ def _wanted_shares(symbol: str, value_usd: float, price_usd: float) -> int:
     if not math.isfinite(value_usd):
         raise PortfolioError(f"{symbol}: target value is {value_usd} USD; a target weight must be finite")
     return int(value_usd / price_usd)
+
+
+def _affordable_shares(limit_usd: float, price_usd: float) -> int:
+    """Return the whole shares whose value stays within a limit; one less where rounding would overstep it."""
+    if not limit_usd > 0.0:
+        return 0
+    shares = int(limit_usd / price_usd)
+    return shares - 1 if shares * price_usd >= limit_usd else shares

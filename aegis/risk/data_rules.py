@@ -16,16 +16,18 @@ PASSING_OUTCOMES = frozenset({"pass", "warn", "repair", "quarantine"})
 
 
 def required_checks_are_recorded(inputs: GateInputs) -> RuleFinding:
-    """Hold when every required check has a row for the session, and at least one check is required."""
-    recorded = {verdict.check for verdict in inputs.check_results}
-    missing = [check for check in inputs.required_checks if check not in recorded]
+    """Hold when every required check has a row of today's version for the session, and at least one is required."""
+    recorded = {verdict.check: verdict.check_version for verdict in inputs.check_results}
     if not inputs.required_checks:
         return finding(
             [f"{inputs.session}: no data check is required, so nothing vouches for the data; name the checks"]
         )
     return finding(
-        f"{inputs.session}: required check {check} has no row in quality/check_results; run the session's checks"
-        for check in missing
+        f"{inputs.session}: required check {check} version {version} has "
+        f"{f'a row of version {recorded[check]} only' if check in recorded else 'no row'} in quality/check_results; "
+        "run the session's checks"
+        for check, version in inputs.required_checks.items()
+        if recorded.get(check) != version
     )
 
 
@@ -42,6 +44,15 @@ def data_checks_passed(inputs: GateInputs) -> RuleFinding:
 def checks_hold_for_the_pinned_rows(inputs: GateInputs) -> RuleFinding:
     """Hold when every check that orders need was made on exactly the rows that the decision reads."""
     return finding(_changed(inputs))
+
+
+def research_follows_the_bars(inputs: GateInputs) -> RuleFinding:
+    """Hold when universe, signals and covariances were computed after the bars that they rest on were written."""
+    return finding(
+        f"{table} {inputs.session}: not computed since the bars were last written; materialize it for the session, or "
+        "run the whole chain from there"
+        for table in inputs.outdated_tables
+    )
 
 
 def inputs_are_fresh(inputs: GateInputs) -> RuleFinding:

@@ -25,8 +25,8 @@ class CheckVerdict:
 
     Parameters
     ----------
-    check, table : str
-        Name of the check and of the table it looked at.
+    check, check_version, table : str
+        Name and version of the check, and the table it looked at.
     outcome : str
         'pass', 'warn', 'repair', 'quarantine' or 'block'.
     is_blocking : bool
@@ -38,6 +38,7 @@ class CheckVerdict:
     """
 
     check: str
+    check_version: str
     table: str
     outcome: str
     is_blocking: bool
@@ -73,10 +74,13 @@ class GateInputs:
         Of the target book, as a share of equity; see :mod:`aegis.risk.report`.
     check_results : tuple of CheckVerdict
         All rows of the session.
-    required_checks : tuple of str
-        Checks that must have a row; none at all is refused.
+    required_checks : mapping of str to str
+        Checks that must have a row, with the version that vouches for the data today; none at all is refused.
     pinned_content_hashes : mapping of str to str
         Table to SHA-256 of the session's rows as the decision reads them now.
+    outdated_tables : tuple of str
+        Tables of the decision (universe, signals, covariances) that were not computed for the session since the bars
+        that they rest on were last written.
     input_session : date or None
         Latest session in the pinned inputs; None where there is none.
     clock_session : date
@@ -86,6 +90,10 @@ class GateInputs:
         Latest ``known_at_utc`` of the pinned inputs; aware UTC.
     decision_time_utc : datetime
         The decision clock; aware UTC.
+    execution_opens_at_utc : datetime
+        When the session opens in which the orders are to execute; aware UTC.
+    passed_by_session : date or None
+        A later session that the account was booked in without this decision; None if there is none.
     kill_switch_engaged, reconciliation_clean : bool
         Of the account. Anything but False and True, respectively, refuses.
     breaker : BreakerState
@@ -106,12 +114,15 @@ class GateInputs:
     median_dollar_volume_usd: Mapping[str, float]
     value_at_risk_95: float
     check_results: tuple[CheckVerdict, ...]
-    required_checks: tuple[str, ...]
+    required_checks: Mapping[str, str]
     pinned_content_hashes: Mapping[str, str]
+    outdated_tables: tuple[str, ...]
     input_session: date | None
     clock_session: date
     inputs_known_at_utc: datetime | None
     decision_time_utc: datetime
+    execution_opens_at_utc: datetime
+    passed_by_session: date | None
     kill_switch_engaged: bool
     reconciliation_clean: bool
     breaker: BreakerState

@@ -26,6 +26,7 @@ from aegis.risk.data_rules import (
     inputs_are_fresh,
     inputs_were_known_at_the_decision,
     required_checks_are_recorded,
+    research_follows_the_bars,
 )
 from aegis.risk.exposure import is_positive_amount, participations, projected_weights
 from aegis.risk.gate_inputs import GateInputs, GateOutcome, GateRow, GateVerdict, RefusedOrder
@@ -82,6 +83,35 @@ def orders_belong_to_the_decision(inputs: GateInputs) -> RuleFinding:
     )
 
 
+def orders_can_still_execute(inputs: GateInputs) -> RuleFinding:
+    """Hold when the session in which the orders are to execute opens after the decision."""
+    opens, decided = inputs.execution_opens_at_utc, inputs.decision_time_utc
+    if not inputs.orders or decided <= opens:
+        return finding([])
+    return finding(
+        [
+            (
+                f"{inputs.session}: decided at {decided}, but the execution session opened at {opens}; decide earlier, "
+                "or execute in the next session"
+            )
+        ]
+    )
+
+
+def no_later_session_is_booked(inputs: GateInputs) -> RuleFinding:
+    """Hold when the account has not gone on to a later session without this decision: it would be hindsight."""
+    return finding(
+        []
+        if inputs.passed_by_session is None
+        else [
+            (
+                f"{inputs.account} {inputs.session}: the account is booked up to {inputs.passed_by_session} without "
+                "this decision; it is too late for it: go on from the newest session, or decide again in a new workspace"
+            )
+        ]
+    )
+
+
 def orders_are_priced(inputs: GateInputs) -> RuleFinding:
     """Hold when every ordered symbol has a usable price and every order a usable arrival price."""
     prices = inputs.prices_usd
@@ -132,9 +162,12 @@ _REFUSING: tuple[Rule, ...] = (
     required_checks_are_recorded,
     data_checks_passed,
     checks_hold_for_the_pinned_rows,
+    research_follows_the_bars,
     inputs_are_fresh,
     inputs_were_known_at_the_decision,
+    no_later_session_is_booked,
     orders_belong_to_the_decision,
+    orders_can_still_execute,
     orders_are_priced,
     account_is_valued,
 )

@@ -5,6 +5,9 @@ Belongs here: the custodian's bookings, in the order in which a session brings t
 
 from __future__ import annotations
 
+import math
+from datetime import date
+
 from aegis.backtesting.matching import whole_shares
 from aegis.backtesting.session_market import CorporateAction, SessionMarket
 from aegis.execution.account_state import AccountState, DividendReceivable, Position
@@ -66,16 +69,25 @@ class Custody:
         )
 
     def close_session(self, market: SessionMarket) -> None:
-        """Mark positions at the session's closes, and turn delisted ones into cash at their mark."""
+        """Mark positions at the session's closes, and turn delisted ones into cash at their mark.
+
+        Without a close the last price stands: a fill's of this session, else the mark less the session's dividends,
+        which are in the receivables now.
+        """
         for symbol, held in self._positions.items():
             close = market.close_usd(symbol)
             if close is not None:
-                self._positions[symbol] = Position(
-                    symbol, held.ticker, held.quantity_shares, held.average_cost_usd, close, market.session
-                )
+                self._mark(held, close, market.session)
+            elif held.mark_session != market.session:
+                self._mark(held, _ex_dividend_mark(held, market), held.mark_session)
         for action in market.actions:
             if action.action == "delisting" and action.symbol in self._positions:
                 self.cash_usd += self._positions.pop(action.symbol).market_value_usd
+
+    def _mark(self, held: Position, price_usd: float, session: date) -> None:
+        self._positions[held.symbol] = Position(
+            held.symbol, held.ticker, held.quantity_shares, held.average_cost_usd, price_usd, session
+        )
 
     def _dividend(self, action: CorporateAction, position: Position, market: SessionMarket) -> None:
         amount = position.quantity_shares * action.dividend_usd
@@ -111,6 +123,12 @@ class Custody:
             self._receivables = [claim for claim in self._receivables if claim.pay_session > market.session]
             for claim in due:
                 self.cash_usd += claim.amount_usd
+
+
+def _ex_dividend_mark(position: Position, market: SessionMarket) -> float:
+    """Return a position's mark, USD per share after the session's split, without the dividends that went ex in it."""
+    paid = math.fsum(a.dividend_usd for a in market.actions if a.action == "dividend" and a.symbol == position.symbol)
+    return max(position.mark_price_usd - paid / market.split_ratio(position.symbol), 0.0)
 
 
 def _average_cost(average: float, before: float, fill: Fill) -> float:

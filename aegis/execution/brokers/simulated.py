@@ -6,7 +6,7 @@ corporate actions. Which price an order gets is :mod:`aegis.backtesting.matching
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -158,15 +158,7 @@ class SimulatedBroker:
         ExecutionError
             A session is open already, or this one is not after the last.
         """
-        if self._market is not None:
-            raise ExecutionError(f"session {self._market.session} is still open; end it before {market.session} begins")
-        if self._session is not None and market.session <= self._session:
-            raise ExecutionError(
-                f"session {market.session} cannot begin: account {self._account} is booked up to {self._session}; "
-                "restore the state of the session before it"
-            )
-        self._market, self._session = market, market.session
-        self._custody.open_session(market)
+        self._open_session(market)
         for status in self.open_orders():
             if status.order.execution_session < market.session:
                 reason = f"session {status.order.execution_session} was never traded"
@@ -192,6 +184,59 @@ class SimulatedBroker:
         self._custody.close_session(market)
         self._market = None
         return self.state()
+
+    def replay_session(self, market: SessionMarket, events: Sequence[OrderEvent]) -> AccountState:
+        """Book a session as it is recorded instead of trading it; return the account.
+
+        Parameters
+        ----------
+        market : SessionMarket
+            The session, as it is known now: corporate actions and closes for marks.
+        events : sequence of OrderEvent
+            What is recorded to have happened to the account's orders in it, oldest first.
+
+        Raises
+        ------
+        ExecutionError
+            An order was due in the session and has no recorded end.
+        IllegalTransition
+            The events cannot have followed each other.
+        """
+        self._open_session(market)
+        for event in events:
+            if event.fill is not None:
+                self._custody.book_fill(event.fill)
+            self._apply(event)
+        due = [s.order for s in self.open_orders() if s.order.execution_session <= market.session]
+        if due:
+            raise ExecutionError(
+                f"account {self._account} {market.session}: order {due[0].client_order_id} ({due[0].symbol}) was due "
+                "and has no recorded end; verify the journal before the session is booked again"
+            )
+        self._custody.close_session(market)
+        self._market = None
+        return self.state()
+
+    def adopt(self, order: Order, answers: Sequence[OrderEvent]) -> OrderStatus:
+        """Take an order as submitted, with the venue's recorded answers in place of a judgement of its own."""
+        name = order.client_order_id
+        self._submitted[name] = order
+        self._statuses[name] = OrderStatus(order, OrderState.SUBMITTED)
+        self._open.add(name)
+        for event in answers:
+            self._apply(event)
+        return self._statuses[name]
+
+    def _open_session(self, market: SessionMarket) -> None:
+        if self._market is not None:
+            raise ExecutionError(f"session {self._market.session} is still open; end it before {market.session} begins")
+        if self._session is not None and market.session <= self._session:
+            raise ExecutionError(
+                f"session {market.session} cannot begin: account {self._account} is booked up to {self._session}; "
+                "restore the state of the session before it"
+            )
+        self._market, self._session = market, market.session
+        self._custody.open_session(market)
 
     def _why_not(self, order: Order) -> str:
         """Return why the venue rejects an order, empty if it does not."""
@@ -297,21 +342,27 @@ class SimulatedBroker:
         fill: Fill | None = None,
         order: Order | None = None,
     ) -> OrderStatus:
-        """Apply an event to its order and append it to the stream."""
+        """Tell what happens to an order now."""
         before = self._statuses[client_order_id]
         session = before.order.session if self._session is None else self._session
-        event = OrderEvent(
-            kind=kind,
-            client_order_id=client_order_id,
-            session=session,
-            at_utc=at_utc,
-            reason=reason,
-            fill=fill,
-            order=order,
+        return self._apply(
+            OrderEvent(
+                kind=kind,
+                client_order_id=client_order_id,
+                session=session,
+                at_utc=at_utc,
+                reason=reason,
+                fill=fill,
+                order=order,
+            )
         )
-        status = apply_event(before, event)
-        self._statuses[client_order_id] = status
+
+    def _apply(self, event: OrderEvent) -> OrderStatus:
+        """Apply an event to its order and append it to the stream."""
+        name = event.client_order_id
+        status = apply_event(self._statuses[name], event)
+        self._statuses[name] = status
         self._events.append(BrokerEvent(len(self._events) + 1, event))
         if status.is_final:
-            self._open.discard(client_order_id)
+            self._open.discard(name)
         return status

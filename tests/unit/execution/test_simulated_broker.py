@@ -96,11 +96,36 @@ def test_an_open_order_that_a_reverse_split_leaves_without_a_share_is_cancelled(
 def test_a_dividend_is_owed_from_the_ex_date_and_paid_on_its_day(market_of):
     dividend = CorporateAction(action="dividend", symbol="ABC", dividend_usd=0.47, pay_session=MONDAY)
     broker = _broker(_state(_held(100.0)))
-    friday = _session(broker, market_of(FRIDAY, actions=(dividend,)))
+    friday = _session(broker, market_of(FRIDAY, bars={"ABC": FLAT}, actions=(dividend,)))
     assert friday.receivables == (DividendReceivable(MONDAY, "ABC", 47.0),)
     assert (friday.cash_usd, friday.equity_usd) == (10_000.0, 11_047.0)
     monday = _session(broker, market_of(MONDAY))
     assert (monday.receivables, monday.cash_usd, monday.equity_usd) == ((), 10_047.0, 11_047.0)
+
+
+@pytest.mark.parametrize(("ratio", "shares", "mark"), [(1.0, 100.0, 9.5), (2.0, 200.0, 4.75)])
+def test_a_mark_that_no_close_renews_loses_the_dividend(market_of, ratio, shares, mark):
+    # 100 at 10 is 1,000 before; 50 of it is owed in cash after, whatever the shares are split into.
+    actions = (
+        CorporateAction(action="dividend", symbol="ABC", dividend_usd=0.5),
+        CorporateAction(action="split", symbol="ABC", split_ratio=ratio),
+    )
+    before, market = _state(_held(100.0)), market_of(FRIDAY, actions=actions)
+    after = _session(_broker(before), market)
+    (position,) = after.positions
+    assert (position.quantity_shares, position.mark_price_usd, position.mark_session) == (shares, mark, THURSDAY)
+    assert (after.cash_usd, after.equity_usd) == (10_050.0, 11_000.0)
+    pnl = session_pnl(before, after, market=market, fills=())
+    assert (pnl.price_pnl_usd, pnl.dividends_usd, pnl.residual_usd) == (-50.0, 50.0, 0.0)
+
+
+def test_a_last_distribution_and_the_delisting_without_a_bar_pay_the_mark_once(market_of):
+    actions = (
+        CorporateAction(action="dividend", symbol="ABC", dividend_usd=4.0),
+        CorporateAction(action="delisting", symbol="ABC"),
+    )
+    after = _session(_broker(_state(_held(100.0))), market_of(FRIDAY, actions=actions))
+    assert (after.positions, after.cash_usd) == ((), 11_000.0)
 
 
 def test_a_dividend_without_a_pay_date_is_cash_on_the_ex_date(market_of):

@@ -184,3 +184,32 @@ def test_nothing_to_do_is_no_order():
 def test_orders_that_cannot_be_sized_are_refused(targets, held, equity, message):
     with pytest.raises(PortfolioError, match=message):
         orders(targets, held, equity=equity)
+
+
+@pytest.mark.parametrize(
+    ("limit_usd", "shares"),
+    [(1e9, 500), (30_000.0, 299), (30_050.0, 300), (99.0, 0), (0.0, 0), (float("nan"), 0)],
+)
+def test_a_purchase_is_no_larger_than_what_the_name_trades(limit_usd, shares):
+    """At 100 USD a share, 300 shares are worth the limit itself; a share less cannot overstep it by rounding."""
+    wanted = whole_share_orders(
+        {"AAA": 0.5},
+        {},
+        prices_usd={"AAA": 100.0},
+        equity_usd=100_000.0,
+        min_trade_weight=0.0,
+        max_increase_usd={"AAA": limit_usd},
+    )
+    assert wanted == ({"AAA": shares} if shares else {})
+
+
+def test_a_sale_is_not_limited_by_what_the_name_trades():
+    wanted = whole_share_orders(
+        {"AAA": 0.0, "BBB": 0.1},
+        {"AAA": 500, "BBB": 500},
+        prices_usd={"AAA": 100.0, "BBB": 100.0},
+        equity_usd=100_000.0,
+        min_trade_weight=0.0,
+        max_increase_usd={},
+    )
+    assert wanted == {"AAA": -500, "BBB": -400}

@@ -18,8 +18,8 @@ DECIDED = datetime(2014, 6, 5, 20, 15, tzinfo=UTC)
 
 
 def _verdict(check: str = "prices_are_positive", **replaced: Any) -> CheckVerdict:
-    row = {"table": "market_data/raw_bars", "outcome": "pass", "is_blocking": True, "content_hash": "h1"}
-    return CheckVerdict(check=check, snapshot_id=7, **{**row, **replaced})
+    row = {"check_version": "1", "table": "market_data/raw_bars", "outcome": "pass", "is_blocking": True}
+    return CheckVerdict(check=check, snapshot_id=7, **{"content_hash": "h1", **row, **replaced})
 
 
 @pytest.fixture(scope="session")
@@ -49,12 +49,15 @@ def inputs_of(order_of: Callable[..., Order]) -> Callable[..., GateInputs]:
             "median_dollar_volume_usd": {"ABC": 1e6, "OLD": 1e6, "NEW": 1e6},
             "value_at_risk_95": 0.01,
             "check_results": (_verdict("prices_are_positive"), _verdict("rows_are_unique")),
-            "required_checks": ("prices_are_positive", "rows_are_unique"),
+            "required_checks": {"prices_are_positive": "1", "rows_are_unique": "1"},
             "pinned_content_hashes": {"market_data/raw_bars": "h1"},
+            "outdated_tables": (),
             "input_session": SESSION,
             "clock_session": SESSION,
             "inputs_known_at_utc": DECIDED,
             "decision_time_utc": DECIDED,
+            "execution_opens_at_utc": datetime(2014, 6, 6, 13, 30, tzinfo=UTC),
+            "passed_by_session": None,
             "kill_switch_engaged": False,
             "reconciliation_clean": True,
             "breaker": BreakerState.opening(equity_usd=100_000.0),

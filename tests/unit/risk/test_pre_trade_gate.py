@@ -102,7 +102,7 @@ def test_a_missing_check_row_refuses_and_names_the_check(inputs_of: MakeInputs, 
 
 
 def test_a_decision_for_which_no_check_is_required_is_refused(inputs_of: MakeInputs) -> None:
-    assert refuses_all(evaluate(inputs_of(required_checks=())), "required_checks_are_recorded")
+    assert refuses_all(evaluate(inputs_of(required_checks={})), "required_checks_are_recorded")
 
 
 @pytest.mark.parametrize("outcome", ["pass", "warn", "repair", "quarantine"])
@@ -143,9 +143,36 @@ def test_the_hash_counts_for_checks_that_are_required_or_blocking(
     inputs_of: MakeInputs, verdict_of: MakeVerdict, required: bool, is_blocking: bool, clear: bool
 ) -> None:
     other = verdict_of("volume_is_plausible", content_hash="h2", is_blocking=is_blocking)
-    names = ("prices_are_positive", "rows_are_unique") + (("volume_is_plausible",) if required else ())
+    names = inputs_of().required_checks | ({"volume_is_plausible": "1"} if required else {})
     inputs = inputs_of(check_results=(*inputs_of().check_results, other), required_checks=names)
     assert evaluate(inputs).is_clear is clear
+
+
+def test_a_verdict_of_an_older_version_of_a_check_does_not_vouch_for_the_data(
+    inputs_of: MakeInputs, verdict_of: MakeVerdict
+) -> None:
+    old = (verdict_of("prices_are_positive"), verdict_of("rows_are_unique", check_version="0"))
+    verdict = evaluate(inputs_of(check_results=old))
+    assert refuses_all(verdict, "required_checks_are_recorded")
+    assert "rows_are_unique version 1 has a row of version 0 only" in detail(verdict, "required_checks_are_recorded")
+
+
+def test_research_older_than_the_bars_refuses_and_names_the_table(inputs_of: MakeInputs) -> None:
+    verdict = evaluate(inputs_of(outdated_tables=("signals/ensemble_signals",)))
+    assert refuses_all(verdict, "research_follows_the_bars")
+    assert "signals/ensemble_signals" in detail(verdict, "research_follows_the_bars")
+
+
+def test_a_decision_that_a_later_session_has_passed_by_refuses(inputs_of: MakeInputs) -> None:
+    verdict = evaluate(inputs_of(passed_by_session=date(2014, 6, 6)))
+    assert refuses_all(verdict, "no_later_session_is_booked")
+
+
+@pytest.mark.parametrize(("late", "clear"), [(timedelta(0), True), (timedelta(microseconds=1), False)])
+def test_an_order_must_be_decided_before_its_session_opens(inputs_of: MakeInputs, late: timedelta, clear: bool) -> None:
+    verdict = evaluate(inputs_of(execution_opens_at_utc=DECIDED - late))
+    assert verdict.is_clear is clear
+    assert clear or refuses_all(verdict, "orders_can_still_execute")
 
 
 @pytest.mark.parametrize(
@@ -349,7 +376,7 @@ def test_a_refused_order_names_the_first_rule_and_the_others_stay_visible(inputs
 
 
 def test_many_violations_are_counted_and_the_first_are_named(inputs_of: MakeInputs) -> None:
-    verdict = evaluate(inputs_of(check_results=(), required_checks=("a", "b", "c", "d", "e")))
+    verdict = evaluate(inputs_of(check_results=(), required_checks=dict.fromkeys("abcde", "1")))
     row = next(row for row in verdict.rows if row.rule == "required_checks_are_recorded")
     assert row.observed == 5.0
     assert (row.detail or "").endswith("and 2 more")

@@ -1,0 +1,132 @@
+"""A simulated account through one session, with what the journal holds standing.
+
+Belongs here: trading a session on the simulated broker and recording it, and booking it as recorded where the two
+differ. What the broker does is :mod:`aegis.execution.brokers.simulated`.
+
+Notes
+-----
+Prices may be corrected after a session was traded. The journal is what happened: a fill at yesterday's price stays a
+fill at that price, and an order that expired on a blocked session stays expired. What would happen now is compared with
+it, and every difference is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from aegis.backtesting.costs import CostModel
+from aegis.backtesting.session_market import SessionMarket
+from aegis.clock import FixedClock
+from aegis.execution.account_state import AccountState
+from aegis.execution.brokers.simulated import SimulatedBroker
+from aegis.execution.order_management import DecisionLedger
+from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
+
+
+@dataclass(frozen=True)
+class BookedSession:
+    """An account after a session.
+
+    Parameters
+    ----------
+    account : AccountState
+        After the close.
+    fills : tuple of Fill
+        As the journal holds them.
+    conflicts : tuple of str
+        How the session would be traded differently now.
+    """
+
+    account: AccountState
+    fills: tuple[Fill, ...]
+    conflicts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SimulatedBooks:
+    """The simulated venue and custodian of one account, and its journal.
+
+    Parameters
+    ----------
+    ledger : DecisionLedger
+        Where events are recorded; flushed by the caller.
+    costs : CostModel
+        Slippage and commission.
+    participation_rate : float
+        Largest share of a bar's volume that the account takes.
+    """
+
+    ledger: DecisionLedger
+    costs: CostModel
+    participation_rate: float
+
+    def trade_session(self, before: AccountState, market: SessionMarket, *, at_utc: datetime) -> BookedSession:
+        """Execute the open orders in a session, book its corporate actions, and mark the account at the close.
+
+        Parameters
+        ----------
+        before : AccountState
+            With the orders that wait for this session.
+        market : SessionMarket
+            Trusted bars and corporate actions.
+        at_utc : datetime
+            The decision clock.
+
+        Raises
+        ------
+        ExecutionError
+            The session is not after the account's, or the journal does not hold the end of an order that was due.
+        """
+        broker = self._broker(before, at_utc)
+        broker.begin_session(market)
+        account = broker.end_session()
+        conflicts = self.ledger.record(_events(broker))
+        if conflicts:
+            waiting = [status.order.client_order_id for status in before.open_orders]
+            broker = self._broker(before, at_utc)
+            account = broker.replay_session(market, self.ledger.recorded(market.session, waiting))
+        fills = tuple(event.fill for event in _events(broker) if event.fill is not None)
+        return BookedSession(account, fills, conflicts)
+
+    def submit(
+        self, account: AccountState, orders: Sequence[Order], *, session: date, at_utc: datetime
+    ) -> tuple[AccountState, tuple[str, ...]]:
+        """Hand committed orders to the venue; return the account with those that wait, and conflicts as above.
+
+        Parameters
+        ----------
+        orders : sequence of Order
+            Approved and committed.
+        session : date
+            Session after whose close they are submitted.
+        at_utc : datetime
+            When.
+        """
+        broker = self._broker(account, at_utc)
+        conflicts: list[str] = []
+        for order in orders:
+            submitted = OrderEvent(
+                kind=OrderEventKind.SUBMITTED, client_order_id=order.client_order_id, session=session, at_utc=at_utc
+            )
+            seen = len(_events(broker))
+            broker.submit(order)
+            conflicts += self.ledger.record([submitted, *_events(broker)[seen:]])
+        if conflicts:
+            names = [order.client_order_id for order in orders]
+            answers = self.ledger.recorded(session, names)
+            broker = self._broker(account, at_utc)
+            for order in orders:
+                own = [e for e in answers if e.client_order_id == order.client_order_id]
+                broker.adopt(order, [e for e in own if e.kind is not OrderEventKind.SUBMITTED])
+        return broker.state(), tuple(conflicts)
+
+    def _broker(self, account: AccountState, at_utc: datetime) -> SimulatedBroker:
+        return SimulatedBroker(
+            account, costs=self.costs, participation_rate=self.participation_rate, clock=FixedClock(at_utc)
+        )
+
+
+def _events(broker: SimulatedBroker) -> list[OrderEvent]:
+    return [numbered.event for numbered in broker.events_since(0)]
