@@ -18,6 +18,12 @@ from aegis.workspace import Workspace
 from aegis_resources.event_log import BATCH_SIZE, BATCH_SIZE_VARIABLE
 
 _HOME_VARIABLE = "DAGSTER_HOME"
+_EVENT_LOG_MODULE = "aegis_resources.event_log"
+
+
+def event_log_folder(home: Path) -> Path:
+    """Return the folder of the event log's files in Dagster's instance folder."""
+    return home / "history" / "runs"
 
 
 def instance_settings(home: Path) -> dict[str, object]:
@@ -26,9 +32,9 @@ def instance_settings(home: Path) -> dict[str, object]:
         "telemetry": {"enabled": False},
         "nux": {"enabled": False},
         "event_log_storage": {
-            "module": "aegis_resources.event_log",
+            "module": _EVENT_LOG_MODULE,
             "class": "PooledSqliteEventLogStorage",
-            "config": {"base_dir": str(home / "history" / "runs")},
+            "config": {"base_dir": str(event_log_folder(home))},
         },
         "concurrency": {"runs": {"max_concurrent_runs": 1}},
         "run_monitoring": {"enabled": False},
@@ -40,16 +46,30 @@ def prepare_home(workspace: Workspace) -> Path:
 
     Notes
     -----
-    An existing file is the user's and stays as it is: a team replaces it by one that names PostgreSQL.
+    An existing file is the user's and stays as it is: a team replaces it by one that names PostgreSQL. Only the place of
+    our event log is corrected after the workspace was moved or copied; else its history would look empty, or a copy
+    would write into the original's.
     """
     home = workspace.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     file = home / "dagster.yaml"
     if not file.exists():
         file.write_text(yaml.safe_dump(instance_settings(home), sort_keys=False), encoding="utf-8")
+    else:
+        _follow_move(file, home)
     os.environ[_HOME_VARIABLE] = str(home)
     os.environ.setdefault(BATCH_SIZE_VARIABLE, str(BATCH_SIZE))
     return home
+
+
+def _follow_move(file: Path, home: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    storage = (yaml.safe_load(text) or {}).get("event_log_storage") or {}
+    written = str((storage.get("config") or {}).get("base_dir", ""))
+    here = event_log_folder(home)
+    moved = Path(written).parts[-3:] == here.parts[-3:] and Path(written) != here
+    if storage.get("module") == _EVENT_LOG_MODULE and moved and here.is_dir():
+        file.write_text(text.replace(written, str(here)), encoding="utf-8")
 
 
 @contextmanager
