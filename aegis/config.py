@@ -7,22 +7,28 @@ an error that names the nearest known one.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from aegis.config_refusals import (
+    malformed_variable,
+    refuse_unknown_keys,
+    refuse_unknown_variables,
+    values_out_of_bounds,
+)
 from aegis.errors import ConfigurationError
 
 CONFIG_FILE = "aegis.yaml"
 CONFIG_FILE_VARIABLE = "AEGIS_CONFIG"
+_NOT_SETTINGS = ("AEGIS_REQUIRE_SERVICES", "AEGIS_LAKE_CATALOG", "AEGIS_LAKE_DATA")
+"""Variables with our prefix that others read: the tests, and dbt, which is told of a lake by the last two."""
 
 
 class Section(BaseModel):
@@ -276,12 +282,6 @@ class AegisConfig(BaseSettings):
             market = f"files-{name}"
         return self.run.workspace or f"{market}-{self.run.account}"
 
-    @property
-    def market_identity(self) -> str:
-        """Which prices a workspace holds: the source and, for files, their folder."""
-        folder = self.market_data.files.folder
-        return f"files in {folder}" if self.run.source == "files" and folder else self.run.source
-
 
 def load_config(path: Path | None = None) -> AegisConfig:
     """Read ``aegis.yaml`` and the environment.
@@ -295,16 +295,19 @@ def load_config(path: Path | None = None) -> AegisConfig:
     Raises
     ------
     ConfigurationError
-        The file is missing or not YAML, a key is unknown, or a value is out of bounds. Nothing has been changed.
+        The file cannot be read or is not YAML, a key is unknown, a variable is not the JSON that its setting needs, or
+        a value is out of bounds. Nothing has been changed.
     """
     file = Path(path or os.environ.get(CONFIG_FILE_VARIABLE, CONFIG_FILE)).resolve()
     values = _read_yaml(file)
-    _refuse_unknown_keys(values, AegisConfig, file.name)
-    _refuse_unknown_variables()
+    refuse_unknown_keys(values, AegisConfig, origin=file.name)
+    refuse_unknown_variables(AegisConfig, other={CONFIG_FILE_VARIABLE, *_NOT_SETTINGS})
     try:
         config = AegisConfig(**values)
+    except SettingsError as error:
+        raise ConfigurationError(malformed_variable(error)) from error
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, file)) from error
+        raise ConfigurationError(values_out_of_bounds(error, file)) from error
     return _anchor_paths(config, file.parent)
 
 
@@ -315,53 +318,15 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"{file} does not exist; run from the repository or set {CONFIG_FILE_VARIABLE} to the file"
         ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{file} cannot be read: {error}; set {CONFIG_FILE_VARIABLE} to a readable text file in UTF-8"
+        ) from error
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{file} is not valid YAML: {error}") from error
+        raise ConfigurationError(f"{file} is not valid YAML: {error}; correct it there") from error
     if not isinstance(values, dict):
         raise ConfigurationError(f"{file} must be a mapping of sections, found {type(values).__name__}")
     return values
-
-
-def _known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    for name, info in model.model_fields.items():
-        yield f"{prefix}{name}"
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            yield from _known_keys(info.annotation, f"{prefix}{name}.")
-
-
-def _refuse_unknown_keys(values: Mapping[str, Any], model: type[BaseModel], origin: str, prefix: str = "") -> None:
-    for key, value in values.items():
-        info = model.model_fields.get(str(key))
-        if info is None:
-            raise ConfigurationError(f"{origin}: unknown key {prefix}{key}{_suggest(f'{prefix}{key}')}")
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel) and isinstance(value, Mapping):
-            _refuse_unknown_keys(value, info.annotation, origin, f"{prefix}{key}.")
-
-
-def _refuse_unknown_variables() -> None:
-    known = set(_known_keys(AegisConfig))
-    for variable in os.environ:
-        if not variable.startswith("AEGIS_") or variable in (CONFIG_FILE_VARIABLE, "AEGIS_REQUIRE_SERVICES"):
-            continue
-        key = variable.removeprefix("AEGIS_").lower().replace("__", ".")
-        if key not in known:
-            raise ConfigurationError(f"environment: unknown variable {variable}{_suggest(key)}")
-
-
-def _suggest(key: str) -> str:
-    known = list(_known_keys(AegisConfig))
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5) or difflib.get_close_matches(
-        key.rsplit(".", 1)[-1], known, n=1, cutoff=0.3
-    )
-    return f"; the nearest known key is {near[0]}" if near else f"; sections are {', '.join(AegisConfig.model_fields)}"
-
-
-def _explain(error: ValidationError, file: Path) -> str:
-    lines = [
-        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']} (found {problem.get('input')!r})"
-        for problem in error.errors()
-    ]
-    return f"{file.name} or the environment: " + "; ".join(lines) + "; correct the value and run again"
 
 
 def _anchor_paths(config: AegisConfig, folder: Path) -> AegisConfig:

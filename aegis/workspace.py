@@ -1,7 +1,7 @@
 """Where one history lives on disk: its lake, journals, Dagster home, reports and switches.
 
-Belongs here: the layout of a workspace folder, said once. A workspace belongs to one account and one source, so
-simulated and real prices never share a table.
+Belongs here: the layout of a workspace folder, said once. A workspace belongs to one account and one market, so
+simulated and real prices never share a table; whose it is, is :mod:`aegis_sensors.workspace_identity`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from pathlib import Path
 from aegis.config import AegisConfig
 from aegis.errors import ConfigurationError
 from aegis.lake.attachment import LakeLocation
-
-_OWNER_FILE = "source.txt"
 
 
 @dataclass(frozen=True)
@@ -61,22 +59,35 @@ class Workspace:
         """Log that every alert is appended to."""
         return self.folder / name
 
-    def claim(self, market: str) -> None:
-        """Mark the workspace as holding prices of `market`, see :attr:`AegisConfig.market_identity`.
+    def require_folder(self) -> None:
+        """Refuse a workspace that was never used: a misspelt name, or the settings of another run.
 
         Raises
         ------
         ConfigurationError
-            It already holds other prices. Nothing has been changed.
+            It has no folder. Nothing has been changed.
         """
-        owner = self.folder / _OWNER_FILE
-        if owner.exists():
-            held = owner.read_text(encoding="utf-8").strip()
-            if held != market:
-                raise ConfigurationError(
-                    f"workspace {self.name} holds prices of {held!r}, not of {market!r}; histories of two markets "
-                    "are never mixed: set run.workspace to another name, or unset it"
-                )
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        owner.write_text(f"{market}\n", encoding="utf-8")
+        if not self.folder.is_dir():
+            raise ConfigurationError(
+                f"workspace {self.name} does not exist, there is no folder {self.folder}; give SOURCE, DATA or "
+                f"WORKSPACE as in the run that is meant, or the AEGIS_ variables{self._others()}"
+            )
+
+    def require_history(self) -> None:
+        """Refuse a workspace in which nothing was ever run.
+
+        Raises
+        ------
+        ConfigurationError
+            It has no lake. Nothing has been changed.
+        """
+        if not self.lake.catalog.exists():
+            raise ConfigurationError(
+                f"workspace {self.name} has no history yet, there is no lake in {self.folder}; `aegis run` makes one"
+                f"{self._others()}"
+            )
+
+    def _others(self) -> str:
+        home = self.folder.parent
+        others = sorted(folder.name for folder in home.iterdir() if folder.is_dir()) if home.is_dir() else []
+        return f". Workspaces in {home}: {', '.join(others) or 'none'}"

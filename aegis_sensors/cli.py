@@ -1,22 +1,20 @@
 """The ``aegis`` command.
 
 Belongs here: words on the command line and what they call. A refusal is one line on standard error and exit status 2; a
-run whose steps failed exits with 1.
+run of which a step or a check that must pass failed exits with 1.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 
 from rich.console import Console
 
-from aegis.errors import AegisError, ConfigurationError
+from aegis.errors import AegisError
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 """Sums over several threads differ in the last bit at times; set before numpy is loaded, inherited by the UI."""
@@ -43,8 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True)
 
     run = commands.add_parser("run", help="materialise every missing session, then print a summary")
-    run.add_argument("--from", dest="first", type=_session, help="first session to materialise again")
-    run.add_argument("--to", dest="last", type=_session, help="last session to materialise")
+    run.add_argument(
+        "--from", dest="first", type=_session, help="materialise again from this session on (default: what is missing)"
+    )
+    run.add_argument(
+        "--to", dest="last", type=_session, help="last session; not before the newest there is (default: the last)"
+    )
     run.set_defaults(command=_run)
 
     up = commands.add_parser("up", help="open the Dagster UI and its daemon on this workspace")
@@ -99,19 +101,10 @@ def _summary(_chosen: argparse.Namespace) -> int:
 
 
 def _up(chosen: argparse.Namespace) -> int:
-    from aegis.config import CONFIG_FILE_VARIABLE, load_config  # noqa: PLC0415
-    from aegis.workspace import Workspace  # noqa: PLC0415
-    from aegis_sensors.instance import prepare_home  # noqa: PLC0415
+    from aegis.config import load_config  # noqa: PLC0415
+    from aegis_sensors.up_command import up_command  # noqa: PLC0415
 
-    config = load_config()
-    workspace = Workspace.of(config)
-    workspace.claim(config.market_identity)
-    prepare_home(workspace)
-    environment = os.environ | {
-        CONFIG_FILE_VARIABLE: str(Path(os.environ.get(CONFIG_FILE_VARIABLE, "aegis.yaml")).resolve())
-    }
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "aegis_sensors.definitions", "-p", str(chosen.port)]
-    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - our own module, a port number
+    return up_command(load_config(), port=chosen.port)
 
 
 def _trace(chosen: argparse.Namespace) -> int:
@@ -123,24 +116,26 @@ def _trace(chosen: argparse.Namespace) -> int:
 
 
 def _kill(chosen: argparse.Namespace) -> int:
-    desk, person, now = _desk()
-    desk.kill_switch.engage(reason=chosen.reason, actor=person, at_utc=now)
-    Console().print(f"account {desk.account}: stopped. No new order leaves until `aegis release`.")
+    from aegis.config import load_config  # noqa: PLC0415
+    from aegis_sensors.desk_commands import kill_command  # noqa: PLC0415
+
+    kill_command(load_config(), reason=chosen.reason, console=Console())
     return 0
 
 
 def _release(chosen: argparse.Namespace) -> int:
-    desk, person, now = _desk()
-    desk.kill_switch.release(reason=chosen.reason, actor=person, at_utc=now)
-    Console().print(f"account {desk.account}: released by {person}.")
+    from aegis.config import load_config  # noqa: PLC0415
+    from aegis_sensors.desk_commands import release_command  # noqa: PLC0415
+
+    release_command(load_config(), reason=chosen.reason, console=Console())
     return 0
 
 
 def _audit(_chosen: argparse.Namespace) -> int:
-    desk, _, _ = _desk()
-    with desk.journal() as journal:
-        events = journal.verify()
-    Console().print(f"journal of {desk.account}: {events:,} events, every one follows from the one before")
+    from aegis.config import load_config  # noqa: PLC0415
+    from aegis_sensors.desk_commands import audit_command  # noqa: PLC0415
+
+    audit_command(load_config(), console=Console())
     return 0
 
 
@@ -151,8 +146,7 @@ def _data(_chosen: argparse.Namespace) -> int:
     from aegis.workspace import Workspace  # noqa: PLC0415
 
     workspace = Workspace.of(load_config())
-    if not workspace.lake.catalog.exists():
-        raise ConfigurationError(f"workspace {workspace.name} has no lake yet; `aegis run` makes it")
+    workspace.require_history()
     with connect(workspace.lake) as connection:
         snapshots = Lake(connection).snapshots()
     console = Console()
@@ -163,16 +157,6 @@ def _data(_chosen: argparse.Namespace) -> int:
             soft_wrap=True,
         )
     return 0
-
-
-def _desk():  # type: ignore[no-untyped-def]
-    import getpass  # noqa: PLC0415
-
-    from aegis.clock import SystemClock  # noqa: PLC0415
-    from aegis.config import load_config  # noqa: PLC0415
-    from aegis_resources.desk import Desk  # noqa: PLC0415
-
-    return Desk.of(load_config()), getpass.getuser(), SystemClock().now_utc()
 
 
 def _plain(text: str) -> str:

@@ -46,8 +46,8 @@ def prepare_home(workspace: Workspace) -> Path:
 
     Notes
     -----
-    An existing file is the user's and stays as it is: a team replaces it by one that names PostgreSQL. Only the place of
-    our event log is corrected after the workspace was moved or copied; else its history would look empty, or a copy
+    An existing file is the user's and stays as it is: a team replaces it by one that names PostgreSQL. Only the place
+    of our event log is corrected after the workspace was moved or copied; else its history would look empty, or a copy
     would write into the original's.
     """
     home = workspace.dagster_home

@@ -1,78 +1,97 @@
 """What a person reads after a run: what was decided, how it went, what was refused, where to look.
 
-Belongs here: the words. Every number is a field of the performance report or a count of the run.
+Belongs here: the words, laid out for a terminal of 80 columns. Every number is a field of the performance report or a
+count of the run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import pandas as pd
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
-from aegis.reporting.printing import count, number, percent, signed_percent, usd
+from aegis.reporting.printing import count, day, number, percent, signed_percent, usd
 from aegis.reporting.report import PerformanceReport
 from aegis.workspace import Workspace
 from aegis_sensors.whole_chain import ChainRun
 
 _SHOWN_EVENTS = 5
+_SHOWN_NOTES = 5
 
 
-def print_summary(console: Console, report: PerformanceReport, workspace: Workspace, run: ChainRun | None) -> None:
-    """Print the summary of `report`, and of the run that led to it, if one was asked for."""
+def print_summary(
+    console: Console, report: PerformanceReport, workspace: Workspace, *, run: ChainRun | None, notes: Sequence[str]
+) -> None:
+    """Print the summary of `report`, and of the run that led to it, if one was asked for.
+
+    Parameters
+    ----------
+    console : Console
+    report : PerformanceReport
+    workspace : Workspace
+    run : ChainRun or None
+        None prints no claim about a run.
+    notes : sequence of str
+        What the source left out or does not have.
+    """
     identity = report.identity
     console.print()
     console.rule(f"[bold]Aegis[/bold] · {identity.workspace} · {identity.data_label}")
     if run is not None:
-        console.print(_run_line(run))
+        console.print(_run_line(run), highlight=False)
     console.print(
-        f"Traded from {report.first_session} to {report.last_session}: {count(report.session_count)} sessions, account "
-        f"{identity.account}, {usd(report.first_equity_usd)} became {usd(report.last_equity_usd)}."
+        f"Account {identity.account}, {_counted(report.session_count, 'session')} from {report.first_session} to "
+        f"{report.last_session}.\n{usd(report.first_equity_usd)} USD became {usd(report.last_equity_usd)} USD.",
+        highlight=False,
     )
+    console.print()
     console.print(_performance(report))
-    trading, checks, risk = report.trading, report.data_checks, report.risk
-    console.print(
-        f"Decided: {count(trading.orders_approved)} orders approved, {count(trading.orders_refused)} refused by the "
-        f"gate, "
-        f"{count(trading.fill_count)} fills; turnover {number(trading.turnover_annualised, 1)} x equity a year."
-    )
-    console.print(
-        f"Costs: {usd(trading.cost_usd)} (slippage {usd(trading.slippage_usd)}, "
-        f"commission {usd(trading.commission_usd)}), "
-        f"{number(trading.cost_bps, 1)} bps of what was traded."
-    )
-    console.print(
-        f"Now: {report.position_count} positions, gross exposure {percent(risk.gross_exposure)}, one-session 95 % "
-        f"value at "
-        f"risk {percent(risk.value_at_risk_95)}, breakers {risk.breaker_state or 'unknown'}."
-    )
-    console.print(
-        f"Data checks: {count(checks.passed)} of {count(checks.evaluations)} passed, {count(checks.warned)} warned, "
-        f"{count(checks.blocked)} blocked; {count(checks.sessions_blocked_by_data)} sessions blocked by their data, "
-        f"{count(checks.sessions_refused_by_gate)} refused by the gate, "
-        f"breakers tripped in {count(risk.sessions_tripped)}."
-    )
-    _print_events(console, report)
-    console.print(f"Report: {workspace.reports}")
-    console.print("Dagster UI with all of this history: [bold]make ui[/bold], then http://localhost:3000")
+    console.print()
+    console.print(_figures(report))
+    events = [*_breaker_trips(report), *_stopped_sessions(report)]
+    if events:
+        console.print()
+        console.print(_rows(events), style="yellow", highlight=False)
+    _print_notes(console, notes)
+    console.print()
+    console.print(f"Report: {workspace.reports}", soft_wrap=True, highlight=False)
+    console.print("All of this history in the Dagster UI: [bold]make ui[/bold], then http://localhost:3000")
+
+
+def print_failures(console: Console, run: ChainRun) -> None:
+    """Print the steps and checks that failed, if any did."""
+    for failure in run.failures:
+        console.print(Text(f"failed: {failure}", style="red"), soft_wrap=True)
+    for check in run.failed_checks:
+        word, style = ("check failed", "red") if check.is_error else ("warning", "yellow")
+        console.print(Text(f"{word}: {check.name}: {check.detail}", style=style), soft_wrap=True)
+    if not run.is_complete:
+        console.print("Everything that was materialised before stays as it was; `make ui` shows the run.")
 
 
 def _run_line(run: ChainRun) -> str:
+    if not run.run_id:
+        return (
+            "Nothing to do: every session is materialised. What was decided stays when code or settings change; "
+            "`aegis run --from <date>` decides again, `make run WORKSPACE=<name>` starts a history beside this one."
+        )
+    made = f"in {run.seconds:.1f} s (Dagster run {run.run_id[:8]})."
     if not run.sessions:
-        return "Nothing to do: every session is materialised."
-    return (
-        f"Materialised {count(len(run.sessions))} sessions, {run.sessions[0]} to {run.sessions[-1]}, "
-        f"in {run.seconds:.1f} s (Dagster run {run.run_id[:8]})."
-    )
+        return f"No session was missing. Made the marts and the report again, which were behind, {made}"
+    sessions = _counted(len(run.sessions), "session")
+    return f"Materialised {sessions}, {run.sessions[0]} to {run.sessions[-1]}, {made}"
 
 
 def _performance(report: PerformanceReport) -> Table:
     table = Table(show_edge=False, pad_edge=False)
-    for heading in ("", "return a year", "volatility", "Sharpe", "max drawdown", "total"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    named = (
-        (f"account {report.identity.account}", report.account),
-        (report.identity.benchmark_symbol, report.benchmark),
-    )
+    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
+    for heading in ("return a year", "volatility", "Sharpe", "max drawdown", "total"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    named = ((report.identity.account, report.account), (report.identity.benchmark_symbol, report.benchmark))
     for label, figures in named:
         if figures is not None:
             table.add_row(
@@ -86,16 +105,91 @@ def _performance(report: PerformanceReport) -> Table:
     return table
 
 
-def _print_events(console: Console, report: PerformanceReport) -> None:
-    for title, frame in (("Breaker", report.breaker_trips), ("Blocked", report.blocked_sessions)):
-        for row in frame.head(_SHOWN_EVENTS).to_dict("records"):
-            words = ", ".join(f"{str(name).replace('_', ' ')} {_word(value)}" for name, value in row.items())
-            console.print(f"  {title}: {words}", style="yellow", soft_wrap=True, highlight=False)
-        if len(frame) > _SHOWN_EVENTS:
-            console.print(f"  {title}: and {len(frame) - _SHOWN_EVENTS} more, see the report", style="yellow")
+def _figures(report: PerformanceReport) -> Table:
+    trading, checks, risk = report.trading, report.data_checks, report.risk
+    orders = (
+        f"{count(trading.orders_approved)} approved, {count(trading.orders_refused)} refused, "
+        f"{count(trading.fill_count)} filled; turnover {number(trading.turnover_annualised, 1)} x equity a year"
+    )
+    costs = (
+        f"{usd(trading.cost_usd)} USD ({usd(trading.slippage_usd)} slippage, {usd(trading.commission_usd)} "
+        f"commission), {number(trading.cost_bps, 1)} bps of turnover"
+    )
+    now = (
+        f"{_counted(report.position_count, 'position')}, gross exposure {percent(risk.gross_exposure)}, "
+        f"95\u00a0% value at risk {percent(risk.value_at_risk_95)} a session, "
+        f"breakers {risk.breaker_state or 'unknown'}"
+    )
+    data_checks = (
+        f"{count(checks.passed)} of {count(checks.evaluations)} passed, {count(checks.warned)} warned, "
+        f"{count(checks.blocked)} blocked"
+    )
+    sessions = (
+        f"{count(checks.sessions_blocked_by_data)} blocked by data, "
+        f"{count(checks.sessions_refused_by_gate)} refused by the gate, "
+        f"{count(risk.sessions_tripped)} with breaker tripped"
+    )
+    return _rows(
+        [
+            ("Orders", orders),
+            ("Costs", costs),
+            ("Now", now),
+            ("Data checks", data_checks),
+            ("Sessions", sessions),
+        ]
+    )
 
 
-def _word(value: object) -> str:
-    if isinstance(value, pd.Timestamp):
-        return "open" if pd.isna(value) else f"{value:%Y-%m-%d}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _breaker_trips(report: PerformanceReport) -> Iterator[tuple[str, str]]:
+    trips = report.breaker_trips
+    for trip in trips.head(_SHOWN_EVENTS).to_dict("records"):
+        words = (
+            f"{str(trip['breaker_state']).removeprefix('tripped: ')}, {_counted(trip['sessions'], 'session')} to "
+            f"{day(trip['last_session'])}; exposure {percent(trip['exposure_scale'], 0)}"
+        )
+        yield f"Breaker {day(trip['first_session'])}", words
+    if len(trips) > _SHOWN_EVENTS:
+        yield "", f"{_counted(len(trips) - _SHOWN_EVENTS, 'earlier trip')} in the report"
+
+
+def _stopped_sessions(report: PerformanceReport) -> Iterator[tuple[str, str]]:
+    """Yield one line for each of the last stopped sessions."""
+    reasons = report.blocked_sessions
+    shown = reasons["session"].drop_duplicates().head(_SHOWN_EVENTS)
+    for session in shown:
+        yield f"Blocked {day(session)}", _reason(reasons[reasons["session"] == session])
+    more = report.data_checks.sessions_stopped - len(shown)
+    if more > 0:
+        yield "", f"{_counted(more, 'earlier session')} blocked or refused; the newest are in the report"
+
+
+def _reason(reasons: pd.DataFrame) -> str:
+    """Return what is wrong with the session's data, which the gate's rules repeat; else why the gate refused."""
+    by_data = reasons[reasons["by"] == "data check"]
+    told = by_data if len(by_data) else reasons
+    others = f" (and {_counted(len(told) - 1, 'other rule')})" if len(told) > 1 else ""
+    return f"{told['rule'].iloc[0]}{others}: {told['detail'].iloc[0] or 'no detail was recorded'}"
+
+
+def _print_notes(console: Console, notes: Sequence[str]) -> None:
+    if not notes:
+        return
+    console.print(f"\nWhat the source leaves out ({_counted(len(notes), 'note')}; all are with market_data/listings):")
+    for note in notes[:_SHOWN_NOTES]:
+        console.print(Padding(Text(f"- {note}"), (0, 0, 0, 2)), highlight=False)
+    if len(notes) > _SHOWN_NOTES:
+        console.print(f"  - and {count(len(notes) - _SHOWN_NOTES)} more", highlight=False)
+
+
+def _rows(rows: Sequence[tuple[str, str]]) -> Table:
+    """Return labelled lines whose words stay beside their label when they wrap."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, words in rows:
+        table.add_row(label, Text(words))
+    return table
+
+
+def _counted(value: int, noun: str) -> str:
+    return f"{count(value)} {noun}" if int(value) == 1 else f"{count(value)} {noun}s"

@@ -157,6 +157,15 @@ class Lake:
         rows = self._fetch(f"SELECT DISTINCT session FROM {_name(table)}{where} ORDER BY 1", values)  # noqa: S608
         return [row[0] for row in rows]
 
+    def last_session(self, table: TableSchema) -> date | None:
+        """Return the newest session for which `table` has rows; None where it has none or is not created yet."""
+        try:
+            rows = self._fetch(f"SELECT max(session) FROM {_name(table)}")  # noqa: S608 - names come from the schema
+        except duckdb.CatalogException:
+            return None
+        found: date | None = rows[0][0]
+        return found
+
     def write(self, replacements: Sequence[Replacement], message: CommitMessage) -> int:
         """Replace ranges of rows in one transaction and return the number of the snapshot that holds them.
 

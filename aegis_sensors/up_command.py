@@ -1,0 +1,42 @@
+"""``aegis up``: the Dagster UI and its daemon on the configured workspace.
+
+Belongs here: everything that must be right before they start, and starting them in the place of this process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from aegis.clock import SystemClock
+from aegis.config import CONFIG_FILE, CONFIG_FILE_VARIABLE, AegisConfig
+from aegis_resources.market_data import Market
+from aegis_sensors.definitions import build_definitions
+from aegis_sensors.instance import prepare_home
+from aegis_sensors.opening import open_workspace
+from aegis_sensors.whole_chain import CODE_LOCATION
+
+
+def up_command(config: AegisConfig, *, port: int) -> NoReturn:
+    """Replace this process by ``dagster dev``.
+
+    Raises
+    ------
+    AegisError
+        The source, the settings or the workspace cannot be used, which the UI would show as a code location that does
+        not load. Nothing has been changed.
+
+    Notes
+    -----
+    The process is replaced, not a child waited for: Ctrl-C reaches Dagster alone, which then ends its own processes in
+    the time that they need.
+    """
+    market = Market(config, SystemClock())
+    build_definitions(config, source=market.source)
+    prepare_home(open_workspace(config, market))
+    file = Path(os.environ.get(CONFIG_FILE_VARIABLE, CONFIG_FILE)).resolve()
+    command = [sys.executable, "-m", "dagster", "dev", "-m", CODE_LOCATION, "-p", str(port)]
+    sys.stdout.flush()
+    os.execve(sys.executable, command, os.environ | {CONFIG_FILE_VARIABLE: str(file)})  # noqa: S606 - our own module
