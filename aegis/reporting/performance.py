@@ -16,12 +16,11 @@ import numpy as np
 import pandas as pd
 
 from aegis.errors import ReportingError, RiskError
-from aegis.lake import tables
-from aegis.lake.schema import TableSchema
 from aegis.metrics import ratios, returns, risk, transactions
 from aegis.metrics.returns import FloatArray
 from aegis.reporting import book_review, control_review
 from aegis.reporting.report import (
+    REPORT_TABLES,
     PerformanceFigures,
     PerformanceReport,
     ProfitAndLoss,
@@ -33,17 +32,6 @@ from aegis.reporting.report import (
 ROLLING_WINDOW_SESSIONS = 126
 _ROLLING_STEP_SESSIONS = 5
 _DEEPEST_DRAWDOWNS = 5
-_TABLES: dict[str, TableSchema] = {
-    "account_values": tables.ACCOUNT_VALUES,
-    "daily_pnl": tables.DAILY_PNL,
-    "fills": tables.FILLS,
-    "positions": tables.POSITIONS,
-    "orders": tables.ORDERS,
-    "risk_report": tables.RISK_REPORT,
-    "pre_trade_gate": tables.PRE_TRADE_GATE,
-    "check_results": tables.CHECK_RESULTS,
-    "listings": tables.LISTINGS,
-}
 _PNL_COLUMNS = {
     "equity_change_usd": "equity_change_usd",
     "price_usd": "price_pnl_usd",
@@ -126,7 +114,7 @@ def performance_report(inputs: ReportInputs) -> PerformanceReport:
 
 
 def _conformed(inputs: ReportInputs) -> ReportInputs:
-    frames: dict[str, Any] = {name: table.conform(getattr(inputs, name)) for name, table in _TABLES.items()}
+    frames: dict[str, Any] = {table.name: table.conform(getattr(inputs, table.name)) for table in REPORT_TABLES}
     account = inputs.identity.account
     if frames["account_values"].empty:
         raise ReportingError(

@@ -6,10 +6,13 @@ formats print these values and compute nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 
 import pandas as pd
+
+from aegis.lake.schema import TableSchema
+from aegis.lake.tables import ALL_TABLES
 
 SIMULATED_LABEL = "SIMULATED MARKET - not real prices"
 
@@ -69,6 +72,13 @@ class ReportInputs:
     pre_trade_gate: pd.DataFrame
     check_results: pd.DataFrame
     listings: pd.DataFrame
+
+
+_TABLE_CALLED = {table.name: table for table in ALL_TABLES}
+REPORT_TABLES: tuple[TableSchema, ...] = tuple(
+    _TABLE_CALLED[part.name] for part in fields(ReportInputs) if part.name != "identity"
+)
+"""Tables that a report is made from: each field of :class:`ReportInputs` is called as its table."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
--- Interest belongs to no symbol. A broker may settle a corporate action in another way than the one modelled here,
--- which concerns only how P&L is split between symbols: a difference warns and names its month.
-{{ config(severity='warn') }}
-
+-- Interest belongs to no symbol. Splits, cash for fractions of a share and delistings are settled here as the simulated
+-- broker does: a difference is a gain or loss that no symbol explains.
 with symbols as (
     select
         account,

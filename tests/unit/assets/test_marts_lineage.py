@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from aegis_assets.reporting import DBT_PROJECT, MARTS
+from aegis_assets.marts import DBT_PROJECT, MARTS
 
 _REF = re.compile(r"ref\('(\w+)'\)")
 _SOURCE = re.compile(r"source\('(\w+)', '(\w+)'\)")

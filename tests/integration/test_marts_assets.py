@@ -1,0 +1,174 @@
+"""The marts as Dagster shows them: what was written, and which of dbt's tests failed on which rows.
+
+The lake is the one of ``test_dbt_marts``, three sessions whose every number is worked out by hand there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from aegis.config import AegisConfig
+from aegis.lake import tables
+from aegis.lake.lake import CommitMessage, Replacement
+from aegis.lake.schema import TableSchema
+from aegis.workspace import Workspace
+from aegis_assets.marts import DBT_PROJECT, MARTS, ROWS_CHECK, SUMS, marts_assets
+from aegis_sensors.definitions import lake_resource
+from tests.integration.test_dbt_marts import FEB_1, FRAMES, JAN_30
+
+FIRST, LAST = pd.Timestamp(JAN_30).date(), pd.Timestamp(FEB_1).date()
+MESSAGE = CommitMessage("by hand", "", "test", "1")
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+class Reports:
+    """A workspace with the lake by hand, and the marts' job over it."""
+
+    def __init__(self, home: Path) -> None:
+        self.workspace = Workspace.of(AegisConfig(run={"home": home}))
+        self.lake = lake_resource(self.workspace)
+        for table in FRAMES:
+            self.write(table, lambda frame: frame)
+
+    def write(self, table: TableSchema, change: Change) -> None:
+        frame = change(FRAMES[table].copy())
+        bounds = (FIRST, LAST) if table.is_sessioned else (None, None)
+        with self.lake.open() as store:
+            store.write([Replacement(table, frame, *bounds)], MESSAGE)
+
+    def build(self) -> dg.ExecuteInProcessResult:
+        return dg.materialize(
+            marts_assets(), resources={"lake": self.lake, "workspace": self.workspace}, raise_on_error=False
+        )
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Reports:
+    return Reports(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def built(reports: Reports) -> dg.ExecuteInProcessResult:
+    result = reports.build()
+    assert result.success
+    return result
+
+
+def metadata_of(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, object]]:
+    events = result.get_asset_materialization_events()
+    return {
+        str(event.asset_key.path[-1]): {key: value.value for key, value in event.materialization.metadata.items()}
+        for event in events
+    }
+
+
+def checks_of(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], dg.AssetCheckEvaluation]:
+    return {(str(e.asset_key.path[-1]), e.check_name): e for e in result.get_asset_check_evaluations()}
+
+
+def detail_of(check: dg.AssetCheckEvaluation) -> str:
+    return str(check.metadata["first_detail"].value)
+
+
+def test_each_mart_says_how_many_rows_it_wrote_and_in_which_snapshot(
+    reports: Reports, built: dg.ExecuteInProcessResult
+) -> None:
+    found = metadata_of(built)
+    assert set(found) == set(MARTS)
+    rows = {name: values["dagster/row_count"] for name, values in found.items()}
+    assert (rows["daily_returns"], rows["costs"], rows["sector_exposures"]) == (5, 2, 6)
+    with reports.lake.open() as store:
+        messages = store.snapshots().set_index("snapshot_id")["commit_message"]
+    for name, values in found.items():
+        assert messages[values["lake_snapshot_id"]] == f"marts/{name}"
+        assert values["read_after_snapshot_id"] < values["lake_snapshot_id"]
+
+
+def test_each_mart_shows_its_columns_with_their_meaning(built: dg.ExecuteInProcessResult) -> None:
+    for name, values in metadata_of(built).items():
+        columns = values["dagster/column_schema"].columns
+        assert columns
+        assert all(column.description for column in columns), name
+    daily = metadata_of(built)["daily_returns"]["dagster/column_schema"].columns
+    shown = {column.name: (column.type, column.description) for column in daily}
+    assert shown["session"] == ("date", "Trading session.")
+    assert shown["equity_usd"] == ("double", "Cash, receivables and positions at the close, USD.")
+
+
+def test_the_description_of_a_mart_is_the_one_in_dbt() -> None:
+    (assets,) = marts_assets()
+    specs = {spec.key.path[-1]: spec.description for spec in assets.specs}
+    assert "What trading cost, one row per account and calendar month; costs are positive." in specs["costs"]
+    assert "| `cost_bps` | Cost over traded value, basis points. |" in specs["costs"]
+
+
+def test_every_test_of_the_project_is_shown_with_a_mart(built: dg.ExecuteInProcessResult) -> None:
+    assert set(SUMS) == {file.stem for file in DBT_PROJECT.glob("tests/*.sql")}
+    found = checks_of(built)
+    assert set(found) == {(mart, ROWS_CHECK) for mart in MARTS} | {(mart, test) for test, mart in SUMS.items()}
+    assert all(check.passed for check in found.values())
+    assert all(check.metadata["tests"].value >= 1 for check in found.values())
+
+
+def test_a_sum_that_does_not_hold_names_its_session_and_leaves_the_marts(reports: Reports) -> None:
+    """2024-01-31 paid 20 in slippage; 19 of it explained leaves the parts 1 short of the change and the fills."""
+
+    def hide_a_dollar(pnl: pd.DataFrame) -> pd.DataFrame:
+        return pnl.assign(slippage_usd=pnl["slippage_usd"].replace(-20.0, -19.0))
+
+    reports.write(tables.DAILY_PNL, hide_a_dollar)
+    result = reports.build()
+    reports.write(tables.DAILY_PNL, lambda pnl: pnl)
+    checks = checks_of(result)
+    failed = {key: check for key, check in checks.items() if not check.passed}
+    parts = failed.pop(("pnl_by_month", "pnl_parts_add_up_to_the_equity_change"))
+    assert parts.severity == dg.AssetCheckSeverity.ERROR
+    assert parts.metadata["observed_rows"].value == 1
+    assert "session 2024-01-31, account simulated" in detail_of(parts)
+    assert "pnl_by_month" in str(result.failure_data_for_node("marts").error)
+    assert {"costs", "turnover", "execution_quality", "data_quality", "sector_exposures"} <= set(metadata_of(result))
+    assert {"pnl_by_month", "daily_returns"}.isdisjoint(metadata_of(result))
+
+
+def test_symbols_that_do_not_add_up_are_an_error_that_names_the_month(reports: Reports) -> None:
+    """A position of February valued 5 too high is 5 that the account's own P&L does not have."""
+
+    def overvalue(positions: pd.DataFrame) -> pd.DataFrame:
+        wrong = (positions["session"] == FEB_1) & (positions["symbol"] == "BBB")
+        return positions.assign(market_value_usd=positions["market_value_usd"] + 5.0 * wrong)
+
+    reports.write(tables.POSITIONS, overvalue)
+    result = reports.build()
+    reports.write(tables.POSITIONS, lambda positions: positions)
+    failed = {key: check for key, check in checks_of(result).items() if not check.passed}
+    assert set(failed) == {
+        ("pnl_by_symbol_month", "symbols_add_up_to_the_account"),
+        ("sector_exposures", "sectors_add_up_to_the_invested_value"),
+    }
+    symbols = failed["pnl_by_symbol_month", "symbols_add_up_to_the_account"]
+    assert symbols.severity == dg.AssetCheckSeverity.ERROR
+    assert "account simulated, month_start 2024-02-01" in detail_of(symbols)
+    assert "account_pnl_usd 5.0" in detail_of(symbols)
+    assert result.success
+    assert set(metadata_of(result)) == set(MARTS)
+
+
+def test_bad_source_rows_fail_the_marts_made_from_them_and_no_other(reports: Reports) -> None:
+    def unknown_outcome(orders: pd.DataFrame) -> pd.DataFrame:
+        return orders.assign(gate_outcome=orders["gate_outcome"].replace("refused", "lost"))
+
+    reports.write(tables.ORDERS, unknown_outcome)
+    result = reports.build()
+    reports.write(tables.ORDERS, lambda orders: orders)
+    checks = checks_of(result)
+    assert not result.success
+    assert not checks["execution_quality", ROWS_CHECK].passed
+    assert "value_field lost, n_records 1" in detail_of(checks["execution_quality", ROWS_CHECK])
+    assert checks["costs", ROWS_CHECK].passed
+    assert "execution_quality: " in str(result.failure_data_for_node("marts").error)
+    assert set(metadata_of(result)) == set(MARTS) - {"execution_quality"}
