@@ -1,7 +1,7 @@
 """Daily features of the universe's members: momentum, reversal, volatility, trend, liquidity.
 
 Belongs here: the definition of each column of ``features/daily_features``. How a window is walked is
-:mod:`aegis.features.windows`; which returns were known is :mod:`aegis.features.panel`.
+:mod:`aegis.market_data.windows`; which returns were known is :mod:`aegis.features.panel`.
 
 Notes
 -----
@@ -27,15 +27,10 @@ from numpy.typing import NDArray
 
 from aegis.calendars import TradingCalendar
 from aegis.errors import FeatureError
-from aegis.features.panel import (
-    MAX_GAP_SESSIONS,
-    SessionSymbolPanel,
-    cell_positions,
-    decision_instants,
-    epoch_panels,
-)
-from aegis.features.windows import window_count, window_median, window_product, window_rows, window_sum
+from aegis.features.panel import MAX_GAP_SESSIONS, SessionSymbolPanel, decision_instants, epoch_panels
 from aegis.lake.tables import DAILY_FEATURES
+from aegis.market_data.panel_cells import cell_positions
+from aegis.market_data.windows import window_count, window_median, window_product, window_rows, window_sum
 from aegis.metrics.returns import SESSIONS_PER_YEAR
 
 MOMENTUM_SESSIONS = 252

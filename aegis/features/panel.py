@@ -1,7 +1,7 @@
-"""Long tables as sessions-by-symbols arrays and back, as the world knew them at a decision.
+"""Bars as sessions-by-symbols arrays, as the world knew them at a decision.
 
-Belongs here: how a table's rows become cells, which gaps a window may bridge, and which sessions share one state of
-knowledge about corporate actions. The total return itself is defined in :mod:`aegis.market_data.adjustments`.
+Belongs here: which gaps a window may bridge, and which sessions share one state of knowledge about corporate actions.
+The total return itself is defined in :mod:`aegis.market_data.adjustments`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from aegis.calendars import TradingCalendar
 from aegis.errors import FeatureError
 from aegis.market_data.adjustments import total_return_panel
+from aegis.market_data.panel_cells import session_symbol_array
 
 MAX_GAP_SESSIONS = 5
 """A close stands for at most this many following sessions without a bar; a longer gap is not bridged."""
@@ -65,37 +66,6 @@ class KnowledgeEpoch:
     as_known_at: datetime
 
 
-def cell_positions(
-    frame: pd.DataFrame, *, sessions: Sequence[date], symbols: Sequence[str]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the row and column of each row of a long table in a sessions-by-symbols array; -1 where it has none."""
-    rows = pd.DatetimeIndex(list(sessions)).get_indexer(pd.DatetimeIndex(frame["session"]))
-    columns = pd.Index(np.array(symbols, dtype=object)).get_indexer(pd.Index(frame["symbol"].to_numpy(dtype=object)))
-    return rows, columns
-
-
-def session_symbol_array(
-    frame: pd.DataFrame, column: str, *, sessions: Sequence[date], symbols: Sequence[str]
-) -> NDArray[np.float64]:
-    """Return a column of a long table as an array.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Columns ``session``, ``symbol`` and `column`; rows outside `sessions` and `symbols` are left out.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_sessions, n_symbols)
-        NaN where the table has no row.
-    """
-    rows, columns = cell_positions(frame, sessions=sessions, symbols=symbols)
-    inside = (rows >= 0) & (columns >= 0)
-    values = np.full((len(sessions), len(symbols)), np.nan)
-    values[rows[inside], columns[inside]] = frame[column].to_numpy(dtype=np.float64)[inside]
-    return values
-
-
 def session_symbol_panel(
     bars: pd.DataFrame,
     actions: pd.DataFrame,
@@ -117,16 +87,14 @@ def session_symbol_panel(
     close = session_symbol_array(wanted, "close_raw_usd", sessions=sessions, symbols=symbols)
     volume = session_symbol_array(wanted, "volume_shares", sessions=sessions, symbols=symbols)
     has_bar = ~np.isnan(close)
-    carried = _carried_forward(close)
-    returns = total_return_panel(
-        _long_closes(carried, sessions=sessions, symbols=symbols), actions, symbols, sessions, as_known_at=as_known_at
-    )
     return SessionSymbolPanel(
         tuple(sessions),
         tuple(symbols),
         has_bar,
-        ~np.isnan(carried),
-        np.where(has_bar, _accrued(returns, has_bar), np.nan),
+        _is_known(has_bar),
+        total_return_panel(
+            wanted, actions, symbols, sessions, as_known_at=as_known_at, max_gap_sessions=MAX_GAP_SESSIONS
+        ),
         close * volume,
     )
 
@@ -210,34 +178,11 @@ def decision_instants(session_column: pd.Series, decision_times: Mapping[date, d
     return pd.Series(pd.to_datetime(session_column.map(instants), utc=True), index=session_column.index)
 
 
-def _carried_forward(close: NDArray[np.float64]) -> NDArray[np.float64]:
-    carried = close.copy()
+def _is_known(has_bar: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    known = has_bar.copy()
     for gap in range(1, MAX_GAP_SESSIONS + 1):
-        carried[gap:] = np.where(np.isnan(carried[gap:]), close[:-gap], carried[gap:])
-    return carried
-
-
-def _accrued(returns: NDArray[np.float64], has_bar: NDArray[np.bool_]) -> NDArray[np.float64]:
-    # An action that goes ex within a gap has its return there; it is compounded into the first bar after the gap.
-    accrued = 1.0 + returns
-    in_gap = np.ones_like(has_bar)
-    after_gap = np.zeros_like(has_bar)
-    for age in range(1, MAX_GAP_SESSIONS + 1):
-        in_gap = in_gap[1:] & ~has_bar[:-age]
-        accrued[age:] *= np.where(in_gap, 1.0 + returns[:-age], 1.0)
-        after_gap[age:] |= in_gap
-    return np.where(after_gap, accrued - 1.0, returns)
-
-
-def _long_closes(close: NDArray[np.float64], *, sessions: Sequence[date], symbols: Sequence[str]) -> pd.DataFrame:
-    rows, columns = np.nonzero(~np.isnan(close))
-    return pd.DataFrame(
-        {
-            "session": pd.DatetimeIndex(list(sessions))[rows],
-            "symbol": np.array(symbols, dtype=object)[columns],
-            "close_raw_usd": close[rows, columns],
-        }
-    )
+        known[gap:] |= has_bar[:-gap]
+    return known
 
 
 def _decision_instants(sessions: Sequence[date], decision_times: Mapping[date, datetime]) -> pd.DatetimeIndex:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from aegis.errors import MalformedData
 from aegis.lake.tables import ADJUSTMENT_FACTORS
+from aegis.market_data.panel_cells import session_symbol_array
 
 PREVIOUS_CLOSE_LOOKBACK = timedelta(days=45)
 """How old the close before an ex-session may be: calendar days, fixed, so that earlier history changes nothing."""
@@ -81,7 +82,13 @@ def adjustment_factors(bars: pd.DataFrame, actions: pd.DataFrame, first: date, l
 
 
 def total_return_panel(
-    bars: pd.DataFrame, actions: pd.DataFrame, symbols: Sequence[str], sessions: Sequence[date], *, as_known_at: KnownAt
+    bars: pd.DataFrame,
+    actions: pd.DataFrame,
+    symbols: Sequence[str],
+    sessions: Sequence[date],
+    *,
+    as_known_at: KnownAt,
+    max_gap_sessions: int = 0,
 ) -> FloatPanel:
     """Return daily total returns, splits and dividends included.
 
@@ -94,32 +101,52 @@ def total_return_panel(
     symbols : sequence of str
         Columns of the result.
     sessions : sequence of date
-        Rows of the result: consecutive sessions, ascending.
+        Rows of the result, ascending; an action that goes ex on another day is not applied.
     as_known_at : datetime or DatetimeIndex
         Actions known later are not applied. One instant for the whole panel, or one for each session: its decision
         time, so that a row never depends on which other sessions were asked for.
+    max_gap_sessions : int, default=0
+        Rows in a row without a close that a return may reach back over.
 
     Returns
     -------
     ndarray of float64, shape (sessions, symbols)
-        Simple returns, r(s) = (close(s) x ratio(s) + dividend(s)) / close(s-1) - 1.
+        Simple returns, r(t) = (p(t) f + d) / p(t') - 1, where t' is the session of the last close, f the new shares for
+        one held at t' and d the dividends paid on them since, in USD.
 
     Notes
     -----
-    NaN where either close is missing, and in the first row, which has no session before it: ask for one session more.
-    The dividend is per share held before the ex-session, so with a split on the same day it is not scaled by it.
+    NaN without a close, after a longer gap, and in the first row, which has no session before it: ask for one session
+    more. A dividend is per share held before its ex-session, so a split on the same day does not scale it and an
+    earlier one within the gap does. Cash is not reinvested within a gap: there is no price at which it could be.
 
     References
     ----------
     CRSP, "Data Descriptions Guide: CRSP US Stock & US Index Databases", total returns:
-    r(t) = (p(t) f(t) + d(t)) / p(t') - 1. CRSP lets t' reach back over missing prices; here such a return is NaN.
+    r(t) = (p(t) f(t) + d(t)) / p(t') - 1, where t' reaches back over missing prices.
     """
-    closes = close_panel(bars, symbols, sessions)
+    closes = session_symbol_array(bars, "close_raw_usd", sessions=sessions, symbols=symbols)
     known = _known_actions(actions, sessions, as_known_at)
-    ratios = _action_panel(known[known["action"] == "split"], "split_ratio", symbols, sessions, fill=1.0)
-    dividends = _action_panel(known[known["action"] == "dividend"], "dividend_usd", symbols, sessions, fill=0.0)
+    ratios = session_symbol_array(
+        known[known["action"] == "split"], "split_ratio", sessions=sessions, symbols=symbols, fill=1.0
+    )
+    dividends = session_symbol_array(
+        known[known["action"] == "dividend"], "dividend_usd", sessions=sessions, symbols=symbols, fill=0.0
+    )
     returns = np.full_like(closes, np.nan)
-    returns[1:] = (closes[1:] * ratios[1:] + dividends[1:]) / closes[:-1] - 1.0
+    last_close = np.full(len(symbols), np.nan)
+    shares = np.ones(len(symbols))
+    cash = np.zeros(len(symbols))
+    missed = np.zeros(len(symbols), dtype=np.int64)
+    for row, close in enumerate(closes):
+        cash = cash + shares * dividends[row]
+        shares = shares * ratios[row]
+        returns[row] = (close * shares + cash) / last_close - 1.0
+        traded = ~np.isnan(close)
+        shares = np.where(traded, 1.0, shares)
+        cash = np.where(traded, 0.0, cash)
+        missed = np.where(traded, 0, missed + 1)
+        last_close = np.where(traded, close, np.where(missed > max_gap_sessions, np.nan, last_close))
     return returns
 
 
@@ -149,21 +176,16 @@ def adjusted_closes(
     -----
     Dividends already lower earlier prices here: never add dividend cash to returns of adjusted closes.
     """
-    closes = close_panel(bars, symbols, sessions)
+    closes = session_symbol_array(bars, "close_raw_usd", sessions=sessions, symbols=symbols)
     if not len(closes):
         return closes
     factors = adjustment_factors(bars, actions[_is_known(actions, as_known_at)], sessions[0], sessions[-1])
-    scale = _action_panel(factors, "split_factor", symbols, sessions, fill=1.0)
-    scale *= _action_panel(factors, "dividend_factor", symbols, sessions, fill=1.0)
+    scale = session_symbol_array(factors, "split_factor", sessions=sessions, symbols=symbols, fill=1.0)
+    scale *= session_symbol_array(factors, "dividend_factor", sessions=sessions, symbols=symbols, fill=1.0)
     later = np.ones_like(closes)
     later[:-1] = np.cumprod(scale[:0:-1], axis=0)[::-1]
     adjusted: FloatPanel = closes * later
     return adjusted
-
-
-def close_panel(bars: pd.DataFrame, symbols: Sequence[str], sessions: Sequence[date]) -> FloatPanel:
-    """Return raw closes in USD, shape (sessions, symbols); NaN where there is no bar."""
-    return _action_panel(bars, "close_raw_usd", symbols, sessions, fill=np.nan)
 
 
 def _by_ex_session(actions: pd.DataFrame) -> pd.DataFrame:
@@ -196,14 +218,3 @@ def _known_actions(actions: pd.DataFrame, sessions: Sequence[date], as_known_at:
     rows = pd.DatetimeIndex(list(sessions)).get_indexer(pd.DatetimeIndex(actions["session"]))
     known = pd.DatetimeIndex(actions["known_at_utc"]) <= as_known_at[rows]
     return actions[(rows >= 0) & known]
-
-
-def _action_panel(
-    frame: pd.DataFrame, column: str, symbols: Sequence[str], sessions: Sequence[date], *, fill: float
-) -> FloatPanel:
-    panel = np.full((len(sessions), len(symbols)), fill)
-    rows = pd.DatetimeIndex(list(sessions)).get_indexer(pd.DatetimeIndex(frame["session"]))
-    columns = pd.Index(list(symbols)).get_indexer(pd.Index(frame["symbol"]))
-    inside = (rows >= 0) & (columns >= 0)
-    panel[rows[inside], columns[inside]] = frame[column].to_numpy(dtype=np.float64)[inside]
-    return panel

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 
-import numpy as np
 import pandas as pd
 
-from aegis.market_data.adjustments import total_return_panel
+from aegis.market_data.adjustments import PREVIOUS_CLOSE_LOOKBACK, total_return_panel
 
 
 def benchmark_returns(bars: pd.DataFrame, actions: pd.DataFrame, symbol: str, *, first: date) -> dict[date, float]:
@@ -16,9 +16,9 @@ def benchmark_returns(bars: pd.DataFrame, actions: pd.DataFrame, symbol: str, *,
     Parameters
     ----------
     bars : DataFrame
-        ``market_data/daily_bars``, reaching back far enough to hold the bar before `first`.
+        ``market_data/daily_bars``, from :data:`~aegis.market_data.adjustments.PREVIOUS_CLOSE_LOOKBACK` before `first`.
     actions : DataFrame
-        ``market_data/corporate_actions`` of the same sessions.
+        ``market_data/corporate_actions`` of the same time.
     symbol : str
         Permanent symbol of the benchmark.
     first : date
@@ -26,13 +26,26 @@ def benchmark_returns(bars: pd.DataFrame, actions: pd.DataFrame, symbol: str, *,
 
     Notes
     -----
-    The return over a session without a trusted bar accrues at the next one. A session before which there is no bar has
-    no return and is absent.
+    The return over sessions without a trusted bar accrues at the next one, with the splits and dividends that went ex
+    in them. A session is absent when no bar lies in the look-back before it.
     """
-    own = bars[bars["symbol"] == symbol]
-    days = [stamp.date() for stamp in sorted(own["session"].unique())]
-    if not days:
-        return {}
-    known_at = pd.DatetimeIndex(own.sort_values("session")["known_at_utc"])
-    returns = total_return_panel(own, actions, [symbol], days, as_known_at=known_at)[:, 0]
-    return {day: float(r) for day, r in zip(days, returns, strict=True) if day >= first and not np.isnan(r)}
+    own = bars[bars["symbol"] == symbol].sort_values("session")
+    events = actions[actions["symbol"] == symbol]
+    traded = [stamp.date() for stamp in own["session"].unique()]
+    days = sorted({*traded, *(stamp.date() for stamp in events["session"])})
+    # An action that goes ex without a bar is first used by the next bar, with what is known then.
+    known_at = own.drop_duplicates("session").set_index("session")["known_at_utc"].reindex(pd.DatetimeIndex(days))
+    returns = total_return_panel(
+        own,
+        events,
+        [symbol],
+        days,
+        as_known_at=pd.DatetimeIndex(known_at.bfill()),
+        max_gap_sessions=len(days),
+    )[:, 0]
+    found = dict(zip(days, returns.tolist(), strict=True))
+    return {
+        day: found[day]
+        for previous, day in pairwise(traded)
+        if day >= first and day - previous <= PREVIOUS_CLOSE_LOOKBACK
+    }

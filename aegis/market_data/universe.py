@@ -19,6 +19,8 @@ from aegis.calendars import TradingCalendar
 from aegis.config import UniverseSettings
 from aegis.errors import MalformedData
 from aegis.lake.tables import UNIVERSE
+from aegis.market_data.panel_cells import session_symbol_array
+from aegis.market_data.windows import window_count, window_median
 
 HISTORY_SHARE = 0.95
 """Share of the history window's sessions that must have a bar: a few blocked or missing sessions exclude nobody."""
@@ -145,50 +147,22 @@ def _window(first: date, last: date, calendar: TradingCalendar, settings: Univer
 
 
 def _facts(bars: pd.DataFrame, symbols: list[str], window: _Window, settings: UniverseSettings) -> _Facts:
-    rows = pd.DatetimeIndex(window.days).get_indexer(pd.DatetimeIndex(bars["session"]))
-    columns = pd.Index(symbols).get_indexer(pd.Index(bars["symbol"]))
-    inside = (rows >= 0) & (columns >= 0)
-    place = (rows[inside], columns[inside])
-    shape = (len(window.days), len(symbols))
-    has_bar = np.zeros(shape, dtype=bool)
-    has_bar[place] = True
-    volume = bars["volume_shares"].to_numpy(dtype=np.float64)[inside]
-    dollars = np.full(shape, np.nan)
-    dollars[place] = bars["close_raw_usd"].to_numpy(dtype=np.float64)[inside] * volume
-    halted = np.zeros(shape, dtype=bool)
-    halted[place] = volume <= 0
+    close = session_symbol_array(bars, "close_raw_usd", sessions=window.days, symbols=symbols)
+    volume = session_symbol_array(bars, "volume_shares", sessions=window.days, symbols=symbols)
+    wanted = window.wanted
+    decided = slice(len(close) - wanted, len(close))
+    # Sessions before the calendar begins have no bars.
+    before = ((lookback_sessions(settings) + wanted - len(close), 0), (0, 0))
+    has_bar = np.pad(~np.isnan(close), before)
+    dollars = np.pad(close * volume, before, constant_values=np.nan)
     history = settings.min_history_sessions
-    slack = SENIORITY_SLACK_SESSIONS
-    decided = slice(shape[0] - window.wanted, shape[0])
-    seniors = _trailing(has_bar, history + slack - 1, window.wanted, fill=False)[..., :slack]
     return _Facts(
-        has_bar=has_bar[decided],
-        is_halted=halted[decided],
-        bars_in_window=_trailing(has_bar, history, window.wanted, fill=False).sum(axis=-1),
-        is_senior=np.asarray(np.any(seniors, axis=-1)),
-        median_dollar_volume_usd=_medians(
-            _trailing(dollars, settings.dollar_volume_window_sessions, window.wanted, fill=np.nan)
-        ),
+        has_bar=has_bar[len(has_bar) - wanted :],
+        is_halted=volume[decided] <= 0,
+        bars_in_window=window_count(has_bar, history, rows=wanted),
+        is_senior=window_count(has_bar, SENIORITY_SLACK_SESSIONS, rows=wanted, lag=history - 1) > 0,
+        median_dollar_volume_usd=window_median(dollars, settings.dollar_volume_window_sessions, rows=wanted),
     )
-
-
-def _trailing(panel: npt.NDArray[Any], length: int, wanted: int, *, fill: float) -> npt.NDArray[Any]:
-    """Return, for the last `wanted` rows, the `length` rows ending there: shape (wanted, symbols, length).
-
-    Sessions before the calendar begins are filled.
-    """
-    missing = max(length + wanted - 1 - len(panel), 0)
-    padded = np.concatenate([np.full((missing, panel.shape[1]), fill, dtype=panel.dtype), panel])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, length, axis=0)
-    return windows[len(windows) - wanted :]
-
-
-def _medians(windows: FloatPanel) -> FloatPanel:
-    medians = np.full(windows.shape[:2], np.nan)
-    any_bar = ~np.isnan(windows).all(axis=-1)
-    if any_bar.any():
-        medians[any_bar] = np.nanmedian(windows[any_bar], axis=-1)
-    return medians
 
 
 def _listed(listings: pd.DataFrame, symbols: list[str], decided: Sequence[date]) -> tuple[BoolPanel, npt.NDArray[Any]]:

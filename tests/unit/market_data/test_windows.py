@@ -4,7 +4,7 @@ import statistics
 import numpy as np
 import pytest
 
-from aegis.features.windows import window_count, window_median, window_product, window_sum
+from aegis.market_data.windows import window_count, window_median, window_product, window_sum
 
 
 def panel(columns):

@@ -1,6 +1,6 @@
 """Trailing windows whose value for a session depends on that window's own rows and on nothing else.
 
-Belongs here: the way a window is walked. What a window means is said by the feature that asks for it.
+Belongs here: the way a window is walked. What a window means is said by whoever asks for it.
 
 Notes
 -----

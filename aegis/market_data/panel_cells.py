@@ -1,0 +1,45 @@
+"""Long tables as sessions-by-symbols arrays.
+
+Belongs here: how a table's rows become cells of a panel. What is computed from the cells is its reader's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+def cell_positions(
+    frame: pd.DataFrame, *, sessions: Sequence[date], symbols: Sequence[str]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the row and column of each row of a long table in a sessions-by-symbols array; -1 where it has none."""
+    rows = pd.DatetimeIndex(list(sessions)).get_indexer(pd.DatetimeIndex(frame["session"]))
+    columns = pd.Index(np.array(symbols, dtype=object)).get_indexer(pd.Index(frame["symbol"].to_numpy(dtype=object)))
+    return rows, columns
+
+
+def session_symbol_array(
+    frame: pd.DataFrame, column: str, *, sessions: Sequence[date], symbols: Sequence[str], fill: float = np.nan
+) -> NDArray[np.float64]:
+    """Return a column of a long table as an array.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns ``session``, ``symbol`` and `column`; rows outside `sessions` and `symbols` are left out.
+    fill : float, default=NaN
+        Value of the cells for which the table has no row.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_sessions, n_symbols)
+    """
+    rows, columns = cell_positions(frame, sessions=sessions, symbols=symbols)
+    inside = (rows >= 0) & (columns >= 0)
+    values = np.full((len(sessions), len(symbols)), fill)
+    values[rows[inside], columns[inside]] = frame[column].to_numpy(dtype=np.float64)[inside]
+    return values
