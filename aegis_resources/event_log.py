@@ -10,9 +10,10 @@ Dagster's own class opens an engine and commits for every event, in the run's fi
 backfill of this graph writes about a hundred thousand events. Dagster groups a step's materializations into batches
 when ``DAGSTER_EVENT_BATCH_SIZE`` is set; its SQLite storage then still stores them one at a time. This class stores
 such a batch in one transaction for each file, both files or neither: Dagster stores a batch that was refused once more,
-event by event, and would double what a half of it had kept. ``synchronous=NORMAL`` in WAL mode: killing the process loses nothing
-that was committed; a power cut can lose the newest commits but corrupts nothing (SQLite documentation, "PRAGMA
-synchronous").
+event by event, and would double what a half of it had kept.
+
+``synchronous=NORMAL`` in WAL mode: killing the process loses nothing that was committed; a power cut can lose the
+newest commits but corrupts nothing (SQLite documentation, "PRAGMA synchronous").
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def build_definitions(
         assets=assets,
         asset_checks=monitoring_checks(),
         jobs=platform_jobs(),
-        schedules=platform_schedules(market),
+        schedules=platform_schedules(market, lake),
         sensors=[*platform_sensors(market, lake), *alert_sensors(config, workspace)],
         resources={"market": market, "lake": lake, "desk": desk or Desk.of(config), "workspace": workspace},
         executor=dg.in_process_executor,

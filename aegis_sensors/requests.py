@@ -1,20 +1,17 @@
-"""Which session a tick is about, and whether it was asked for already.
+"""Which session a tick is about, and whether it may be asked for now.
 
-Belongs here: the calendar rules behind schedules and sensors as plain functions of an instant, so that half days,
-holidays and daylight saving are tested without Dagster, and the one place that keeps two ticks from starting one thing
-twice.
+Belongs here: the calendar rules and the rule of attempts behind schedules and sensors, as plain functions of an instant
+and of facts, so that half days, holidays, gaps and failures are tested without Dagster. The facts are looked up in
+:mod:`aegis_sensors.facts`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
-
-import dagster as dg
-from dagster._core.storage.tags import RUN_KEY_TAG
 
 from aegis.calendars import TradingCalendar
 
@@ -25,6 +22,18 @@ _PERIODS: dict[ReportFrequency, Callable[[date], object]] = {
     "monthly": lambda day: (day.year, day.month),
 }
 """What two sessions of one report have in common."""
+
+LONGEST_GAP_SESSIONS = 60
+"""More missing sessions than a quarter are a history, which one run over all of them fills in a minute."""
+
+RETRY_PAUSES = (
+    timedelta(minutes=5),
+    timedelta(minutes=15),
+    timedelta(hours=1),
+    timedelta(hours=4),
+    timedelta(hours=8),
+)
+"""Between a failed attempt and the next; from a failure at 16:15 to the last attempt at 05:35, before the open."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +50,67 @@ class NotDue:
     reason: str
 
 
-def due_fetch(calendar: TradingCalendar, now_utc: datetime, vendor_delay: timedelta) -> Due | NotDue:
-    """Return today's session if its final bars exist at `now_utc`.
+@dataclass(frozen=True)
+class Window:
+    """The newest sessions of a market, in which missing ones are looked for.
+
+    Parameters
+    ----------
+    sessions : sequence of date
+        Ascending; at most one more than :data:`LONGEST_GAP_SESSIONS`.
+    is_whole : bool
+        Whether the market has no session before them.
+    """
+
+    sessions: Sequence[date]
+    is_whole: bool
+
+    @classmethod
+    def until(cls, calendar: TradingCalendar, first: date, last: date) -> Window:
+        """Return the window that ends with session `last` of a market that begins with session `first`."""
+        sessions = calendar.sessions(first, last)
+        return cls(tuple(sessions[-LONGEST_GAP_SESSIONS - 1 :]), len(sessions) <= LONGEST_GAP_SESSIONS + 1)
+
+    def first_missing(self, done: Collection[date]) -> Due | NotDue | None:
+        """Return the first session that is not in `done`, None if there is none, or why the gap is too long to fill."""
+        missing = [session for session in self.sessions if session not in done]
+        if not missing:
+            return None
+        if missing[0] == self.sessions[0] and not self.is_whole:
+            return NotDue(
+                f"more than {LONGEST_GAP_SESSIONS} sessions up to {self.sessions[-1]} are missing; `aegis run` "
+                "materialises them in one run, schedules and sensors go on from there"
+            )
+        return Due(missing[0])
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run that was started for a request.
+
+    Parameters
+    ----------
+    state : {"unfinished", "succeeded", "failed"}
+        A cancelled run counts as failed.
+    ended_utc : datetime, optional
+        When it ended; aware UTC.
+    """
+
+    state: Literal["unfinished", "succeeded", "failed"]
+    ended_utc: datetime | None = None
+
+
+def due_fetch(
+    calendar: TradingCalendar, now_utc: datetime, vendor_delay: timedelta, *, window: Window, fetched: Collection[date]
+) -> Due | NotDue:
+    """Return the first session of `window` that is not in `fetched`; on a session's day only.
+
+    Parameters
+    ----------
+    window : Window
+        Ends with the last session whose final bars exist at `now_utc`.
+    fetched : collection of date
+        Sessions that are done.
 
     Notes
     -----
@@ -51,31 +119,54 @@ def due_fetch(calendar: TradingCalendar, now_utc: datetime, vendor_delay: timede
     """
     today = _local_date(calendar, now_utc)
     if not calendar.is_session(today):
-        return NotDue(f"{today} is not a session of {calendar.name}: {calendar.closure_name(today)}")
+        return _closed(calendar, today)
+    due = window.first_missing(fetched)
+    if due is not None:
+        return due
     final_at = calendar.close_utc(today) + vendor_delay
     if now_utc < final_at:
         return NotDue(
-            f"the final bars of {today} exist from {final_at:%H:%M} UTC; sensor final_bars_exist starts the fetch then"
+            f"the final bars of {today} exist from {final_at:%H:%M} UTC; sensor final_bars_exist, if it is switched "
+            "on, starts the fetch then"
         )
-    return Due(today)
+    return NotDue(f"session {today} has been fetched")
 
 
-def latest_final(calendar: TradingCalendar, now_utc: datetime, vendor_delay: timedelta) -> Due:
-    """Return the last session whose final bars exist at `now_utc`."""
-    return Due(calendar.last_complete_session(now_utc, vendor_delay))
+def due_trading(
+    calendar: TradingCalendar, now_utc: datetime, *, window: Window, traded: Collection[date]
+) -> Due | NotDue:
+    """Return the first session of `window` that is not in `traded`; on a session's day only.
+
+    Parameters
+    ----------
+    window : Window
+        Ends with the session whose orders are released today, see :func:`session_to_trade`.
+    traded : collection of date
+        Sessions whose book exists.
+    """
+    today = _local_date(calendar, now_utc)
+    if not calendar.is_session(today):
+        return _closed(calendar, today)
+    return window.first_missing(traded) or NotDue(f"the book of session {calendar.previous(today)} exists")
 
 
-def due_trading(calendar: TradingCalendar, now_utc: datetime) -> Due | NotDue:
-    """Return the session whose orders are to be released today: the one before today's.
+def session_to_trade(calendar: TradingCalendar, now_utc: datetime, trade_time: time = time.min) -> date:
+    """Return the last session whose orders are to have been released at `now_utc`.
+
+    Parameters
+    ----------
+    trade_time : time
+        When orders are released, on the exchange's clock; by default with the day.
 
     Notes
     -----
     Orders decided after the close of D are released in D+1, across weekends and holidays alike.
     """
-    today = _local_date(calendar, now_utc)
-    if not calendar.is_session(today):
-        return NotDue(f"{today} is not a session of {calendar.name}: {calendar.closure_name(today)}")
-    return Due(calendar.previous(today))
+    zone = ZoneInfo(calendar.time_zone)
+    releasing = calendar.previous(_local_date(calendar, now_utc) + timedelta(days=1))
+    if now_utc < datetime.combine(releasing, trade_time, tzinfo=zone):
+        releasing = calendar.previous(releasing)
+    return calendar.previous(releasing)
 
 
 def due_report(
@@ -89,7 +180,7 @@ def due_report(
     """
     today = _local_date(calendar, now_utc)
     if not calendar.is_session(today):
-        return NotDue(f"{today} is not a session of {calendar.name}: {calendar.closure_name(today)}")
+        return _closed(calendar, today)
     session = calendar.last_complete_session(now_utc, vendor_delay)
     if _PERIODS[frequency](session) == _PERIODS[frequency](calendar.next(session)):
         return NotDue(f"reports are {frequency}, and {session} is not the last session of its period")
@@ -100,20 +191,50 @@ def due_monitoring(calendar: TradingCalendar, now_utc: datetime) -> Due | NotDue
     """Return today's session while the exchange is open, or until two hours after its close."""
     today = _local_date(calendar, now_utc)
     if not calendar.is_session(today):
-        return NotDue(f"{today} is not a session of {calendar.name}: {calendar.closure_name(today)}")
+        return _closed(calendar, today)
     if not calendar.open_utc(today) <= now_utc <= calendar.close_utc(today) + timedelta(hours=2):
         return NotDue(f"{calendar.name} is closed at {now_utc:%H:%M} UTC")
     return Due(today)
 
 
-def is_requested(instance: dg.DagsterInstance, run_key: str) -> bool:
-    """Whether a run with this key exists, whichever schedule or sensor asked for it."""
-    return bool(instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: run_key}), limit=1))
+def attempt_keys(request: str) -> tuple[str, ...]:
+    """Return the run keys of a request, first attempt first: ``fetch-2014-06-05``, ``fetch-2014-06-05-2``, ..."""
+    return (request, *(f"{request}-{number}" for number in range(2, len(RETRY_PAUSES) + 2)))
 
 
-def is_materialized(instance: dg.DagsterInstance, key: dg.AssetKey, session: date) -> bool:
-    """Whether the partition of `session` has been materialized."""
-    return session.isoformat() in instance.get_materialized_partitions(key)
+def next_attempt(request: str, attempts: Sequence[Attempt], now_utc: datetime) -> str | NotDue:
+    """Return the run key to ask with, or why the request waits.
+
+    Parameters
+    ----------
+    request : str
+        Names what is asked for; equal names are asked for once.
+    attempts : sequence of Attempt
+        The runs that were started for it, in any order.
+    now_utc : datetime
+        Aware UTC.
+
+    Notes
+    -----
+    A run that has not ended, or that succeeded, keeps the request from being asked again. A failed one does so for a
+    pause that grows with each failure, and after the last attempt for good: then a person is needed.
+    """
+    if any(attempt.state != "failed" for attempt in attempts):
+        return NotDue(f"{request} has been requested already")
+    keys, failures = attempt_keys(request), len(attempts)
+    if failures == len(keys):
+        return NotDue(
+            f"{request} failed {failures} times and is not asked for again; mend the cause, then materialise the "
+            "session in the UI or with `aegis run`"
+        )
+    ends = [attempt.ended_utc for attempt in attempts if attempt.ended_utc is not None]
+    if ends and now_utc < (again := max(ends) + RETRY_PAUSES[failures - 1]):
+        return NotDue(f"{request} failed {failures} time(s); the next attempt is at {again:%Y-%m-%d %H:%M} UTC")
+    return keys[failures]
+
+
+def _closed(calendar: TradingCalendar, day: date) -> NotDue:
+    return NotDue(f"{day} is not a session of {calendar.name}: {calendar.closure_name(day)}")
 
 
 def _local_date(calendar: TradingCalendar, now_utc: datetime) -> date:

@@ -1,45 +1,45 @@
 """When the daily work runs, on the exchange's clock.
 
-Belongs here: cron lines and run keys. Which session a tick is about is in :mod:`aegis_sensors.requests`. Every schedule
-names its partition: the latest window is a session that has not closed.
+Belongs here: cron lines, and what each tick asks for. Which session a tick is about is in
+:mod:`aegis_sensors.requests`. Every schedule names its partition: the latest window is a session that has not closed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import dagster as dg
 
 from aegis.lake import tables
 from aegis_assets.partitions import key_of
 from aegis_assets.table_assets import asset_key
+from aegis_resources.lake import LakeResource
 from aegis_resources.market_data import Market
-from aegis_sensors import jobs
+from aegis_sensors import facts, jobs
 from aegis_sensors.requests import (
+    Due,
     NotDue,
+    Window,
     due_fetch,
     due_monitoring,
     due_report,
     due_trading,
-    is_materialized,
-    is_requested,
+    next_attempt,
+    session_to_trade,
 )
 
 ScheduleAnswer = dg.RunRequest | dg.SkipReason
 
-
-def fetch_key(session_key: str) -> str:
-    """Return the run key of a session's fetch; the schedule and the sensor share it."""
-    return f"{jobs.FETCH_MARKET_DATA}-{session_key}"
-
-
-def trade_key(session_key: str) -> str:
-    """Return the run key of a session's trading; the schedule and the drift sensor share it."""
-    return f"{jobs.EXECUTE_TRADES}-{session_key}"
+_ONE_AT_A_TIME = {
+    jobs.FETCH_MARKET_DATA: (jobs.FETCH_MARKET_DATA, jobs.WHOLE_CHAIN),
+    jobs.EXECUTE_TRADES: (jobs.EXECUTE_TRADES, jobs.WHOLE_CHAIN),
+    jobs.REPORT: (jobs.REPORT,),
+}
+"""Which jobs' runs a request waits for: those that write the same tables."""
 
 
-def platform_schedules(market: Market) -> Sequence[dg.ScheduleDefinition]:
+def platform_schedules(market: Market, lake: LakeResource) -> Sequence[dg.ScheduleDefinition]:
     """Return the schedules of `market`, in its exchange's time zone."""
     times = market.config.schedules
     zone = market.calendar.time_zone
@@ -51,13 +51,15 @@ def platform_schedules(market: Market) -> Sequence[dg.ScheduleDefinition]:
         job_name=jobs.FETCH_MARKET_DATA,
         cron_schedule=_cron(times.data_fetch, days),
         execution_timezone=zone,
-        description="Fetches the session that closed, once its final bars exist.",
+        description="Fetches the first session that is missing, once its final bars exist. On a full day these come "
+        "after the schedule's hour: switch on the sensor final_bars_exist beside it.",
     )
     def fetch_after_close(context: dg.ScheduleEvaluationContext) -> ScheduleAnswer:
-        due = due_fetch(market.calendar, _now(context), delay)
-        if isinstance(due, NotDue):
-            return dg.SkipReason(due.reason)
-        return request_once(context.instance, fetch_key(key_of(due.session)), key_of(due.session))
+        now = _now(context)
+        window = final_window(market, now)
+        done = facts.fetched(context.instance, lake, window.sessions)
+        due = due_fetch(market.calendar, now, delay, window=window, fetched=done)
+        return request(context.instance, jobs.FETCH_MARKET_DATA, due, now)
 
     @dg.schedule(
         job_name=jobs.EXECUTE_TRADES,
@@ -66,15 +68,11 @@ def platform_schedules(market: Market) -> Sequence[dg.ScheduleDefinition]:
         description="Commits and releases the orders decided after the previous session's close.",
     )
     def trade_at_open(context: dg.ScheduleEvaluationContext) -> ScheduleAnswer:
-        due = due_trading(market.calendar, _now(context))
-        if isinstance(due, NotDue):
-            return dg.SkipReason(due.reason)
-        key = key_of(due.session)
-        if not is_materialized(context.instance, asset_key(tables.COVARIANCES), due.session):
-            return dg.SkipReason(
-                f"session {key} has no signals and covariances yet; run {jobs.FETCH_MARKET_DATA} for it first"
-            )
-        return request_once(context.instance, trade_key(key), key)
+        now = _now(context)
+        window = Window.until(market.calendar, market.session_range()[0], session_to_trade(market.calendar, now))
+        done = facts.materialized(context.instance, asset_key(tables.BOOK_STATES), window.sessions)
+        due = due_trading(market.calendar, now, window=window, traded=done)
+        return request_trading(context.instance, lake, due, now)
 
     @dg.schedule(
         job_name=jobs.MONITOR,
@@ -96,19 +94,56 @@ def platform_schedules(market: Market) -> Sequence[dg.ScheduleDefinition]:
         description=f"Writes the report and the marts, {frequency}.",
     )
     def report_end_of_day(context: dg.ScheduleEvaluationContext) -> ScheduleAnswer:
-        due = due_report(market.calendar, _now(context), delay, frequency)
-        if isinstance(due, NotDue):
-            return dg.SkipReason(due.reason)
-        return request_once(context.instance, f"{jobs.REPORT}-{key_of(due.session)}")
+        now = _now(context)
+        due = due_report(market.calendar, now, delay, frequency)
+        return request(context.instance, jobs.REPORT, due, now, is_partitioned=False)
 
     return [fetch_after_close, trade_at_open, monitor_hourly, report_end_of_day]
 
 
-def request_once(instance: dg.DagsterInstance, run_key: str, partition_key: str | None = None) -> ScheduleAnswer:
-    """Return a request for a run, of a partition if given, or the reason that whatever asked first requested it."""
-    if is_requested(instance, run_key):
-        return dg.SkipReason(f"{run_key} has been requested already")
-    return dg.RunRequest(run_key=run_key, partition_key=partition_key)
+def final_window(market: Market, now_utc: datetime) -> Window:
+    """Return the newest sessions whose final bars exist, up to the end of a market that has ended."""
+    first, known_last = market.session_range()
+    last = market.calendar.last_complete_session(now_utc, market.config.market_data.vendor_delay)
+    return Window.until(market.calendar, first, min(last, known_last) if market.has_ended else last)
+
+
+def request_trading(
+    instance: dg.DagsterInstance, lake: LakeResource, due: Due | NotDue, now_utc: datetime
+) -> ScheduleAnswer:
+    """Return a request for the book of a session that is due and fetched, or the reason that there is none."""
+    if isinstance(due, Due) and due.session not in facts.fetched(instance, lake, [due.session]):
+        return dg.SkipReason(
+            f"session {due.session} has no verdict, signals and covariances yet; run {jobs.FETCH_MARKET_DATA} for it "
+            "first, or switch on the sensor final_bars_exist, which does"
+        )
+    return request(instance, jobs.EXECUTE_TRADES, due, now_utc)
+
+
+def request(
+    instance: dg.DagsterInstance, job: str, due: Due | NotDue, now_utc: datetime, *, is_partitioned: bool = True
+) -> ScheduleAnswer:
+    """Return a request for a run of `job` about the session that is due, or the reason that there is none.
+
+    Notes
+    -----
+    One request at a time, and each once: schedules and sensors share the run key of a session.
+    """
+    if isinstance(due, NotDue):
+        return dg.SkipReason(due.reason)
+    name = request_name(job, due.session)
+    key = next_attempt(name, facts.attempts(instance, name), now_utc)
+    if isinstance(key, NotDue):
+        return dg.SkipReason(key.reason)
+    running = facts.unfinished_run(instance, _ONE_AT_A_TIME[job])
+    if running is not None:
+        return dg.SkipReason(f"{name} waits for run {running.run_id} of {running.job_name}, which has not ended")
+    return dg.RunRequest(run_key=key, partition_key=key_of(due.session) if is_partitioned else None)
+
+
+def request_name(job: str, session: date) -> str:
+    """Return the name of a request, which is its first run key."""
+    return f"{job}-{key_of(session)}"
 
 
 def _cron(local_time: str, days: str) -> str:

@@ -1,4 +1,4 @@
-"""What is noticed between the schedules: final bars, drifted positions.
+"""What is noticed between the schedules: final bars, a book that fell behind, drifted positions.
 
 Belongs here: sensors that start work. Sensors that tell a person are in :mod:`aegis_sensors.alerting`.
 """
@@ -6,7 +6,7 @@ Belongs here: sensors that start work. Sensors that tell a person are in :mod:`a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 
 import dagster as dg
 
@@ -14,36 +14,52 @@ from aegis.lake import tables
 from aegis.lake.lake import Lake
 from aegis.market_data.adjustments import total_return_panel
 from aegis.portfolio.drift import drifted_weights, outside_band
-from aegis_assets.partitions import key_of
 from aegis_assets.table_assets import asset_key
 from aegis_resources.lake import LakeResource
 from aegis_resources.market_data import Market
-from aegis_sensors import jobs
-from aegis_sensors.requests import is_materialized, latest_final
-from aegis_sensors.schedules import ScheduleAnswer, fetch_key, request_once, trade_key
+from aegis_sensors import facts, jobs
+from aegis_sensors.requests import Due, NotDue, Window, session_to_trade
+from aegis_sensors.schedules import ScheduleAnswer, final_window, request, request_trading
 
 _MINUTE = 60
 _QUARTER_HOUR = 900
+_GRACE = timedelta(minutes=5)
+"""After the hour of trading; the schedule asks first."""
 
 
 def platform_sensors(market: Market, lake: LakeResource) -> Sequence[dg.SensorDefinition]:
     """Return the sensors of `market` that start work."""
-    delay = market.config.market_data.vendor_delay
     account = market.config.run.account
     band = market.config.monitoring.weight_drift_band
+    trade_time = time.fromisoformat(market.config.schedules.trade_execution)
 
     @dg.sensor(
         job_name=jobs.FETCH_MARKET_DATA,
         minimum_interval_seconds=_MINUTE,
-        description="Starts the fetch that the 16:00 schedule put off, as soon as the session's final bars exist.",
+        description="Fetches the first session that is missing, as soon as its final bars exist: the one that the "
+        "16:00 schedule was too early for, and each that was missed. Asks again, later and later, after a failure.",
     )
     def final_bars_exist(context: dg.SensorEvaluationContext) -> ScheduleAnswer:
-        session = latest_final(market.calendar, market.clock.now_utc(), delay).session
-        if market.has_ended and session > market.session_range()[1]:
-            return dg.SkipReason(f"source {market.source.name} ends before {session}")
-        if is_materialized(context.instance, asset_key(tables.RAW_BARS), session):
-            return dg.SkipReason(f"session {session} has been fetched")
-        return request_once(context.instance, fetch_key(key_of(session)), key_of(session))
+        now = market.clock.now_utc()
+        window = final_window(market, now)
+        due = window.first_missing(facts.fetched(context.instance, lake, window.sessions))
+        up_to_date = NotDue(f"session {window.sessions[-1]} has been fetched{_end_of(market)}")
+        return request(context.instance, jobs.FETCH_MARKET_DATA, due or up_to_date, now)
+
+    @dg.sensor(
+        job_name=jobs.EXECUTE_TRADES,
+        minimum_interval_seconds=_MINUTE,
+        description="Runs the book of each session whose hour of trading passed without it: after a failure, or while "
+        "nothing was switched on.",
+    )
+    def book_fell_behind(context: dg.SensorEvaluationContext) -> ScheduleAnswer:
+        now = market.clock.now_utc()
+        first, known_last = market.session_range()
+        last = session_to_trade(market.calendar, now - _GRACE, trade_time)
+        window = Window.until(market.calendar, first, min(last, known_last) if market.has_ended else last)
+        done = facts.materialized(context.instance, asset_key(tables.BOOK_STATES), window.sessions)
+        due = window.first_missing(done) or NotDue(f"the book of session {last} exists{_end_of(market)}")
+        return request_trading(context.instance, lake, due, now)
 
     @dg.sensor(
         job_name=jobs.EXECUTE_TRADES,
@@ -56,7 +72,7 @@ def platform_sensors(market: Market, lake: LakeResource) -> Sequence[dg.SensorDe
             if not decided:
                 return dg.SkipReason("nothing has been decided yet")
             session = market.calendar.next(decided[-1])
-            if not is_materialized(context.instance, asset_key(tables.COVARIANCES), session):
+            if not facts.decidable(context.instance, [session]):
                 return dg.SkipReason(
                     f"session {session}, which would move the weights of {decided[-1]}, is not there yet"
                 )
@@ -67,9 +83,13 @@ def platform_sensors(market: Market, lake: LakeResource) -> Sequence[dg.SensorDe
         if not names:
             return dg.SkipReason(f"after {session} all weights are within {band:.2%} of the targets of {decided[-1]}")
         context.log.info("%s drifted by more than %.2f %% by %s", ", ".join(names), 100 * band, session)
-        return request_once(context.instance, trade_key(key_of(session)), key_of(session))
+        return request(context.instance, jobs.EXECUTE_TRADES, Due(session), market.clock.now_utc())
 
-    return [final_bars_exist, positions_drifted]
+    return [final_bars_exist, book_fell_behind, positions_drifted]
+
+
+def _end_of(market: Market) -> str:
+    return f"; source {market.source.name} has no later one" if market.has_ended else ""
 
 
 def _targets_and_weights(

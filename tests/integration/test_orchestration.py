@@ -14,7 +14,10 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
+from dagster import DagsterEvent, DagsterEventType
+from dagster._core.test_utils import freeze_time
 
+from aegis.calendars import trading_calendar
 from aegis.clock import SimulatedClock
 from aegis.config import AegisConfig
 from aegis.lake import tables
@@ -24,9 +27,11 @@ from aegis.workspace import Workspace
 from aegis_assets.table_assets import asset_key
 from aegis_sensors.definitions import build_definitions, lake_resource
 
-RAW_BARS = asset_key(tables.RAW_BARS)
-COVARIANCES = asset_key(tables.COVARIANCES)
-THURSDAY, FRIDAY = date(2014, 6, 5), date(2014, 6, 6)
+CALENDAR = trading_calendar("XNYS")
+FIRST = date(2014, 6, 2)
+WEDNESDAY, THURSDAY, FRIDAY = date(2014, 6, 4), date(2014, 6, 5), date(2014, 6, 6)
+FETCHED = [asset_key(table) for table in (tables.CHECK_RESULTS, tables.ENSEMBLE_SIGNALS, tables.COVARIANCES)]
+TRADED = [asset_key(tables.BOOK_STATES)]
 
 
 def utc(text: str) -> datetime:
@@ -38,7 +43,7 @@ class Platform:
 
     def __init__(self, home: Path, instance: dg.DagsterInstance, **sections: Any) -> None:
         self.clock = SimulatedClock(utc("2014-06-03 12:00"))  # a code server keeps running for days
-        run = {"home": home, "first_session": date(2014, 6, 2), **sections.pop("run", {})}
+        run = {"home": home, "first_session": FIRST, **sections.pop("run", {})}
         self.config = AegisConfig(run=run, **sections)
         self.instance = instance
         self.repository = build_definitions(self.config, clock=self.clock).get_repository_def()
@@ -66,8 +71,30 @@ class Platform:
         assert isinstance(request, dg.RunRequest)
         self.instance.add_run(dg.DagsterRun(job, tags={**request.tags, "dagster/run_key": str(request.run_key)}))
 
-    def materialize(self, key: dg.AssetKey, session: date) -> None:
-        self.instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=session.isoformat()))
+    def fail(self, request: dg.RunRequest | str, job: str, at_utc: str) -> None:
+        """Make the run of a request and let it fail at an instant."""
+        assert isinstance(request, dg.RunRequest)
+        tags = {**request.tags, "dagster/run_key": str(request.run_key)}
+        with freeze_time(utc(at_utc)):
+            run = self.instance.add_run(dg.DagsterRun(job, tags=tags, status=dg.DagsterRunStatus.STARTED))
+            self.instance.report_run_failed(run)
+
+    def finish_all(self) -> None:
+        """Let every run end well."""
+        for run in self.instance.get_runs():
+            if not run.is_finished:
+                self.instance.report_dagster_event(
+                    DagsterEvent(DagsterEventType.RUN_SUCCESS.value, job_name=run.job_name), run_id=run.run_id
+                )
+
+    def materialize(self, keys: list[dg.AssetKey], session: date) -> None:
+        for key in keys:
+            self.instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=session.isoformat()))
+
+    def materialize_until(self, keys: list[dg.AssetKey], last: date) -> None:
+        """Materialize the newest sessions up to `last`, as many as are looked at for a gap."""
+        for session in CALENDAR.sessions(FIRST, last)[-62:]:
+            self.materialize(keys, session)
 
     def decide(self, session: date, weights: dict[str, tuple[float, float]], account: str = "simulated") -> None:
         """Write a decision as the book would have: ``{symbol: (target, held)}`` of 1,000,000 USD at 100 USD."""
@@ -179,6 +206,7 @@ def test_a_market_without_weekends_is_scheduled_every_day(make_platform: Callabl
 
 
 def test_at_four_a_half_day_is_fetched_and_named(platform: Platform) -> None:
+    platform.materialize_until(FETCHED, date(2014, 11, 26))
     assert asked(platform.tick("fetch_after_close", "2014-11-28 21:00")) == (
         "fetch_market_data-2014-11-28",
         "2014-11-28",
@@ -186,17 +214,26 @@ def test_at_four_a_half_day_is_fetched_and_named(platform: Platform) -> None:
 
 
 def test_at_four_a_full_day_waits_for_the_sensor_which_starts_it_at_a_quarter_past(platform: Platform) -> None:
+    platform.materialize_until(FETCHED, WEDNESDAY)
     assert platform.tick("fetch_after_close", "2014-06-05 20:00") == (
-        "the final bars of 2014-06-05 exist from 20:15 UTC; sensor final_bars_exist starts the fetch then"
+        "the final bars of 2014-06-05 exist from 20:15 UTC; sensor final_bars_exist, if it is switched on, starts the "
+        "fetch then"
     )
-    assert asked(platform.sense("final_bars_exist", "2014-06-05 20:14")) == (
-        "fetch_market_data-2014-06-04",
-        "2014-06-04",
-    )
+    assert platform.sense("final_bars_exist", "2014-06-05 20:14") == "session 2014-06-04 has been fetched"
     assert asked(platform.sense("final_bars_exist", "2014-06-05 20:15")) == (
         "fetch_market_data-2014-06-05",
         "2014-06-05",
     )
+
+
+def test_a_market_that_never_closes_is_fetched_by_its_schedule_the_day_after(
+    make_platform: Callable[..., Platform],
+) -> None:
+    always = make_platform(market_data={"calendar": "24/7"})
+    always.materialize(FETCHED, FIRST)
+    assert asked(always.tick("fetch_after_close", "2014-06-04 16:00"))[1] == "2014-06-03"
+    always.materialize(FETCHED, date(2014, 6, 3))
+    assert "2014-06-04 exist from 00:15 UTC" in str(always.tick("fetch_after_close", "2014-06-04 16:00"))
 
 
 @pytest.mark.parametrize("schedule", ["fetch_after_close", "trade_at_open", "monitor_hourly", "report_end_of_day"])
@@ -205,6 +242,7 @@ def test_on_a_holiday_every_schedule_skips_and_names_it(platform: Platform, sche
 
 
 def test_what_the_schedule_started_the_sensor_does_not_start_again(platform: Platform) -> None:
+    platform.materialize_until(FETCHED, date(2014, 11, 26))
     platform.start(platform.tick("fetch_after_close", "2014-11-28 21:00"), "fetch_market_data")
     again = "fetch_market_data-2014-11-28 has been requested already"
     assert platform.sense("final_bars_exist", "2014-11-28 21:01") == again
@@ -212,6 +250,7 @@ def test_what_the_schedule_started_the_sensor_does_not_start_again(platform: Pla
 
 
 def test_what_the_sensor_started_the_schedule_does_not_start_again(platform: Platform) -> None:
+    platform.materialize_until(FETCHED, date(2014, 11, 26))
     platform.start(platform.sense("final_bars_exist", "2014-11-28 18:15"), "fetch_market_data")
     again = "fetch_market_data-2014-11-28 has been requested already"
     assert platform.tick("fetch_after_close", "2014-11-28 21:00") == again
@@ -219,26 +258,109 @@ def test_what_the_sensor_started_the_schedule_does_not_start_again(platform: Pla
 
 
 def test_a_fetched_session_is_not_fetched_again(platform: Platform) -> None:
-    platform.materialize(RAW_BARS, THURSDAY)
+    platform.materialize_until(FETCHED, THURSDAY)
     assert platform.sense("final_bars_exist", "2014-06-05 20:15") == "session 2014-06-05 has been fetched"
     assert asked(platform.sense("final_bars_exist", "2014-06-06 20:15"))[1] == "2014-06-06"
 
 
+@pytest.mark.parametrize("lacking", FETCHED)
+def test_bars_without_verdicts_signals_and_covariances_are_no_fetch(platform: Platform, lacking: dg.AssetKey) -> None:
+    platform.materialize_until(FETCHED, WEDNESDAY)
+    platform.materialize([asset_key(tables.RAW_BARS), *(key for key in FETCHED if key != lacking)], THURSDAY)
+    assert asked(platform.sense("final_bars_exist", "2014-06-05 20:15"))[1] == "2014-06-05"
+
+
 def test_past_the_end_of_the_source_nothing_is_fetched(make_platform: Callable[..., Platform]) -> None:
-    ended = make_platform(run={"last_session": THURSDAY})
-    assert ended.sense("final_bars_exist", "2014-06-06 20:15") == "source simulated ends before 2014-06-06"
+    ended = make_platform(run={"last_session": FIRST})
+    assert asked(ended.sense("final_bars_exist", "2014-06-06 20:15"))[1] == "2014-06-02"
+    ended.materialize(FETCHED, FIRST)
+    assert ended.sense("final_bars_exist", "2014-06-06 20:15") == (
+        "session 2014-06-02 has been fetched; source simulated has no later one"
+    )
+
+
+def test_sessions_that_were_missed_are_fetched_in_order_and_one_at_a_time(platform: Platform) -> None:
+    """The machine was off from Monday night to Thursday evening."""
+    platform.materialize(FETCHED, FIRST)
+    evening = "2014-06-05 20:15"
+    for session in ("2014-06-03", "2014-06-04", "2014-06-05"):
+        request = platform.sense("final_bars_exist", evening)
+        assert asked(request) == (f"fetch_market_data-{session}", session)
+        platform.start(request, "fetch_market_data")
+        assert platform.sense("final_bars_exist", evening) == f"fetch_market_data-{session} has been requested already"
+        platform.materialize(FETCHED, date.fromisoformat(session))
+        if session != "2014-06-05":
+            waiting = platform.sense("final_bars_exist", evening)
+            assert "which has not ended" in str(waiting)
+        platform.finish_all()
+    assert platform.sense("final_bars_exist", evening) == "session 2014-06-05 has been fetched"
+
+
+def test_a_history_is_left_to_aegis_run(platform: Platform) -> None:
+    assert "more than 60 sessions up to 2014-11-28 are missing; `aegis run`" in str(
+        platform.sense("final_bars_exist", "2014-11-28 18:15")
+    )
+
+
+def test_a_fetch_waits_while_the_whole_chain_runs(platform: Platform) -> None:
+    platform.materialize_until(FETCHED, WEDNESDAY)
+    run = platform.instance.add_run(dg.DagsterRun("run_whole_chain", status=dg.DagsterRunStatus.STARTED))
+    assert platform.sense("final_bars_exist", "2014-06-05 20:15") == (
+        f"fetch_market_data-2014-06-05 waits for run {run.run_id} of run_whole_chain, which has not ended"
+    )
+
+
+def test_a_fetch_that_failed_is_asked_for_again_after_its_pause(platform: Platform) -> None:
+    platform.materialize_until(FETCHED, WEDNESDAY)
+    request = platform.sense("final_bars_exist", "2014-06-05 20:15")
+    platform.fail(request, "fetch_market_data", "2014-06-05 20:16")
+    assert platform.sense("final_bars_exist", "2014-06-05 20:17") == (
+        "fetch_market_data-2014-06-05 failed 1 time(s); the next attempt is at 2014-06-05 20:21 UTC"
+    )
+    again = platform.sense("final_bars_exist", "2014-06-05 20:21")
+    assert asked(again) == ("fetch_market_data-2014-06-05-2", "2014-06-05")
+    platform.start(again, "fetch_market_data")
+    assert platform.sense("final_bars_exist", "2014-06-05 23:00") == (
+        "fetch_market_data-2014-06-05 has been requested already"
+    )
 
 
 def test_at_the_open_the_previous_sessions_orders_are_traded_once(platform: Platform) -> None:
+    platform.materialize_until(TRADED, THURSDAY)
     monday_open = "2014-06-09 13:30"
-    assert platform.tick("trade_at_open", monday_open) == (
-        "session 2014-06-06 has no signals and covariances yet; run fetch_market_data for it first"
+    missing = (
+        "session 2014-06-06 has no verdict, signals and covariances yet; run fetch_market_data for it first, or switch "
+        "on the sensor final_bars_exist, which does"
     )
-    platform.materialize(COVARIANCES, FRIDAY)
+    for key in FETCHED:
+        assert platform.tick("trade_at_open", monday_open) == missing
+        platform.materialize([key], FRIDAY)
     request = platform.tick("trade_at_open", monday_open)
     assert asked(request) == ("execute_trades-2014-06-06", "2014-06-06")
     platform.start(request, "execute_trades")
     assert platform.tick("trade_at_open", monday_open) == "execute_trades-2014-06-06 has been requested already"
+
+
+def test_a_book_that_fell_behind_is_caught_up_in_order_once_its_hour_has_passed(platform: Platform) -> None:
+    """Wednesday's and Thursday's books were missed; Friday's is due on Monday at half past nine, by the schedule."""
+    platform.materialize_until(FETCHED, FRIDAY)
+    platform.materialize_until(TRADED, date(2014, 6, 3))
+    weekend, monday = "2014-06-07 12:00", "2014-06-09 13:34"
+    for session in ("2014-06-04", "2014-06-05"):
+        request = platform.sense("book_fell_behind", weekend)
+        assert asked(request) == (f"execute_trades-{session}", session)
+        platform.start(request, "execute_trades")
+        platform.materialize(TRADED, date.fromisoformat(session))
+        platform.finish_all()
+    assert platform.sense("book_fell_behind", weekend) == "the book of session 2014-06-05 exists"
+    assert platform.sense("book_fell_behind", monday) == "the book of session 2014-06-05 exists"
+    assert asked(platform.sense("book_fell_behind", "2014-06-09 13:35"))[1] == "2014-06-06"
+
+
+def test_the_schedule_trades_a_missed_session_before_the_newest(platform: Platform) -> None:
+    platform.materialize_until(FETCHED, FRIDAY)
+    platform.materialize_until(TRADED, WEDNESDAY)
+    assert asked(platform.tick("trade_at_open", "2014-06-09 13:30"))[1] == "2014-06-05"
 
 
 def test_monitoring_runs_each_hour_of_a_session(platform: Platform) -> None:
@@ -305,7 +427,7 @@ def test_an_order_that_is_still_to_fill_is_no_drift(platform: Platform) -> None:
     platform.decide(THURSDAY, {"AAAA": (0.20, 0.05)})
     platform.close(THURSDAY, {"AAAA": 100.0})
     platform.close(FRIDAY, {"AAAA": 101.0})
-    platform.materialize(COVARIANCES, FRIDAY)
+    platform.materialize(FETCHED, FRIDAY)
     assert platform.sense("positions_drifted", "2014-06-06 20:30") == (
         "after 2014-06-06 all weights are within 2.00% of the targets of 2014-06-05"
     )
@@ -315,7 +437,7 @@ def test_a_split_is_no_drift(platform: Platform) -> None:
     platform.decide(THURSDAY, {"AAAA": (0.20, 0.20)})
     platform.close(THURSDAY, {"AAAA": 100.0})
     platform.close(FRIDAY, {"AAAA": 33.5}, splits={"AAAA": 3.0})
-    platform.materialize(COVARIANCES, FRIDAY)
+    platform.materialize(FETCHED, FRIDAY)
     assert platform.sense("positions_drifted", "2014-06-06 20:30") == (
         "after 2014-06-06 all weights are within 2.00% of the targets of 2014-06-05"
     )
@@ -328,11 +450,12 @@ def test_prices_that_leave_the_band_start_the_next_decision_once(platform: Platf
     platform.decide(THURSDAY, {"AAAA": (0.20, 0.20), "BBBB": (0.05, 0.05)})
     platform.close(THURSDAY, {"AAAA": 100.0, "BBBB": 100.0})
     platform.close(FRIDAY, {"AAAA": close, "BBBB": 100.0})
-    platform.materialize(COVARIANCES, FRIDAY)
+    platform.materialize(FETCHED, FRIDAY)
     now = "2014-06-06 20:30"
     request = platform.sense("positions_drifted", now)
     assert asked(request) == ("execute_trades-2014-06-06", "2014-06-06")
     platform.start(request, "execute_trades")
     again = "execute_trades-2014-06-06 has been requested already"
+    platform.materialize_until(TRADED, THURSDAY)
     assert platform.sense("positions_drifted", now) == again
     assert platform.tick("trade_at_open", "2014-06-09 13:30") == again
