@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,20 @@ class Chain:
         self.desk = Desk.of(config)
         self.definitions = build_definitions(config, clock=FixedClock(LONG_AFTER), source=source)
 
-    def run(self, job: str, first: date, last: date, *, raise_on_error: bool = True) -> dg.ExecuteInProcessResult:
+    def run(
+        self,
+        job: str,
+        first: date,
+        last: date,
+        *,
+        raise_on_error: bool = True,
+        assets: Sequence[dg.AssetKey] | None = None,
+    ) -> dg.ExecuteInProcessResult:
         with open_instance(self.workspace) as instance:
             return self.definitions.resolve_job_def(job).execute_in_process(
                 instance=instance,
                 run_config=SILENT,
+                asset_selection=assets,
                 raise_on_error=raise_on_error,
                 tags={
                     ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
