@@ -6,6 +6,7 @@ metadata.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -35,12 +36,22 @@ class TableRows:
         The account they belong to, where the table has accounts.
     picture : str, optional
         Markdown of a picture, shown with the last session only: an event log keeps it for every event it stands in.
+    data_version : str, optional
+        For rows that no asset of ours was computed from: what they were, so that Dagster sees a correction. Every other
+        asset's version follows from its code and its inputs.
     """
 
     table: TableSchema
     frame: pd.DataFrame
     account: str | None = None
     picture: str | None = None
+    data_version: str | None = None
+
+
+def content_version(table: TableSchema, frame: pd.DataFrame) -> str:
+    """Return a data version of rows that a vendor delivered: equal rows, equal version."""
+    hashes = table.content_hashes(frame)
+    return hashlib.sha256("".join(hashes[session] for session in sorted(hashes)).encode()).hexdigest()
 
 
 def publish(
@@ -50,7 +61,7 @@ def publish(
     *,
     sessions: Sequence[date] = (),
     replaced: tuple[date, date] | None = None,
-    metadata: Mapping[str, dg.MetadataValue] | None = None,
+    metadata: Mapping[str, Any] | None = None,
     check_results: Sequence[dg.AssetCheckResult] = (),
 ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
     """Write all `rows` in one lake transaction and yield one result for each table.
@@ -66,7 +77,7 @@ def publish(
     replaced : pair of date, optional
         First and last session whose rows are replaced, where that is more than the partitions.
     metadata : mapping, optional
-        Added to each table's result: a picture, a note.
+        Added to each table's result: where its look-back begins, a note.
     check_results : sequence of AssetCheckResult
         Go with the result of the asset that each check belongs to.
 
@@ -90,6 +101,7 @@ def publish(
             asset_key=key,
             metadata={"lake_snapshot_id": snapshot_id, **_whole(item, sessions), **(metadata or {})},
             check_results=[result for result in check_results if result.asset_key == key],
+            data_version=dg.DataVersion(item.data_version) if item.data_version else None,
         )
 
 

@@ -29,6 +29,7 @@ from aegis_assets.table_assets import (
     asset_key,
     definition_metadata,
     description,
+    read_from,
 )
 from aegis_resources.lake import LakeResource
 from aegis_resources.market_data import Market
@@ -45,7 +46,7 @@ def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.Ass
         name=tables.DAILY_FEATURES.name,
         key_prefix=tables.DAILY_FEATURES.layer,
         deps=[asset_key(table) for table in (tables.DAILY_BARS, tables.CORPORATE_ACTIONS, tables.UNIVERSE)],
-        description=description(tables.DAILY_FEATURES),
+        description=description(tables.DAILY_FEATURES, looks_back=True),
         metadata=definition_metadata(tables.DAILY_FEATURES),
         group_name=GROUP_RESEARCH,
         owners=[OWNER_ANALYST],
@@ -74,6 +75,7 @@ def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.Ass
                 store,
                 [TableRows(tables.DAILY_FEATURES, frame, picture=features_picture(frame))],
                 sessions=sessions,
+                metadata=read_from(start),
             )
 
     @dg.asset(
@@ -127,7 +129,7 @@ def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.Ass
         name=tables.COVARIANCES.name,
         key_prefix=tables.COVARIANCES.layer,
         deps=[asset_key(table) for table in (tables.DAILY_BARS, tables.CORPORATE_ACTIONS, tables.UNIVERSE)],
-        description=description(tables.COVARIANCES),
+        description=description(tables.COVARIANCES, looks_back=True),
         metadata=definition_metadata(tables.COVARIANCES),
         group_name=GROUP_PORTFOLIO_AND_RISK,
         owners=[OWNER_STRATEGIST],
@@ -153,6 +155,7 @@ def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.Ass
                 settings=settings,
                 decision_times=market.decision_times(sessions),
             )
-            yield from publish(context, store, [TableRows(tables.COVARIANCES, frame)], sessions=sessions)
+            rows = [TableRows(tables.COVARIANCES, frame)]
+            yield from publish(context, store, rows, sessions=sessions, metadata=read_from(start))
 
     return [daily_features, strategy_signals, ensemble_signals, covariances]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -29,6 +30,12 @@ GROUP_EXECUTION_AND_MONITORING = "layer_4_execution_and_monitoring"
 
 _SIGNIFICANT_DIGITS = 4
 _SQL_TO_UI = {"floats": "list[float]"}
+
+
+_LOOK_BACK = (
+    "**Looks back**: a session is computed from the sessions since `read_from_session`, and its lineage shows only the "
+    "last of them. After correcting a session, materialize from it on."
+)
 
 
 @dataclass(frozen=True)
@@ -82,11 +89,19 @@ def asset_key(table: TableSchema) -> dg.AssetKey:
     return dg.AssetKey([table.layer, table.name])
 
 
-def description(table: TableSchema) -> str:
-    """Return what a person reads in the UI: what a row means, its key, and each column with its unit."""
+def description(table: TableSchema, *, looks_back: bool = False) -> str:
+    """Return what a person reads in the UI: what a row means, its key, and each column with its unit.
+
+    Parameters
+    ----------
+    table : TableSchema
+    looks_back : bool
+        Whether a session is computed from earlier ones too, which the lineage does not show (:func:`read_from`).
+    """
     lines = [
         table.description,
         "",
+        *([_LOOK_BACK, ""] if looks_back else []),
         f"**Primary key**: {', '.join(table.primary_key)}",
         "",
         "| column | unit | meaning |",
@@ -94,6 +109,18 @@ def description(table: TableSchema) -> str:
     lines.append("|---|---|---|")
     lines += [f"| `{c.name}` | {c.unit or '–'} | {c.description} |" for c in table.columns]
     return "\n".join(lines)
+
+
+def read_from(session: date) -> dict[str, str]:
+    """Return metadata that says where the look-back of a run began.
+
+    Notes
+    -----
+    Dagster's lineage of a session is that session alone. A mapping onto the whole look-back was tried and is worse:
+    Dagster does not follow dependencies on 100 partitions or more, so a correction of the session itself would no
+    longer make what was computed from it stale. After a correction, materialize from the corrected session on.
+    """
+    return {"read_from_session": session.isoformat()}
 
 
 def definition_metadata(table: TableSchema) -> dict[str, Any]:

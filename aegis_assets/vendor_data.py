@@ -1,0 +1,115 @@
+"""Layer 1, its beginning: listings, raw bars and corporate actions, as a source delivers them.
+
+Belongs here: asking the source, and what of its answer is stored. The rules are in ``aegis.market_data``; what is
+computed from these tables is :mod:`aegis_assets.market_data`.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from aegis.lake import tables
+from aegis.market_data.ingestion import fetch_raw_bars
+from aegis.market_data.later_facts import actions_known_by, listings_known_by
+from aegis_assets.materialization import TableRows, content_version, publish
+from aegis_assets.partitions import requested_sessions
+from aegis_assets.table_assets import GROUP_DATA, OWNER_ANALYST, definition_metadata, description
+from aegis_assets.vendor_calls import retried_when_unavailable
+from aegis_resources.lake import LakeResource
+from aegis_resources.market_data import Market
+
+_LATE_NEWS = timedelta(days=30)
+"""How long after its ex-date an action may still become known; readers decide by ``known_at_utc``."""
+_EARLY_NEWS = timedelta(days=365)
+"""How long before its ex-date an action may be announced."""
+_SHOWN_NOTES = 200
+_VENDOR_RETRIES = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
+
+
+def vendor_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsDefinition]:
+    """Return the assets that ask the source: the listings as a whole, bars and actions partitioned by `partitions`."""
+    in_sessions: dict[str, Any] = {
+        "partitions_def": partitions,
+        "backfill_policy": dg.BackfillPolicy.single_run(),
+        "group_name": GROUP_DATA,
+        "owners": [OWNER_ANALYST],
+    }
+
+    @dg.asset(
+        name=tables.LISTINGS.name,
+        key_prefix=tables.LISTINGS.layer,
+        description=description(tables.LISTINGS),
+        metadata=definition_metadata(tables.LISTINGS),
+        group_name=GROUP_DATA,
+        owners=[OWNER_ANALYST],
+        kinds={"python", "ducklake"},
+        code_version="1",
+        retry_policy=_VENDOR_RETRIES,
+    )
+    def listings(
+        context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], lake: LakeResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        with retried_when_unavailable():
+            frame, last = market.source.listings(), market.source.session_range()[1]
+            notes = market.source.coverage_notes()
+        with lake.open() as store:
+            frame = listings_known_by(frame, store.read(tables.LISTINGS), last_session=last)
+            yield from publish(context, store, [TableRows(tables.LISTINGS, frame)], metadata=_coverage(notes))
+
+    @dg.asset(
+        name=tables.RAW_BARS.name,
+        key_prefix=tables.RAW_BARS.layer,
+        description=description(tables.RAW_BARS),
+        metadata=definition_metadata(tables.RAW_BARS),
+        kinds={"python", "ducklake"},
+        code_version="1",
+        retry_policy=_VENDOR_RETRIES,
+        **in_sessions,
+    )
+    def raw_bars(
+        context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], lake: LakeResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        sessions = requested_sessions(context)
+        with retried_when_unavailable():
+            frame = fetch_raw_bars(market.source, sessions, last_complete=market.last_complete_session())
+        with lake.open() as store:
+            version = content_version(tables.RAW_BARS, frame)
+            rows = [TableRows(tables.RAW_BARS, frame, data_version=version)]
+            yield from publish(context, store, rows, sessions=sessions)
+
+    @dg.asset(
+        name=tables.CORPORATE_ACTIONS.name,
+        key_prefix=tables.CORPORATE_ACTIONS.layer,
+        description=description(tables.CORPORATE_ACTIONS),
+        metadata=definition_metadata(tables.CORPORATE_ACTIONS),
+        kinds={"python", "ducklake"},
+        code_version="1",
+        retry_policy=_VENDOR_RETRIES,
+        **in_sessions,
+    )
+    def corporate_actions(
+        context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], lake: LakeResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        sessions = requested_sessions(context)
+        first, last = sessions[0] - _LATE_NEWS, sessions[-1] + _EARLY_NEWS
+        with retried_when_unavailable():
+            frame = market.source.corporate_actions(first, last)
+        known_until = market.decision_times(sessions[-1:])[sessions[-1]]
+        with lake.open() as store:
+            stored = store.read(tables.CORPORATE_ACTIONS, first=first, last=last)
+            frame = actions_known_by(frame, stored, known_until=known_until)
+            version = content_version(tables.CORPORATE_ACTIONS, frame[frame["known_at_utc"] <= known_until])
+            rows = [TableRows(tables.CORPORATE_ACTIONS, frame, data_version=version)]
+            yield from publish(context, store, rows, sessions=sessions, replaced=(first, last))
+
+    return [listings, raw_bars, corporate_actions]
+
+
+def _coverage(notes: Sequence[str]) -> dict[str, Any]:
+    """Return metadata with what the source says about its coverage; an event log keeps the first of very many."""
+    shown = [f"- {note}" for note in notes[:_SHOWN_NOTES]]
+    if len(notes) > _SHOWN_NOTES:
+        shown.append(f"- and {len(notes) - _SHOWN_NOTES} more, which the source's `coverage_notes()` returns")
+    return {"coverage_note_count": len(notes), "coverage_notes": dg.MetadataValue.md("\n".join(shown) or "none")}

@@ -1,0 +1,153 @@
+"""What is stored of a source's answers: nothing later is lost to an earlier run, and corrections can be seen.
+
+The embedded market of 2014 to 2017 renames a company in August 2017 (``docs/simulated_market.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+
+from aegis.calendars import trading_calendar
+from aegis.clock import FixedClock
+from aegis.config import AegisConfig
+from aegis.lake import tables
+from aegis.lake.schema import TableSchema
+from aegis.market_data.sources.registry import open_source
+from aegis.market_data.sources.source import MarketDataSource
+from aegis.market_data.sources.truncated import TruncatedSource
+from aegis.market_data.sources.wrapped import WrappedSource
+from aegis.workspace import Workspace
+from aegis_assets.partitions import session_partitions
+from aegis_assets.vendor_data import vendor_data_assets
+from aegis_resources.market_data import Market
+from aegis_sensors.definitions import lake_resource
+
+CALENDAR = trading_calendar("XNYS")
+FIRST, CUT, LAST = date(2014, 1, 2), date(2016, 12, 30), date(2017, 12, 29)
+CLOCK = FixedClock(datetime(2018, 1, 2, 12, tzinfo=UTC))
+
+
+class Vendor:
+    """A workspace and the three assets that ask the source."""
+
+    def __init__(self, home: Path) -> None:
+        self.config = AegisConfig(run={"home": home, "last_session": LAST})
+        self.whole: MarketDataSource = open_source(self.config, CALENDAR, CLOCK)
+        self.lake = lake_resource(Workspace.of(self.config))
+
+    def fetch(self, source: MarketDataSource, name: str, first: date, last: date) -> dg.AssetMaterialization:
+        """Materialize one asset and return what Dagster was told of its last session."""
+        tags = {
+            ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
+            ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
+        }
+        result = dg.materialize(
+            vendor_data_assets(session_partitions(CALENDAR, FIRST, LAST)),
+            selection=[dg.AssetKey(["market_data", name])],
+            resources={"market": Market(self.config, CLOCK, source), "lake": self.lake},
+            tags={} if name == "listings" else tags,
+        )
+        return result.get_asset_materialization_events()[-1].materialization
+
+    def read(self, table: TableSchema) -> pd.DataFrame:
+        with self.lake.open() as store:
+            return store.read(table)
+
+
+class Corrected(WrappedSource):
+    """The source after its vendor has corrected what `change` changes."""
+
+    def __init__(self, source: MarketDataSource, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+        super().__init__(source)
+        self._change = change
+
+    def bars(self, first: date, last: date) -> pd.DataFrame:
+        return self._change(super().bars(first, last))
+
+    def corporate_actions(self, first: date, last: date) -> pd.DataFrame:
+        return self._change(super().corporate_actions(first, last))
+
+
+class Remarked(WrappedSource):
+    """The source with remarks about its coverage."""
+
+    def __init__(self, source: MarketDataSource, notes: list[str]) -> None:
+        super().__init__(source)
+        self._notes = notes
+
+    def coverage_notes(self) -> list[str]:
+        return self._notes
+
+
+@pytest.fixture
+def vendor(tmp_path: Path) -> Vendor:
+    return Vendor(tmp_path / "home")
+
+
+def test_a_run_cut_off_earlier_takes_no_later_action_or_listing_away(vendor: Vendor) -> None:
+    vendor.fetch(vendor.whole, "corporate_actions", FIRST, LAST)
+    vendor.fetch(vendor.whole, "listings", FIRST, LAST)
+    actions, listings = vendor.read(tables.CORPORATE_ACTIONS), vendor.read(tables.LISTINGS)
+    later = actions[actions["known_at_utc"] > pd.Timestamp("2016-12-30 21:15", tz="UTC")]
+    assert "rename" in set(later["action"])
+    assert (listings["first_session"] > pd.Timestamp(CUT)).any()
+
+    early = TruncatedSource(vendor.whole, CUT)
+    vendor.fetch(early, "corporate_actions", CUT, CUT)
+    vendor.fetch(early, "listings", CUT, CUT)
+    pd.testing.assert_frame_equal(vendor.read(tables.CORPORATE_ACTIONS), actions)
+    pd.testing.assert_frame_equal(vendor.read(tables.LISTINGS), listings)
+
+
+def test_year_by_year_stores_what_one_run_stores(vendor: Vendor, tmp_path: Path) -> None:
+    whole = Vendor(tmp_path / "other")
+    whole.fetch(whole.whole, "corporate_actions", FIRST, LAST)
+    for year in (2014, 2015, 2016, 2017):
+        sessions = CALENDAR.sessions(date(year, 1, 1), date(year, 12, 31))
+        vendor.fetch(vendor.whole, "corporate_actions", sessions[0], sessions[-1])
+        known = vendor.read(tables.CORPORATE_ACTIONS)["known_at_utc"].max()
+        assert known <= pd.Timestamp(CALENDAR.close_utc(sessions[-1])) + pd.Timedelta(minutes=15)
+    pd.testing.assert_frame_equal(vendor.read(tables.CORPORATE_ACTIONS), whole.read(tables.CORPORATE_ACTIONS))
+
+
+def test_an_action_that_the_vendor_withdraws_is_gone_and_the_later_ones_stay(vendor: Vendor) -> None:
+    vendor.fetch(vendor.whole, "corporate_actions", FIRST, LAST)
+    before = vendor.read(tables.CORPORATE_ACTIONS)
+    session = before.loc[(before["action"] == "dividend") & (before["session"] > "2016-06-01"), "session"].iloc[0]
+    withdrawn = Corrected(vendor.whole, lambda rows: rows[rows["session"] != session])
+
+    vendor.fetch(withdrawn, "corporate_actions", session.date(), session.date())
+    expected = before[before["session"] != session].reset_index(drop=True)
+    pd.testing.assert_frame_equal(vendor.read(tables.CORPORATE_ACTIONS), expected)
+
+
+@pytest.mark.parametrize("name", ["raw_bars", "corporate_actions"])
+def test_dagster_sees_a_correction_and_no_correction(vendor: Vendor, name: str) -> None:
+    def version(source: MarketDataSource) -> str:
+        return str(vendor.fetch(source, name, CUT, CUT).tags["dagster/data_version"])
+
+    def correct(rows: pd.DataFrame) -> pd.DataFrame:
+        column = "close_raw_usd" if name == "raw_bars" else "dividend_usd"
+        return rows.assign(**{column: rows[column].where(rows.index != 0, rows[column] + 0.01)})
+
+    first, again, corrected = (version(s) for s in (vendor.whole, vendor.whole, Corrected(vendor.whole, correct)))
+    assert first == again
+    assert corrected != first
+
+
+def test_what_the_source_says_about_its_coverage_is_shown_with_the_listings(vendor: Vendor) -> None:
+    told = vendor.fetch(Remarked(vendor.whole, ["AAA: bars of another company", "BBB: a gap"]), "listings", FIRST, LAST)
+    assert told.metadata["coverage_note_count"].value == 2
+    assert told.metadata["coverage_notes"].value == "- AAA: bars of another company\n- BBB: a gap"
+    many = vendor.fetch(Remarked(vendor.whole, [f"note {n}" for n in range(203)]), "listings", FIRST, LAST)
+    shown = str(many.metadata["coverage_notes"].value).splitlines()
+    assert (len(shown), shown[199]) == (201, "- note 199")
+    assert shown[200].startswith("- and 3 more")
+    assert vendor.fetch(vendor.whole, "listings", FIRST, LAST).metadata["coverage_notes"].value == "none"
