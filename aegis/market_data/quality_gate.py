@@ -76,8 +76,6 @@ class GateResult:
         :data:`aegis.lake.tables.CHECK_RESULTS`: every check and every session, passed ones too.
     daily_bars : DataFrame
         :data:`aegis.lake.tables.DAILY_BARS`: rows of sessions that are not blocked, without quarantined rows.
-    quarantined : DataFrame
-        :data:`aegis.lake.tables.RAW_BARS`: rows taken out of sessions that were let through.
     blocked_sessions : dict of date to list of str
         Blocked sessions, ascending, each with the checks that block it.
     summary : tuple of CheckSummary
@@ -86,7 +84,6 @@ class GateResult:
 
     check_results: pd.DataFrame
     daily_bars: pd.DataFrame
-    quarantined: pd.DataFrame
     blocked_sessions: dict[date, list[str]]
     summary: tuple[CheckSummary, ...]
 
@@ -180,7 +177,6 @@ def run_quality_gate(
     return GateResult(
         check_results=_check_results(verdicts, judged, sessions, snapshot_id),
         daily_bars=DAILY_BARS.conform(judged[passes & ~removed]),
-        quarantined=RAW_BARS.conform(judged[passes & removed]),
         blocked_sessions={
             sessions.days[number].item(): [v.check.name for v in verdicts if v.outcomes[number] == "block"]
             for number in np.flatnonzero(blocked)

@@ -99,7 +99,6 @@ def test_clean_bars_pass_unchanged_and_the_look_back_is_not_among_them(clean):
     expected = expected[expected["session"] >= pd.Timestamp(FIRST)].reset_index(drop=True)
     pd.testing.assert_frame_equal(clean.daily_bars, expected, check_exact=True)
     assert clean.blocked_sessions == {}
-    assert clean.quarantined.empty
 
 
 def test_results_hold_for_the_content_hash_of_the_raw_rows(clean):
@@ -139,7 +138,8 @@ def test_a_row_that_nobody_holds_is_quarantined_alone():
     found = quarantine({SPLIT: frozenset({"KO"})})
     assert result_of(found, JUMP, SPLIT)["outcome"] == "quarantine"
     assert found.blocked_sessions == {}
-    assert found.quarantined[["session", "symbol"]].to_numpy().tolist() == [[pd.Timestamp(SPLIT), "AAPL"]]
+    of_the_split = found.daily_bars[found.daily_bars["session"] == pd.Timestamp(SPLIT)]
+    assert sorted(of_the_split["symbol"]) == ["KO", "SPY"]
     assert len(found.daily_bars) == 11
 
 
@@ -155,7 +155,7 @@ def test_a_row_that_nobody_holds_is_quarantined_alone():
 def test_a_quarantine_becomes_a_block_where_its_conditions_fail(protected, share):
     found = quarantine(protected, share)
     assert found.blocked_sessions == {SPLIT: [JUMP]}
-    assert found.quarantined.empty
+    assert pd.Timestamp(SPLIT) not in set(found.daily_bars["session"])
 
 
 def test_a_blocking_fault_is_never_quarantined():
@@ -166,7 +166,6 @@ def test_a_blocking_fault_is_never_quarantined():
     )
     assert list(found.blocked_sessions) == SESSIONS[1:]
     assert found.daily_bars.empty
-    assert found.quarantined.empty
 
 
 def test_a_true_jump_warns_and_its_row_passes():
