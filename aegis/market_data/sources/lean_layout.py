@@ -26,8 +26,9 @@ BARS_FILE = "daily_raw.parquet"
 FACTORS_FILE = "factors.parquet"
 MAP_FILE = "map_files.parquet"
 
-FRAGMENT_SHARE = 0.5
-"""An instrument with bars in less than this share of the sessions that its map promises from its first bar on."""
+PROVING_SESSIONS = 5
+"""Sessions with a bar after which an instrument that starts later than the delivery is covered: samples hold fragments
+of a few bars, and what is to come of an instrument cannot be known when it starts."""
 
 _REFERENCE_TOLERANCE = 0.01
 _ONE_DAY = pd.Timedelta(days=1)
@@ -76,10 +77,12 @@ def read_lean_layout(folder: Path, calendar: TradingCalendar, *, last_session: d
 
     Notes
     -----
-    Left out, each with a note: bars of a ticker outside every map interval (they belong to another company that used
-    the ticker), instruments without a factor file (their splits and dividends are unknown, which is not the same as
-    none), and fragments (`FRAGMENT_SHARE`), which samples hold. This is decided on the whole delivery, whatever
-    `last_session` is. An interval whose ticker has no bars at all is simply not covered.
+    Left out: bars of a ticker outside every map interval (they belong to another company that used the ticker),
+    instruments without a factor file (their splits and dividends are unknown, which is not the same as none), and the
+    first `PROVING_SESSIONS` sessions of an instrument that starts later than the delivery. A note names each of the
+    first two, and an instrument that has no more than these sessions. Whether a bar is covered is decided by the bars
+    up to it: an instrument that fails is listed until it does. An interval whose ticker has no bars at all is simply
+    not covered.
     """
     for name in (BARS_FILE, FACTORS_FILE, MAP_FILE):
         if not (folder / name).is_file():
@@ -92,7 +95,7 @@ def read_lean_layout(folder: Path, calendar: TradingCalendar, *, last_session: d
     factors = _read_factors(folder / FACTORS_FILE)
     by_ticker = {str(ticker): rows for ticker, rows in bars.groupby("ticker", sort=True)}
     mapped, notes = _map_bars(by_ticker, intervals)
-    kept, left_out = _choose_instruments(mapped, by_ticker, intervals, factors, calendar)
+    kept, left_out = _choose_instruments(mapped, by_ticker, intervals, factors)
     if not kept:
         raise MalformedData(f"{folder}: no instrument has bars, a symbol map and factors; check the three files")
     chosen = pd.concat(kept.values(), ignore_index=True)
@@ -196,9 +199,9 @@ def _choose_instruments(
     by_ticker: Mapping[str, pd.DataFrame],
     intervals: list[_MapInterval],
     factors: pd.DataFrame,
-    calendar: TradingCalendar,
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """Return the instruments whose history can be trusted, and a note for each of the others."""
+    """Return the covered bars of the instruments that can be trusted, and a note for each of the others."""
+    start = min(rows["session"].min() for rows in by_ticker.values())
     final = max(rows["session"].max() for rows in by_ticker.values())
     with_factors = set(factors["symbol"])
     kept: dict[str, pd.DataFrame] = {}
@@ -214,24 +217,25 @@ def _choose_instruments(
         rows = mapped.get(symbol)
         if rows is None:
             continue
-        first_bar = rows["session"].min()
-        promised = sum(
-            len(calendar.sessions(max(interval.first, first_bar).date(), min(interval.last, final).date()))
-            for interval in own
-            if interval.ticker in by_ticker
-        )
         if symbol not in with_factors:
             notes.append(
                 f"{symbol}: {len(rows)} bar(s) but no factor file, so its splits and dividends are unknown; left out"
             )
-        elif len(rows) < FRAGMENT_SHARE * promised:
+            continue
+        covered = _covered(rows, start)
+        if covered.empty:
             notes.append(
-                f"{symbol}: {len(rows)} bar(s) of {promised} sessions that its map promises from the first on, "
-                "a fragment; left out"
+                f"{symbol}: {len(rows)} bar(s) from {rows['session'].min():%Y-%m-%d} on, and an instrument is covered "
+                f"after {PROVING_SESSIONS} sessions with one; left out"
             )
-        else:
-            kept[symbol] = rows
+            continue
+        kept[symbol] = covered
     return kept, notes
+
+
+def _covered(rows: pd.DataFrame, start: pd.Timestamp) -> pd.DataFrame:
+    sessions = rows["session"].drop_duplicates().sort_values()
+    return rows if sessions.iloc[0] == start else rows[rows["session"].isin(sessions.iloc[PROVING_SESSIONS:])]
 
 
 def _announced_ends(intervals: list[_MapInterval], by_ticker: Mapping[str, pd.DataFrame]) -> dict[str, list[date]]:

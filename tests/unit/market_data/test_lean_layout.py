@@ -24,7 +24,7 @@ class LeanFolder:
 
     ``OLD`` was renamed ``NEW`` on day 60. ``DEAD`` ends on day 50. ``HOLE`` traded as ``MISS``, which is not delivered,
     on days 20 to 39. ``BARE`` has no factors. ``BITS`` has four bars of a promised two dozen. ``REUSE`` was another
-    company's ticker until day 29.
+    company's ticker until day 29. ``FAIL`` starts on day 5 and stops after twenty sessions, though its map goes on.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,9 +39,10 @@ class LeanFolder:
             ("BARE", iso(DAYS)[0], "BARE"), ("BARE", END, "BARE"),
             ("BITS", iso(DAYS)[0], "BITS"), ("BITS", END, "BITS"),
             ("REUSE", iso(DAYS)[30], "REUSE"), ("REUSE", END, "REUSE"),
+            ("FAIL", iso(DAYS)[5], "FAIL"), ("FAIL", END, "FAIL"),
         ]  # fmt: skip
         self.factors = [("SPY", iso(DAYS)[0], 1.0, 1.0, 1.0), ("SPY", END, 1.0, 1.0, 0.0)]
-        for symbol in ("DEAD", "HOLE", "BITS", "REUSE"):
+        for symbol in ("DEAD", "HOLE", "BITS", "REUSE", "FAIL"):
             self.factors += [(symbol, iso(DAYS)[0], 1.0, 1.0, 1.0), (symbol, END, 1.0, 1.0, 0.0)]
         # NEW: 1.25 USD on a close of 50 before day 80 (factor 0.975), 2:1 before day 90
         self.factors += [
@@ -59,6 +60,7 @@ class LeanFolder:
         self.add("BARE", DAYS, 8.0)
         self.add("BITS", DAYS[100:104], 9.0)
         self.add("REUSE", DAYS, 70.0)
+        self.add("FAIL", DAYS[5:25], 2.0)
 
     def add(self, ticker: str, days: list[date], close: float) -> None:
         self.bars += [(ticker, day, close, 1_000.0) for day in iso(days)]
@@ -111,11 +113,12 @@ def test_listings_follow_the_map_and_the_delivered_bars(lean: LeanFolder) -> Non
     ]
     assert found == [
         ("DEAD", "DEAD", DAYS[0], str(DAYS[50])),
+        ("FAIL", "FAIL", DAYS[10], str(DAYS[29])),  # five sessions to prove itself, and five after its last bar
         ("HOLE", "HOLE", DAYS[0], str(DAYS[19])),
         ("HOLE", "HOLE", DAYS[40], "NaT"),
         ("NEW", "OLD", DAYS[0], str(DAYS[59])),
         ("NEW", "NEW", DAYS[60], "NaT"),
-        ("REUSE", "REUSE", DAYS[30], "NaT"),
+        ("REUSE", "REUSE", DAYS[35], "NaT"),
         ("SPY", "SPY", DAYS[0], "NaT"),
     ]
     spy = listings[listings["symbol"] == "SPY"].iloc[0]
@@ -139,6 +142,7 @@ def test_factors_and_maps_become_dated_actions(lean: LeanFolder) -> None:
     ]
     assert found == [
         (DAYS[20], "HOLE", "delisting", 1.0, 0.0, None),
+        (DAYS[30], "FAIL", "delisting", 1.0, 0.0, None),
         (DAYS[51], "DEAD", "delisting", 1.0, 0.0, None),
         (DAYS[60], "NEW", "rename", 1.0, 0.0, "NEW"),
         (DAYS[80], "NEW", "dividend", 1.0, 1.25, None),
@@ -150,14 +154,13 @@ def test_factors_and_maps_become_dated_actions(lean: LeanFolder) -> None:
 def test_what_is_left_out_is_named_with_its_reason(lean: LeanFolder) -> None:
     delivered = source(lean.write())
     symbols = set(delivered.bars(DAYS[0], DAYS[-1])["symbol"])
-    assert symbols == {"SPY", "NEW", "DEAD", "HOLE", "REUSE"}
+    assert symbols == {"SPY", "NEW", "DEAD", "HOLE", "REUSE", "FAIL"}
     notes = "\n".join(delivered.coverage_notes())
     assert f"REUSE: 30 bar(s) of {DAYS[0]} to {DAYS[29]} lie outside every map interval" in notes
     assert "BARE: " in notes
     assert "no factor file, so its splits and dividends are unknown; left out" in notes
     assert (
-        f"BITS: 4 bar(s) of {len(DAYS) - 100} sessions that its map promises from the first on, a fragment; left out"
-        in notes
+        f"BITS: 4 bar(s) from {DAYS[100]} on, and an instrument is covered after 5 sessions with one; left out" in notes
     )
     assert f"HOLE: no bars delivered for ticker MISS, {DAYS[20]} to {DAYS[39]}; not covered then" in notes
     assert f"HOLE: no bars for 20 sessions until {DAYS[40]}: a coverage gap" in notes
@@ -165,7 +168,14 @@ def test_what_is_left_out_is_named_with_its_reason(lean: LeanFolder) -> None:
 
 def test_another_companys_bars_under_the_same_ticker_do_not_leak_in(lean: LeanFolder) -> None:
     bars = source(lean.write()).bars(DAYS[0], DAYS[-1])
-    assert bars.loc[bars["symbol"] == "REUSE", "session"].min() == pd.Timestamp(DAYS[30])
+    assert bars.loc[bars["symbol"] == "REUSE", "session"].min() == pd.Timestamp(DAYS[35])
+
+
+@pytest.mark.parametrize("delivered", [25, 40, len(DAYS)])
+def test_a_company_that_fails_is_listed_until_it_does(lean: LeanFolder, delivered: int) -> None:
+    """20 bars are most of those promised until day 40 and few of those until the end: what is to come says nothing."""
+    bars = source(lean.write(until=DAYS[delivered - 1])).bars(DAYS[0], DAYS[delivered - 1])
+    assert bars.loc[bars["symbol"] == "FAIL", "session"].dt.date.tolist() == DAYS[10:25]
 
 
 def test_dividends_of_a_time_without_bars_are_left_out_with_a_note(lean: LeanFolder) -> None:
@@ -180,7 +190,7 @@ def test_dividends_of_a_time_without_bars_are_left_out_with_a_note(lean: LeanFol
     )
 
 
-@pytest.mark.parametrize("position", [10, 19, 20, 30, 45, 51, 60, 79, 80, 90, 99, 110])
+@pytest.mark.parametrize("position", [9, 10, 19, 20, 24, 29, 30, 34, 35, 45, 51, 60, 80, 90, 103, 110])
 def test_deleting_all_bars_after_t_changes_no_bar_and_no_action_at_or_before_t(lean: LeanFolder, position: int) -> None:
     t = DAYS[position]
     whole = source(lean.write())
