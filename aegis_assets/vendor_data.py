@@ -73,7 +73,9 @@ def vendor_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
     ) -> Iterator[dg.MaterializeResult[Any]]:
         sessions = requested_sessions(context)
         with retried_when_unavailable():
-            frame = fetch_raw_bars(market.source, sessions, last_complete=market.last_complete_session())
+            frame = fetch_raw_bars(
+                market.source, sessions, last_complete=market.last_complete_session(), has_ended=market.has_ended
+            )
         with lake.open() as store:
             version = content_version(tables.RAW_BARS, frame)
             rows = [TableRows(tables.RAW_BARS, frame, data_version=version)]

@@ -16,7 +16,9 @@ from aegis.lake.tables import RAW_BARS
 from aegis.market_data.sources.source import MarketDataSource
 
 
-def fetch_raw_bars(source: MarketDataSource, sessions: Sequence[date], *, last_complete: date) -> pd.DataFrame:
+def fetch_raw_bars(
+    source: MarketDataSource, sessions: Sequence[date], *, last_complete: date, has_ended: bool
+) -> pd.DataFrame:
     """Return the source's bars of `sessions`, exactly as delivered.
 
     Parameters
@@ -26,6 +28,8 @@ def fetch_raw_bars(source: MarketDataSource, sessions: Sequence[date], *, last_c
         Ascending sessions of the decision calendar.
     last_complete : date
         Last session whose close plus vendor delay has passed.
+    has_ended : bool
+        Whether no new sessions come, as in a folder of files.
 
     Returns
     -------
@@ -35,9 +39,9 @@ def fetch_raw_bars(source: MarketDataSource, sessions: Sequence[date], *, last_c
     Raises
     ------
     MarketDataError
-        A session has not closed, or lies outside what the source covers: asking again would be refused again.
+        A session has not closed, or lies outside what the source will ever cover: asking again would be refused again.
     SourceUnavailable
-        The answer holds no row at all.
+        The source is late with sessions that have closed, or its answer holds no row at all.
     """
     first, last = sessions[0], sessions[-1]
     if last > last_complete:
@@ -46,6 +50,11 @@ def fetch_raw_bars(source: MarketDataSource, sessions: Sequence[date], *, last_c
             f"{last_complete}; run it again after its close plus the vendor's delay"
         )
     known_first, known_last = source.session_range()
+    if first >= known_first and last > known_last and not has_ended:
+        raise SourceUnavailable(
+            f"{source.name} {last}: the session has closed, but the source's last is {known_last}; the vendor is late: "
+            "ask again later, or raise market_data.vendor_delay_minutes if it always is"
+        )
     if first < known_first or last > known_last:
         raise MarketDataError(
             f"{source.name}: sessions {first}..{last} were asked for, the source covers {known_first}..{known_last}; "
