@@ -15,6 +15,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 from aegis.calendars import trading_calendar
 from aegis.clock import FixedClock
 from aegis.config import AegisConfig
+from aegis.lake.attachment import LakeLocation
 from aegis.lake.schema import TableSchema
 from aegis.market_data.sources.source import MarketDataSource
 from aegis.workspace import Workspace
@@ -106,3 +107,9 @@ def make_chain(tmp_path: Path) -> Callable[..., Chain]:
         return Chain(AegisConfig(run=run, **sections), source)
 
     return make
+
+
+@pytest.fixture
+def location(tmp_path: Path) -> LakeLocation:
+    """Return where a lake would be, in a folder whose name needs quoting."""
+    return LakeLocation(tmp_path / "lake of 'one' workspace")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -16,63 +15,12 @@ from aegis.errors import LakeError, SchemaMismatch, SnapshotNotFound
 from aegis.lake.attachment import LakeLocation, connect
 from aegis.lake.lake import CommitMessage, Lake, Replacement
 from aegis.lake.schema import Column, TableSchema
+from tests.trial_tables import ACCOUNTS, READINGS, readings
 
 MONDAY, TUESDAY, WEDNESDAY = date(2014, 6, 9), date(2014, 6, 10), date(2014, 6, 11)
 
-READINGS = TableSchema(
-    "trial",
-    "readings",
-    "One row of each kind of column.",
-    ("session", "symbol"),
-    (
-        Column("session", "session", "Session."),
-        Column("symbol", "text", "Symbol."),
-        Column("known_at_utc", "instant", "When known.", "UTC"),
-        Column("close_usd", "float", "Required number.", "USD"),
-        Column("spread_bps", "float", "Number that may be missing.", "bps", nullable=True),
-        Column("volume_shares", "integer", "Count.", "shares"),
-        Column("tradable", "boolean", "Flag."),
-        Column("note", "text", "Text that may be missing.", nullable=True),
-        Column("loadings", "floats", "List of numbers."),
-    ),
-)
-ACCOUNTS = TableSchema(
-    "trial",
-    "accounts",
-    "Rows of several accounts.",
-    ("session", "account"),
-    (
-        Column("session", "session", "Session."),
-        Column("account", "text", "Account."),
-        Column("cash_usd", "float", "Cash.", "USD"),
-    ),
-)
 NAMES = TableSchema("trial", "names", "No sessions.", ("symbol",), (Column("symbol", "text", "Symbol."),))
 MESSAGE = CommitMessage("trial/readings", "2014-06-09..2014-06-10", "run-1", "v1")
-
-
-def _readings(*sessions: date, close_usd: float = 93.7, symbols: tuple[str, ...] = ("AAPL", "MSFT")) -> pd.DataFrame:
-    rows = [
-        {
-            "session": session,
-            "symbol": symbol,
-            "known_at_utc": datetime(session.year, session.month, session.day, 20, 15, 0, 123456, tzinfo=UTC),
-            "close_usd": close_usd,
-            "spread_bps": None if symbol == "MSFT" else 0.1,
-            "volume_shares": 2**53 + 1,
-            "tradable": symbol == "AAPL",
-            "note": None if symbol == "AAPL" else "naïve 'quoted' \n line",
-            "loadings": [0.1, -0.0, 1e-308],
-        }
-        for session in sessions
-        for symbol in symbols
-    ]
-    return pd.DataFrame(rows)
-
-
-@pytest.fixture
-def location(tmp_path: Path) -> LakeLocation:
-    return LakeLocation(tmp_path / "lake of 'one' workspace")
 
 
 @pytest.fixture
@@ -84,7 +32,7 @@ def lake(location: LakeLocation) -> Iterator[Lake]:
 
 
 def test_every_kind_of_value_comes_back_to_the_bit(lake: Lake) -> None:
-    lake.write([Replacement(READINGS, _readings(MONDAY), MONDAY, MONDAY)], MESSAGE)
+    lake.write([Replacement(READINGS, readings(MONDAY), MONDAY, MONDAY)], MESSAGE)
 
     frame = lake.read(READINGS)
 
@@ -105,7 +53,7 @@ def test_every_kind_of_value_comes_back_to_the_bit(lake: Lake) -> None:
 
 
 def test_what_is_read_hashes_as_what_was_written(lake: Lake) -> None:
-    written = _readings(MONDAY, TUESDAY)
+    written = readings(MONDAY, TUESDAY)
 
     lake.write([Replacement(READINGS, written, MONDAY, TUESDAY)], MESSAGE)
 
@@ -118,15 +66,15 @@ def test_an_empty_table_reads_with_its_dtypes(lake: Lake) -> None:
 
 
 def test_another_connection_sees_what_was_committed(lake: Lake, location: LakeLocation) -> None:
-    lake.write([Replacement(READINGS, _readings(MONDAY), MONDAY, MONDAY)], MESSAGE)
+    lake.write([Replacement(READINGS, readings(MONDAY), MONDAY, MONDAY)], MESSAGE)
 
     with connect(location) as connection:
         assert len(Lake(connection).read(READINGS)) == 2
 
 
 def test_a_write_replaces_its_range_and_nothing_else(lake: Lake) -> None:
-    lake.write([Replacement(READINGS, _readings(MONDAY, TUESDAY, WEDNESDAY), MONDAY, WEDNESDAY)], MESSAGE)
-    lake.write([Replacement(READINGS, _readings(TUESDAY, close_usd=1.0), TUESDAY, TUESDAY)], MESSAGE)
+    lake.write([Replacement(READINGS, readings(MONDAY, TUESDAY, WEDNESDAY), MONDAY, WEDNESDAY)], MESSAGE)
+    lake.write([Replacement(READINGS, readings(TUESDAY, close_usd=1.0), TUESDAY, TUESDAY)], MESSAGE)
 
     closes = lake.read(READINGS).groupby("session")["close_usd"].unique().map(list)
 
@@ -140,7 +88,7 @@ def test_a_write_replaces_its_range_and_nothing_else(lake: Lake) -> None:
 
 
 def test_replacing_a_range_by_nothing_empties_it(lake: Lake) -> None:
-    lake.write([Replacement(READINGS, _readings(MONDAY, TUESDAY), MONDAY, TUESDAY)], MESSAGE)
+    lake.write([Replacement(READINGS, readings(MONDAY, TUESDAY), MONDAY, TUESDAY)], MESSAGE)
     lake.write([Replacement(READINGS, READINGS.empty(), MONDAY, MONDAY)], MESSAGE)
 
     assert lake.sessions(READINGS) == [TUESDAY]
@@ -168,8 +116,8 @@ def test_a_table_without_sessions_is_replaced_whole(lake: Lake) -> None:
 
 
 def test_every_version_stays_readable(lake: Lake) -> None:
-    first = lake.write([Replacement(READINGS, _readings(MONDAY, close_usd=1.0), MONDAY, MONDAY)], MESSAGE)
-    second = lake.write([Replacement(READINGS, _readings(MONDAY, close_usd=2.0), MONDAY, MONDAY)], MESSAGE)
+    first = lake.write([Replacement(READINGS, readings(MONDAY, close_usd=1.0), MONDAY, MONDAY)], MESSAGE)
+    second = lake.write([Replacement(READINGS, readings(MONDAY, close_usd=2.0), MONDAY, MONDAY)], MESSAGE)
     lake.compact()
 
     assert first < second <= lake.snapshot_id()
@@ -187,7 +135,7 @@ def test_a_version_that_does_not_exist_is_refused(lake: Lake, snapshot_id: int) 
 def test_a_snapshot_says_who_wrote_it_and_why(lake: Lake) -> None:
     message = CommitMessage("trial/readings", "2014-06-09..2014-06-09", "run-7", "v3", "vendor corrected the close")
 
-    number = lake.write([Replacement(READINGS, _readings(MONDAY), MONDAY, MONDAY)], message)
+    number = lake.write([Replacement(READINGS, readings(MONDAY), MONDAY, MONDAY)], message)
 
     snapshot = lake.snapshots().set_index("snapshot_id").loc[number]
     assert snapshot["commit_message"] == "trial/readings 2014-06-09..2014-06-09"
@@ -205,7 +153,7 @@ def test_one_write_of_several_tables_is_one_snapshot(lake: Lake) -> None:
 
     number = lake.write(
         [
-            Replacement(READINGS, _readings(MONDAY), MONDAY, MONDAY),
+            Replacement(READINGS, readings(MONDAY), MONDAY, MONDAY),
             Replacement(NAMES, pd.DataFrame({"symbol": ["A"]})),
         ],
         MESSAGE,
@@ -225,7 +173,7 @@ def test_creating_tables_that_exist_makes_no_snapshot(lake: Lake) -> None:
 
 
 def test_a_write_that_changes_nothing_returns_the_newest_snapshot(lake: Lake, location: LakeLocation) -> None:
-    number = lake.write([Replacement(READINGS, _readings(MONDAY), MONDAY, MONDAY)], MESSAGE)
+    number = lake.write([Replacement(READINGS, readings(MONDAY), MONDAY, MONDAY)], MESSAGE)
 
     with connect(location) as connection:
         unchanged = Lake(connection).write([Replacement(READINGS, READINGS.empty(), TUESDAY, TUESDAY)], MESSAGE)
@@ -267,10 +215,10 @@ def _drop_close(frame: pd.DataFrame) -> pd.DataFrame:
 def test_a_frame_that_does_not_fit_is_refused_and_nothing_is_written(
     lake: Lake, spoil: Callable[[pd.DataFrame], pd.DataFrame], complaint: str
 ) -> None:
-    number = lake.write([Replacement(READINGS, _readings(MONDAY), MONDAY, MONDAY)], MESSAGE)
+    number = lake.write([Replacement(READINGS, readings(MONDAY), MONDAY, MONDAY)], MESSAGE)
 
     with pytest.raises(SchemaMismatch, match=complaint):
-        lake.write([Replacement(READINGS, spoil(_readings(MONDAY)), MONDAY, MONDAY)], MESSAGE)
+        lake.write([Replacement(READINGS, spoil(readings(MONDAY)), MONDAY, MONDAY)], MESSAGE)
 
     assert lake.snapshot_id() == number
     assert len(lake.read(READINGS)) == 2
@@ -278,23 +226,23 @@ def test_a_frame_that_does_not_fit_is_refused_and_nothing_is_written(
 
 def test_a_write_without_its_range_is_refused(lake: Lake) -> None:
     with pytest.raises(SchemaMismatch, match="must name the range of sessions that it replaces"):
-        lake.write([Replacement(READINGS, _readings(MONDAY))], MESSAGE)
+        lake.write([Replacement(READINGS, readings(MONDAY))], MESSAGE)
 
 
 def test_a_write_that_fails_half_way_leaves_nothing_and_the_next_one_works(lake: Lake) -> None:
-    number = lake.write([Replacement(READINGS, _readings(MONDAY), MONDAY, MONDAY)], MESSAGE)
+    number = lake.write([Replacement(READINGS, readings(MONDAY), MONDAY, MONDAY)], MESSAGE)
     absent = replace(READINGS, name="never_created")
 
     with pytest.raises(LakeError, match=r"(?s)trial/readings: nothing was written: .*never_created"):
         lake.write(
             [
-                Replacement(READINGS, _readings(MONDAY, close_usd=2.0), MONDAY, MONDAY),
-                Replacement(absent, _readings(MONDAY), MONDAY, MONDAY),
+                Replacement(READINGS, readings(MONDAY, close_usd=2.0), MONDAY, MONDAY),
+                Replacement(absent, readings(MONDAY), MONDAY, MONDAY),
             ],
             MESSAGE,
         )
 
     assert lake.snapshot_id() == number
     assert lake.read(READINGS)["close_usd"].tolist() == [93.7, 93.7]
-    assert lake.write([Replacement(READINGS, _readings(MONDAY, close_usd=3.0), MONDAY, MONDAY)], MESSAGE) > number
+    assert lake.write([Replacement(READINGS, readings(MONDAY, close_usd=3.0), MONDAY, MONDAY)], MESSAGE) > number
     assert lake.read(READINGS)["close_usd"].tolist() == [3.0, 3.0]

@@ -12,29 +12,9 @@ import pytest
 from aegis.errors import LakeUnreadable
 from aegis.lake.attachment import LakeLocation, connect
 from aegis.lake.lake import CommitMessage, Lake, Replacement
-from aegis.lake.schema import Column, TableSchema
+from tests.trial_tables import ACCOUNTS, cash
 
-ACCOUNTS = TableSchema(
-    "trial",
-    "accounts",
-    "Rows of several accounts.",
-    ("session", "account"),
-    (
-        Column("session", "session", "Session."),
-        Column("account", "text", "Account."),
-        Column("cash_usd", "float", "Cash.", "USD"),
-    ),
-)
 MESSAGE = CommitMessage("trial/accounts", "2014-01-01..2015-12-31", "run-1", "v1")
-
-
-@pytest.fixture
-def location(tmp_path: Path) -> LakeLocation:
-    return LakeLocation(tmp_path / "lake of 'one' workspace")
-
-
-def _cash(*sessions: date) -> pd.DataFrame:
-    return pd.DataFrame({"session": list(sessions), "account": "simulated", "cash_usd": 1.0})
 
 
 def test_a_damaged_catalog_is_refused_with_the_remedy_and_left_as_it_is(location: LakeLocation) -> None:
@@ -58,7 +38,7 @@ def test_data_files_without_a_catalog_are_not_taken_for_a_new_lake(location: Lak
     with connect(location) as connection:
         store = Lake(connection)
         store.create_tables([ACCOUNTS])
-        store.write([Replacement(ACCOUNTS, _cash(*_many_sessions()), date(2014, 1, 1), date(2015, 12, 31))], MESSAGE)
+        store.write([Replacement(ACCOUNTS, cash(*_many_sessions()), date(2014, 1, 1), date(2015, 12, 31))], MESSAGE)
     files = set(location.data_path.rglob("*.parquet"))
     assert files
     for file in location.folder.glob("catalog.sqlite*"):
@@ -80,7 +60,7 @@ def test_a_data_file_that_vanished_is_named_with_the_remedy(location: LakeLocati
     with connect(location) as connection:
         store = Lake(connection)
         store.create_tables([ACCOUNTS])
-        store.write([Replacement(ACCOUNTS, _cash(*_many_sessions()), date(2014, 1, 1), date(2015, 12, 31))], MESSAGE)
+        store.write([Replacement(ACCOUNTS, cash(*_many_sessions()), date(2014, 1, 1), date(2015, 12, 31))], MESSAGE)
     for file in location.data_path.rglob("*.parquet"):
         file.unlink()
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -16,31 +15,10 @@ import pytest
 from aegis.errors import LakeError
 from aegis.lake.attachment import LakeLocation, connect
 from aegis.lake.lake import CommitMessage, Lake, Replacement
-from aegis.lake.schema import Column, TableSchema
+from tests.trial_tables import ACCOUNTS, cash
 
 MONDAY = date(2014, 6, 9)
-ACCOUNTS = TableSchema(
-    "trial",
-    "accounts",
-    "Rows of several accounts.",
-    ("session", "account"),
-    (
-        Column("session", "session", "Session."),
-        Column("account", "text", "Account."),
-        Column("cash_usd", "float", "Cash.", "USD"),
-    ),
-)
 MESSAGE = CommitMessage("trial/accounts", "2014-06-09..2014-06-09", "run-1", "v1")
-
-
-@pytest.fixture
-def location(tmp_path: Path) -> LakeLocation:
-    return LakeLocation(tmp_path / "lake of 'one' workspace")
-
-
-def _cash(*sessions: date) -> pd.DataFrame:
-    return pd.DataFrame({"session": list(sessions), "account": "simulated", "cash_usd": 1.0})
-
 
 WRITER = """
 import sys
@@ -134,7 +112,7 @@ def test_a_writer_gives_up_with_a_remedy_and_a_growing_wait_when_others_hold_the
         with pytest.raises(
             LakeError, match="other writers held the lake for 12 attempts; nothing was written, run it again"
         ):
-            store.write([Replacement(ACCOUNTS, _cash(MONDAY), MONDAY, MONDAY)], MESSAGE)
+            store.write([Replacement(ACCOUNTS, cash(MONDAY), MONDAY, MONDAY)], MESSAGE)
 
         assert len(waits) == 12
         assert waits == sorted(waits)
@@ -161,7 +139,7 @@ def test_a_reader_is_not_blocked_by_an_open_write(location: LakeLocation) -> Non
     with connect(location) as reader, connect(location) as writer:
         lake = Lake(reader)
         lake.create_tables([ACCOUNTS])
-        lake.write([Replacement(ACCOUNTS, _cash(MONDAY), MONDAY, MONDAY)], MESSAGE)
+        lake.write([Replacement(ACCOUNTS, cash(MONDAY), MONDAY, MONDAY)], MESSAGE)
         writer.execute("BEGIN TRANSACTION")
         writer.execute("DELETE FROM lake.trial.accounts")
 

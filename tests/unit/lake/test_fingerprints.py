@@ -3,57 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from aegis.lake.schema import Column, TableSchema
+from tests.trial_tables import READINGS, readings
 
 MONDAY, TUESDAY = date(2014, 6, 9), date(2014, 6, 10)
 
-READINGS = TableSchema(
-    "trial",
-    "readings",
-    "One row of each kind of column.",
-    ("session", "symbol"),
-    (
-        Column("session", "session", "Session."),
-        Column("symbol", "text", "Symbol."),
-        Column("known_at_utc", "instant", "When known.", "UTC"),
-        Column("close_usd", "float", "Required number.", "USD"),
-        Column("spread_bps", "float", "Number that may be missing.", "bps", nullable=True),
-        Column("volume_shares", "integer", "Count.", "shares"),
-        Column("tradable", "boolean", "Flag."),
-        Column("note", "text", "Text that may be missing.", nullable=True),
-        Column("loadings", "floats", "List of numbers."),
-    ),
-)
-
-
-def _readings(*sessions: date, close_usd: float = 93.7, symbols: tuple[str, ...] = ("AAPL", "MSFT")) -> pd.DataFrame:
-    rows = [
-        {
-            "session": session,
-            "symbol": symbol,
-            "known_at_utc": datetime(session.year, session.month, session.day, 20, 15, 0, 123456, tzinfo=UTC),
-            "close_usd": close_usd,
-            "spread_bps": None if symbol == "MSFT" else 0.1,
-            "volume_shares": 2**53 + 1,
-            "tradable": symbol == "AAPL",
-            "note": None if symbol == "AAPL" else "naïve 'quoted' \n line",
-            "loadings": [0.1, -0.0, 1e-308],
-        }
-        for session in sessions
-        for symbol in symbols
-    ]
-    return pd.DataFrame(rows)
-
 
 def test_a_fingerprint_does_not_depend_on_the_order_of_rows_or_columns() -> None:
-    frame = _readings(MONDAY, TUESDAY)
+    frame = readings(MONDAY, TUESDAY)
 
     shuffled = frame.sample(frac=1.0, random_state=3)[list(reversed(frame.columns))]
 
@@ -74,7 +37,7 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_rows_or_columns() -> None
     ids=lambda change: next(iter(change)),
 )
 def test_one_bit_changes_the_fingerprint_of_its_session_only(change: dict[str, Any]) -> None:
-    frame = _readings(MONDAY, TUESDAY)
+    frame = readings(MONDAY, TUESDAY)
     before = READINGS.content_hashes(frame)
 
     changed = frame.copy()
@@ -87,7 +50,7 @@ def test_one_bit_changes_the_fingerprint_of_its_session_only(change: dict[str, A
 
 
 def test_a_list_that_differs_in_the_sign_of_zero_has_another_fingerprint() -> None:
-    frame = _readings(MONDAY)
+    frame = readings(MONDAY)
     other = frame.assign(loadings=[[0.1, 0.0, 1e-308], [0.1, -0.0, 1e-308]])
 
     assert READINGS.content_hashes(other) != READINGS.content_hashes(frame)
@@ -95,7 +58,7 @@ def test_a_list_that_differs_in_the_sign_of_zero_has_another_fingerprint() -> No
 
 def test_the_fingerprint_of_repeated_rows_does_not_depend_on_their_order() -> None:
     raw = replace(READINGS, enforce_key=False)
-    twice = pd.concat([_readings(MONDAY, close_usd=1.0), _readings(MONDAY, close_usd=2.0)], ignore_index=True)
+    twice = pd.concat([readings(MONDAY, close_usd=1.0), readings(MONDAY, close_usd=2.0)], ignore_index=True)
 
     assert raw.content_hashes(twice.iloc[::-1]) == raw.content_hashes(twice)
 
