@@ -63,7 +63,7 @@ class Replacement:
         Range of sessions replaced, inclusive. Required for tables with sessions; without sessions the whole table is
         replaced.
     account : str, optional
-        Only this account's rows are replaced.
+        Only this account's rows are replaced, and all rows of the frame are its own.
     """
 
     table: TableSchema
@@ -172,7 +172,8 @@ class Lake:
         Raises
         ------
         SchemaMismatch
-            A frame does not fit its table or holds rows outside its range. Nothing has been written.
+            A frame does not fit its table, or holds rows outside its range or of another account. Nothing has been
+            written.
         LakeError
             Other writers held the catalog for all attempts. Nothing has been written.
         """
@@ -254,6 +255,8 @@ def _conditions(first: date | None, last: date | None, account: str | None) -> t
 def _checked(replacement: Replacement) -> pd.DataFrame:
     table = replacement.table
     frame = table.conform(replacement.frame)
+    if replacement.account is not None:
+        _refuse_other_accounts(table, frame, replacement.account)
     if not table.is_sessioned:
         return frame
     if replacement.first is None or replacement.last is None:
@@ -265,6 +268,19 @@ def _checked(replacement: Replacement) -> pd.DataFrame:
             f"{outside.iloc[0][list(table.primary_key)].to_dict()}; write them with their own range"
         )
     return frame
+
+
+def _refuse_other_accounts(table: TableSchema, frame: pd.DataFrame, account: str) -> None:
+    if "account" not in table.column_names:
+        raise SchemaMismatch(
+            f"{table.key}: the write replaces rows of account {account!r}, and the table has no accounts; name none"
+        )
+    others = frame[frame["account"] != account]
+    if not others.empty:
+        raise SchemaMismatch(
+            f"{table.key}: {len(others)} row(s) are not of account {account!r}, whose rows are replaced, first "
+            f"{others.iloc[0][list(table.primary_key)].to_dict()}; write each account's rows with their own account"
+        )
 
 
 def _arrow(table: TableSchema, frame: pd.DataFrame) -> pa.Table:

@@ -55,7 +55,8 @@ class Column:
     unit : str
         Empty for names, dates and flags.
     nullable : bool
-        Whether a null is a meaningful value. Nulls elsewhere are refused on write.
+        Whether a null is a meaningful value. Nulls elsewhere are refused on write; an integer or a boolean is never
+        null.
     """
 
     name: str
@@ -117,8 +118,9 @@ class TableSchema:
         Raises
         ------
         SchemaMismatch
-            A column is missing or unexpected, a value cannot take the column's type, a null stands where none may,
-            or the primary key repeats in a table that enforces it.
+            A column is missing or unexpected, a value cannot take the column's type unchanged (1.7 as an integer,
+            "False" as a boolean, 16:00 as a session), a null stands where none may, or the primary key repeats in a
+            table that enforces it.
         """
         missing = [name for name in self.column_names if name not in frame.columns]
         extra = [str(name) for name in frame.columns if name not in self.column_names]
@@ -171,22 +173,18 @@ class TableSchema:
 
     def _cast(self, values: pd.Series, column: Column) -> pd.Series:
         try:
-            if column.kind == "instant":
-                return pd.to_datetime(values, utc=True).astype(_PANDAS_DTYPE["instant"])
-            if column.kind == "session":
-                return pd.to_datetime(values).astype(_PANDAS_DTYPE["session"])
-            if column.kind in ("text", "floats"):
-                return values.astype(object).where(values.notna(), None)
-            return values.astype(_PANDAS_DTYPE[column.kind])
-        except (TypeError, ValueError) as error:
+            cast = _converted(values, column.kind)
+            _refuse_changes(values, cast, column.kind)
+        except (TypeError, ValueError, OverflowError) as error:
             raise SchemaMismatch(
                 f"{self.key}.{column.name}: values of dtype {values.dtype} cannot be read as {column.kind} ({error}); "
                 "convert the column before writing"
             ) from error
+        return cast
 
     def _refuse_nulls(self, frame: pd.DataFrame) -> None:
         for column in self.columns:
-            if column.nullable or column.kind in ("integer", "boolean"):
+            if column.nullable:
                 continue
             bad = frame[column.name].isna()
             if bad.any():
@@ -203,6 +201,34 @@ class TableSchema:
                 f"{self.key}: {int(repeated.sum())} row(s) repeat the primary key {self.primary_key}, first {row}; "
                 "keep one row for each key"
             )
+
+
+def _converted(values: pd.Series, kind: Kind) -> pd.Series:
+    if kind == "instant":
+        return pd.to_datetime(values, utc=True).astype(_PANDAS_DTYPE["instant"])
+    if kind == "session":
+        return pd.to_datetime(values).astype(_PANDAS_DTYPE["session"])
+    if kind in ("text", "floats"):
+        return values.astype(object).where(values.notna(), None)
+    if kind in ("integer", "boolean") and values.isna().any():
+        raise ValueError(f"{int(values.isna().sum())} null value(s)")
+    with np.errstate(invalid="ignore"):  # a number too large for an integer is refused with its value
+        return values.astype(_PANDAS_DTYPE[kind])
+
+
+def _refuse_changes(values: pd.Series, cast: pd.Series, kind: Kind) -> None:
+    """Raise ValueError where a conversion would store another value than was given."""
+    if kind == "session":
+        given = cast.to_numpy()
+        stored = given.astype("datetime64[D]")
+    elif kind in ("integer", "boolean", "float") and values.dtype != cast.dtype:
+        given, stored = values.to_numpy(), cast.to_numpy()
+    else:
+        return
+    same = values.isna().to_numpy() | (given == stored)
+    if not same.all():
+        first = int(np.argmin(same))
+        raise ValueError(f"{values.iloc[first]} would become {stored[first]}")
 
 
 def _encode(values: pd.Series, kind: Kind) -> np.ndarray | list[bytes]:

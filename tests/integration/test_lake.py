@@ -15,7 +15,7 @@ from aegis.errors import LakeError, SchemaMismatch, SnapshotNotFound
 from aegis.lake.attachment import LakeLocation, connect
 from aegis.lake.lake import CommitMessage, Lake, Replacement
 from aegis.lake.schema import Column, TableSchema
-from tests.trial_tables import ACCOUNTS, READINGS, readings
+from tests.trial_tables import ACCOUNTS, READINGS, cash, readings
 
 MONDAY, TUESDAY, WEDNESDAY = date(2014, 6, 9), date(2014, 6, 10), date(2014, 6, 11)
 
@@ -108,6 +108,18 @@ def test_an_account_s_write_leaves_the_rows_of_others(lake: Lake) -> None:
     assert lake.sessions(ACCOUNTS, account="nobody") == []
 
 
+def test_rows_of_another_account_are_refused_and_nothing_is_written(lake: Lake) -> None:
+    before = lake.snapshot_id()
+    mixed = cash(MONDAY, TUESDAY).assign(account=["first", "second"])
+
+    with pytest.raises(SchemaMismatch, match=r"trial/accounts: 1 row\(s\) are not of account 'first'.*'second'"):
+        lake.write([Replacement(ACCOUNTS, mixed, MONDAY, TUESDAY, account="first")], MESSAGE)
+    with pytest.raises(SchemaMismatch, match=r"trial/readings: .* account 'first', and the table has no accounts"):
+        lake.write([Replacement(READINGS, readings(MONDAY), MONDAY, MONDAY, account="first")], MESSAGE)
+
+    assert lake.snapshot_id() == before
+
+
 def test_a_table_without_sessions_is_replaced_whole(lake: Lake) -> None:
     lake.write([Replacement(NAMES, pd.DataFrame({"symbol": ["A", "B"]}))], MESSAGE)
     lake.write([Replacement(NAMES, pd.DataFrame({"symbol": ["C"]}))], MESSAGE)
@@ -118,7 +130,7 @@ def test_a_table_without_sessions_is_replaced_whole(lake: Lake) -> None:
 def test_every_version_stays_readable(lake: Lake) -> None:
     first = lake.write([Replacement(READINGS, readings(MONDAY, close_usd=1.0), MONDAY, MONDAY)], MESSAGE)
     second = lake.write([Replacement(READINGS, readings(MONDAY, close_usd=2.0), MONDAY, MONDAY)], MESSAGE)
-    lake.compact()
+    lake.compact(MESSAGE)
 
     assert first < second <= lake.snapshot_id()
     assert lake.read(READINGS, snapshot_id=first)["close_usd"].tolist() == [1.0, 1.0]
