@@ -13,7 +13,7 @@ from aegis.lake.attachment import connect
 from aegis.lake.lake import Lake
 from aegis.workspace import Workspace
 from aegis_resources.market_data import Market
-from aegis_sensors.workspace_identity import claim, require_identity
+from aegis_sensors.workspace_identity import claim
 
 
 def open_workspace(config: AegisConfig, market: Market) -> Workspace:
@@ -27,7 +27,6 @@ def open_workspace(config: AegisConfig, market: Market) -> Workspace:
         Its lake cannot be read. Nothing has been changed.
     """
     workspace = Workspace.of(config)
-    require_identity(config, workspace)
     if workspace.lake.folder.exists():
         _refuse_shorter_market(config, market, workspace)
     claim(config, workspace)

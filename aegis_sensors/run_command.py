@@ -15,15 +15,18 @@ from aegis.clock import Clock, SystemClock
 from aegis.config import AegisConfig
 from aegis.errors import ConfigurationError
 from aegis.workspace import Workspace
+from aegis_assets.monitoring import FRESHNESS_CHECK
 from aegis_assets.reporting import read_report
 from aegis_resources.desk import Desk
 from aegis_resources.market_data import Market
+from aegis_sensors.dead_runs import mark_dead_runs
 from aegis_sensors.definitions import build_definitions, lake_resource
 from aegis_sensors.instance import open_instance
 from aegis_sensors.missing import missing_sessions, newest_session, reports_are_behind
 from aegis_sensors.opening import open_workspace
 from aegis_sensors.summary import print_failures, print_summary
 from aegis_sensors.whole_chain import NOTHING_TO_DO, ChainRun, run_reports, run_whole_chain
+from aegis_sensors.workspace_identity import require_identity
 
 
 def run_command(
@@ -49,11 +52,13 @@ def run_command(
         A session is none or cannot be asked for, or the configuration cannot be used with this workspace. Nothing has
         been changed.
     """
+    require_identity(config, Workspace.of(config))  # before the source is asked for anything
     market = Market(config, clock or SystemClock())
     _refuse_outside(market, first, last)
     definitions = build_definitions(config, clock=clock, source=market.source)
     workspace = open_workspace(config, market)
     with open_instance(workspace) as instance:
+        mark_dead_runs(instance)
         sessions = _sessions_to_run(definitions, instance, market, first=first, last=last)
         if sessions:
             run = run_whole_chain(definitions, instance, sessions, console=console)
@@ -61,6 +66,8 @@ def run_command(
             run = run_reports(definitions, instance, console=console)
         else:
             run = NOTHING_TO_DO
+    if sessions and sessions[-1] < market.fresh_session():
+        run = run.without_check(FRESHNESS_CHECK)  # it was asked to stop before the newest bars
     if run.is_complete:
         _print(config, market, workspace, run, console)
     print_failures(console, run)

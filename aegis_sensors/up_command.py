@@ -12,11 +12,14 @@ from typing import NoReturn
 
 from aegis.clock import SystemClock
 from aegis.config import CONFIG_FILE, CONFIG_FILE_VARIABLE, AegisConfig
+from aegis.workspace import Workspace
 from aegis_resources.market_data import Market
+from aegis_sensors.dead_runs import mark_dead_runs
 from aegis_sensors.definitions import build_definitions
-from aegis_sensors.instance import prepare_home
+from aegis_sensors.instance import open_instance
 from aegis_sensors.opening import open_workspace
 from aegis_sensors.whole_chain import CODE_LOCATION
+from aegis_sensors.workspace_identity import require_identity
 
 
 def up_command(config: AegisConfig, *, port: int) -> NoReturn:
@@ -33,9 +36,11 @@ def up_command(config: AegisConfig, *, port: int) -> NoReturn:
     The process is replaced, not a child waited for: Ctrl-C reaches Dagster alone, which then ends its own processes in
     the time that they need.
     """
+    require_identity(config, Workspace.of(config))  # before the source is asked for anything
     market = Market(config, SystemClock())
     build_definitions(config, source=market.source)
-    prepare_home(open_workspace(config, market))
+    with open_instance(open_workspace(config, market)) as instance:
+        mark_dead_runs(instance)
     file = Path(os.environ.get(CONFIG_FILE_VARIABLE, CONFIG_FILE)).resolve()
     command = [sys.executable, "-m", "dagster", "dev", "-m", CODE_LOCATION, "-p", str(port)]
     sys.stdout.flush()

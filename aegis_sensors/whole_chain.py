@@ -6,6 +6,7 @@ afterwards :mod:`aegis_sensors.summary`.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,6 +99,11 @@ class ChainRun:
         """Whether every step did, and every check that must pass."""
         return self.is_complete and not any(check.is_error for check in self.failed_checks)
 
+    def without_check(self, name: str) -> ChainRun:
+        """Return the same run without what check `name` found."""
+        kept = [check for check in self.failed_checks if check.name.rpartition(" ")[2] != name]
+        return dataclasses.replace(self, failed_checks=kept)
+
 
 NOTHING_TO_DO = ChainRun((), "", 0.0, ())
 
@@ -161,10 +167,10 @@ def _origin(definitions: dg.Definitions, job_name: str) -> RemoteJobOrigin:
 def _failed_check(evaluation: AssetCheckEvaluation) -> Iterator[FailedCheck]:
     if evaluation.passed or evaluation.check_name in _TOLD_BY_SESSION:
         return
-    detail = evaluation.metadata.get("detail")
+    found = {name: str(value.value) for name, value in evaluation.metadata.items()}
     yield FailedCheck(
         f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}",
-        str(detail.value) if detail else evaluation.description or "no detail was recorded",
+        found.get("detail") or ", ".join(f"{name} {value}" for name, value in found.items()) or "it says no more",
         evaluation.severity is dg.AssetCheckSeverity.ERROR,
     )
 

@@ -66,7 +66,7 @@ def require_identity(config: AegisConfig, workspace: Workspace) -> None:
             f"{_listed(asked, asked)}, delete {old} and run again; else choose another workspace: {_CHOOSE}"
         )
     held = _read(file) if file.exists() else asked
-    different = [name for name in {**held, **asked} if held.get(name) != asked.get(name)]
+    different = [name for name in {**asked, **held} if held.get(name) != asked.get(name)]
     if different and not _is_same_folder_elsewhere(different):
         raise ConfigurationError(
             f"workspace {workspace.name} holds {_listed(held, different)}, not {_listed(asked, different)}; histories "

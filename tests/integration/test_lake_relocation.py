@@ -88,7 +88,7 @@ def test_a_copied_lake_is_one_of_its_own(location: LakeLocation, tmp_path: Path)
 def test_a_catalog_moved_without_a_data_file_is_refused_and_left_alone(location: LakeLocation, tmp_path: Path) -> None:
     moved = LakeLocation(tmp_path / "there")
     location.folder.rename(moved.folder)
-    lost = sorted(moved.data_path.rglob("*.parquet"))[0]
+    lost = min(moved.data_path.rglob("*.parquet"))
     lost.unlink()
 
     with pytest.raises(LakeUnreadable, match="move the whole workspace folder") as refusal, connect(moved):

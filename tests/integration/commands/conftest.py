@@ -1,0 +1,152 @@
+"""The ``aegis`` command as a person uses it, and workspaces in which it was run before.
+
+What starts another interpreter shows that the program ends well. Everything else is asked for in this process: twenty
+refusals take as long as one start of Python.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aegis.calendars import trading_calendar
+from aegis.config import load_config
+from aegis.lake.attachment import connect
+from aegis.workspace import Workspace
+from aegis_sensors.cli import main
+from aegis_sensors.instance import prepare_home
+
+RANGE = {"first_session": date(2014, 6, 2), "last_session": date(2014, 6, 13)}
+"""Ten sessions: too few for any order."""
+SETTINGS = Path("aegis.yaml")
+
+Answer = tuple[int, str, str]
+"""Exit status, standard output, standard error."""
+
+
+def _write_config(folder: Path, **sections: Any) -> Path:
+    file = folder / SETTINGS
+    settings = {**sections, "run": {"home": "home", **RANGE, **sections.get("run", {})}}
+    file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return file
+
+
+def _write_bars(folder: Path) -> None:
+    folder.mkdir()
+    rows = ["symbol,date,open,high,low,close,volume"]
+    for day in trading_calendar("XNYS").sessions(RANGE["first_session"], RANGE["last_session"]):
+        rows += [f"{symbol},{day},10.5,11,10,10.75,120000" for symbol in ("SPY", "AAA")]
+    (folder / "bars.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def _aegis(config: Path, *words: str) -> Answer:
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-m", "aegis_sensors.cli", *words],
+        env={**os.environ, "AEGIS_CONFIG": str(config), "COLUMNS": "200", "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def _contents(folder: Path) -> Mapping[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="session")
+def write_config() -> Callable[..., Path]:
+    """Write ``aegis.yaml`` of ten sessions into a folder, with changes to its sections, and return it."""
+    return _write_config
+
+
+@pytest.fixture(scope="session")
+def write_bars() -> Callable[[Path], None]:
+    """Write bars of two symbols in ten sessions into a new folder."""
+    return _write_bars
+
+
+@pytest.fixture(scope="session")
+def contents() -> Callable[[Path], Mapping[str, bytes]]:
+    """Read every file below a folder."""
+    return _contents
+
+
+@pytest.fixture(scope="session")
+def aegis() -> Callable[..., Answer]:
+    """Run the program in an interpreter of its own."""
+    return _aegis
+
+
+@pytest.fixture
+def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """Run a command in this process; keyword arguments are variables of its environment."""
+
+    def asked(config: Path, *words: str, **environment: str) -> Answer:
+        # DAGSTER_HOME is set by the command; it is put back afterwards.
+        settings = {"AEGIS_CONFIG": str(config), "DAGSTER_HOME": "", "COLUMNS": "200", **environment}
+        capsys.readouterr()
+        with monkeypatch.context() as patched:
+            for name, value in settings.items():
+                patched.setenv(name, value)
+            status = main(words)
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return asked
+
+
+@pytest.fixture(scope="session")
+def first_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Answer]]:
+    """Return configurations of two sources in one home, and how their first runs, made side by side, ended."""
+    folder, other = tmp_path_factory.mktemp("workspace"), tmp_path_factory.mktemp("files")
+    _write_bars(other / "prices")
+    configs = {
+        "simulated": _write_config(folder),
+        "files": _write_config(
+            other,
+            run={"source": "files", "home": str(folder / "home")},
+            market_data={"files": {"folder": "prices"}},
+        ),
+    }
+    with ThreadPoolExecutor() as pool:
+        answers = pool.map(lambda config: _aegis(config, "run"), configs.values())
+        return {name: (config, answer) for (name, config), answer in zip(configs.items(), answers, strict=True)}
+
+
+@pytest.fixture(scope="session")
+def first_run(first_runs: dict[str, tuple[Path, Answer]]) -> tuple[Path, Answer]:
+    """Return the configuration of the simulated market, and how its first run ended."""
+    return first_runs["simulated"]
+
+
+@pytest.fixture
+def finished(first_run: tuple[Path, Answer]) -> Path:
+    """Return the configuration of a workspace with ten sessions; shared, so it is to be read only."""
+    config, (status, _, errors) = first_run
+    assert status == 0, errors
+    return config
+
+
+@pytest.fixture
+def own(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the configuration of a workspace with ten sessions that the test may change."""
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    shutil.copytree(finished.parent, tmp_path / "own")
+    config = tmp_path / "own" / SETTINGS
+    workspace = Workspace.of(load_config(config))
+    prepare_home(workspace)
+    with connect(workspace.lake):  # a copy is told its new place once
+        pass
+    return config
