@@ -26,26 +26,27 @@ help: ## List the targets.
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nmake run and make ui take SOURCE=simulated|yahoo|files, DATA=<folder of your prices>, WORKSPACE=<name>,\n'
-	@printf 'FIRST=<date> and LAST=<date>; they override aegis.yaml.\n'
+	@printf '\nEverything under "Using it" takes SOURCE=simulated|yahoo|files, DATA=<folder of your prices>, WORKSPACE=<name>,\n'
+	@printf 'FIRST=<date> and LAST=<date>; they override aegis.yaml. Give the same ones to each command on one history.\n'
 
 # Only what stands on the command line counts: an environment variable called WORKSPACE or DATA means something else.
 given = $(filter command line,$(origin $(1)))
+COMMANDS := run ui summary trace kill release audit
 ifneq ($(call given,DATA),)
-run ui: export AEGIS_MARKET_DATA__FILES__FOLDER := $(if $(filter /% ~%,$(firstword $(DATA))),$(DATA),$(CURDIR)/$(DATA))
-run ui: export AEGIS_RUN__SOURCE := files
+$(COMMANDS): export AEGIS_MARKET_DATA__FILES__FOLDER := $(if $(filter /% ~%,$(firstword $(DATA))),$(DATA),$(CURDIR)/$(DATA))
+$(COMMANDS): export AEGIS_RUN__SOURCE := files
 endif
 ifneq ($(call given,SOURCE),)
-run ui: export AEGIS_RUN__SOURCE := $(SOURCE)
+$(COMMANDS): export AEGIS_RUN__SOURCE := $(SOURCE)
 endif
 ifneq ($(call given,WORKSPACE),)
-run ui: export AEGIS_RUN__WORKSPACE := $(WORKSPACE)
+$(COMMANDS): export AEGIS_RUN__WORKSPACE := $(WORKSPACE)
 endif
 ifneq ($(call given,FIRST),)
-run ui: export AEGIS_RUN__FIRST_SESSION := $(FIRST)
+$(COMMANDS): export AEGIS_RUN__FIRST_SESSION := $(FIRST)
 endif
 ifneq ($(call given,LAST),)
-run ui: export AEGIS_RUN__LAST_SESSION := $(LAST)
+$(COMMANDS): export AEGIS_RUN__LAST_SESSION := $(LAST)
 endif
 
 .PHONY: run
@@ -55,6 +56,34 @@ run: $(RUNTIME_STAMP) ## Bring the whole decision chain up to date and print wha
 .PHONY: ui
 ui: $(RUNTIME_STAMP) ## Open the Dagster UI on the same history.
 	@$(BIN)/aegis up
+
+.PHONY: summary
+summary: $(RUNTIME_STAMP) ## Print the summary again.
+	@$(BIN)/aegis summary
+
+.PHONY: trace
+trace: $(RUNTIME_STAMP) ## ORDER=<its id, or the first digits>: print what it was decided from.
+	@test -n "$$GIVEN_ORDER" || { echo 'problem: say which order: make trace ORDER=<its id, or the first digits>' >&2; exit 2; }
+	@$(BIN)/aegis trace "$$GIVEN_ORDER"
+
+.PHONY: kill
+kill: $(RUNTIME_STAMP) ## REASON="...": let no new order of the account leave.
+	@$(require_reason)
+	@$(BIN)/aegis kill --reason "$$GIVEN_REASON"
+
+.PHONY: release
+release: $(RUNTIME_STAMP) ## REASON="...": let orders leave again after a kill.
+	@$(require_reason)
+	@$(BIN)/aegis release --reason "$$GIVEN_REASON"
+
+.PHONY: audit
+audit: $(RUNTIME_STAMP) ## Verify the journal of the account.
+	@$(BIN)/aegis audit verify
+
+# A person's words reach the program through the environment: no quote or dollar in them is the shell's or make's.
+kill release: export GIVEN_REASON := $(if $(call given,REASON),$(value REASON))
+trace: export GIVEN_ORDER := $(if $(call given,ORDER),$(value ORDER))
+require_reason = test -n "$$GIVEN_REASON" || { echo 'problem: say why: make $@ REASON="..."' >&2; exit 2; }
 
 ##@ The environment
 

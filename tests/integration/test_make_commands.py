@@ -76,6 +76,7 @@ def test_make_alone_lists_what_can_be_done(clone: Path) -> None:
     assert run.returncode == 0
     listed = {line.split()[1] for line in run.stdout.splitlines() if line.startswith("  make ")}
     assert {"help", "check", "env", "run", "ui", "test", "test-long", "lint", "lock", "clean"} <= listed
+    assert {"summary", "trace", "kill", "release", "audit"} <= listed
     assert not (clone / ".venv").exists()
 
 
@@ -154,6 +155,51 @@ def test_a_folder_of_prices_becomes_absolute_and_chooses_the_files(built_clone: 
         f"AEGIS_MARKET_DATA__FILES__FOLDER={folder.format(clone=built_clone)}",
         "AEGIS_RUN__SOURCE=files",
     ]
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("summary", "summary"),
+        ("audit", "audit verify"),
+        ("trace", "trace 687642c4"),
+        ("kill", "kill --reason odd"),
+        ("release", "release --reason odd"),
+    ],
+)
+def test_what_chose_a_history_for_a_run_chooses_it_for_every_other_command(
+    built_clone: Path, target: str, words: str
+) -> None:
+    run = _make(built_clone, target, "DATA=/srv/prices", "WORKSPACE=trial", "ORDER=687642c4", "REASON=odd")
+
+    assert run.stdout.splitlines() == [
+        words,
+        "AEGIS_MARKET_DATA__FILES__FOLDER=/srv/prices",
+        "AEGIS_RUN__SOURCE=files",
+        "AEGIS_RUN__WORKSPACE=trial",
+    ]
+
+
+def test_a_reason_reaches_the_program_word_for_word(built_clone: Path) -> None:
+    reason = """the vendor's "prices" cost $HOME; `date`"""
+
+    assert _make(built_clone, "kill", f"REASON={reason}").stdout == f"kill --reason {reason}\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("kill", 'make kill REASON="..."'),
+        ("release", 'make release REASON="..."'),
+        ("trace", "make trace ORDER=<its id"),
+    ],
+)
+def test_a_command_that_lacks_a_word_says_which_and_does_nothing(built_clone: Path, target: str, said: str) -> None:
+    run = _make(built_clone, target, REASON="of the shell", ORDER="of the shell")
+
+    assert run.returncode != 0
+    assert said in run.stderr
+    assert run.stdout == ""
 
 
 def test_variables_of_the_shell_with_the_same_names_are_left_alone(built_clone: Path) -> None:
