@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import duckdb
@@ -23,6 +23,8 @@ from aegis.lake.schema import TableSchema
 
 _WRITE_ATTEMPTS = 12
 _FIRST_BACKOFF_SECONDS = 0.05
+_LARGEST_SMALL_FILE_BYTES = 32 * 1024**2
+"""Files above this are left alone by compaction: merging them again every week would copy the whole history."""
 
 
 @dataclass(frozen=True)
@@ -201,9 +203,34 @@ class Lake:
             f"SELECT snapshot_id, snapshot_time, commit_message, commit_extra_info FROM {ALIAS}.snapshots() ORDER BY 1"  # noqa: S608
         ).df()
 
-    def compact(self) -> None:
-        """Merge small adjacent files; no snapshot and no file that one refers to is removed."""
-        self._connection.execute(f"CALL {ALIAS}.merge_adjacent_files()")
+    def compact(self, message: CommitMessage) -> dict[str, int]:
+        """Merge small files that hold one table's rows, and return how many of them each table had, by table key.
+
+        Notes
+        -----
+        Every snapshot stays readable: a merged file knows the snapshot that each of its rows came with. The files that
+        it stands for are not removed here, so that whoever is reading them can go on.
+
+        Raises
+        ------
+        LakeError
+            Other writers held the catalog for all attempts. Nothing has been changed.
+        """
+        merged: list[tuple[Any, ...]] = []
+
+        def merge() -> None:
+            merged[:] = self._fetch(
+                f"CALL ducklake_merge_adjacent_files('{ALIAS}', max_file_size => ?)",
+                [_LARGEST_SMALL_FILE_BYTES],
+            )
+
+        self._transact(merge, message)
+        return {f"{layer}/{name}": int(files) for layer, name, files, _ in merged}
+
+    def remove_merged_files(self, *, unused_for: timedelta) -> int:
+        """Remove files that no snapshot refers to since they were merged `unused_for` ago, and return how many."""
+        removed = self._fetch(f"CALL ducklake_cleanup_old_files('{ALIAS}', older_than => now() - ?)", [unused_for])
+        return len(removed)
 
     def _transact(self, change: Callable[[], None], message: CommitMessage) -> int:
         for attempt in range(_WRITE_ATTEMPTS):
