@@ -3,14 +3,18 @@
 Belongs here: checks that need no asset to be computed again. Checks of an asset's own rows are where it is computed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from datetime import date
 
 import dagster as dg
+import pandas as pd
 
 from aegis.errors import JournalError
+from aegis.execution.journal import Journal
 from aegis.execution.order_projections import recorded_fills
 from aegis.lake import tables
 from aegis_assets.table_assets import asset_key
+from aegis_assets.verdicts import blocking_checks
 from aegis_resources.desk import Desk
 from aegis_resources.lake import LakeResource
 from aegis_resources.market_data import Market
@@ -18,6 +22,9 @@ from aegis_resources.market_data import Market
 FRESHNESS_CHECK = "bars_are_fresh"
 JOURNAL_CHECK = "journal_chain_verifies"
 FILLS_CHECK = "fills_match_the_journal"
+
+CAUSE_METADATA = "cause"
+"""Names what a check found, the same for as long as it finds the same; alerts are sent once for each."""
 
 MONITORED_CHECKS = (
     dg.AssetCheckKey(asset_key(tables.DAILY_BARS), FRESHNESS_CHECK),
@@ -32,38 +39,56 @@ def monitoring_checks() -> Sequence[dg.AssetChecksDefinition]:
     @dg.asset_check(
         asset=asset_key(tables.DAILY_BARS),
         name=FRESHNESS_CHECK,
-        description="The newest gated session is the last one whose final bars can exist, by the exchange's calendar.",
+        description="The last session whose final bars can exist, by the exchange's calendar, was fetched and judged, "
+        "whatever the verdict.",
     )
     def bars_are_fresh(market: dg.ResourceParam[Market], lake: LakeResource) -> dg.AssetCheckResult:
-        expected = market.fresh_session()
+        expected = market.expected_session()
         with lake.open() as store:
-            found = store.sessions(tables.DAILY_BARS)
-        newest = found[-1] if found else None
+            delivered, judged = store.last_session(tables.RAW_BARS), store.last_session(tables.CHECK_RESULTS)
+            blocking = blocking_checks(store, expected, expected).get(expected, [])
+        missing = market.calendar.next(judged) if judged else market.session_range()[0]
+        is_fresh = judged is not None and judged >= expected
+        is_vendor_late = judged is not None and judged >= market.fresh_session()
         return dg.AssetCheckResult(
-            passed=newest is not None and newest >= expected,
-            severity=dg.AssetCheckSeverity.ERROR,
+            passed=is_fresh,
+            severity=dg.AssetCheckSeverity.WARN if is_vendor_late else dg.AssetCheckSeverity.ERROR,
             metadata={
-                "observed": str(newest),
+                "observed": str(judged),
                 "threshold": str(expected),
-                "remedy": "materialize the missing sessions",
+                "detail": f"the vendor has no session {missing} yet"
+                if is_vendor_late and not is_fresh
+                else _freshness(expected, missing, delivered, blocking, is_fresh=is_fresh),
+                CAUSE_METADATA: f"session {missing}",
             },
         )
 
     @dg.asset_check(
         asset=asset_key(tables.ORDERS),
         name=JOURNAL_CHECK,
-        description="No event of the account's journal was edited, deleted, inserted or reordered.",
+        description="No event of the account's journal was edited, deleted, inserted or reordered, and every order of "
+        "the lake is in it.",
     )
-    def journal_chain_verifies(desk: dg.ResourceParam[Desk]) -> dg.AssetCheckResult:
+    def journal_chain_verifies(desk: dg.ResourceParam[Desk], lake: LakeResource) -> dg.AssetCheckResult:
+        with lake.open() as store:
+            ordered = set(store.read(tables.ORDERS, account=desk.account)["client_order_id"])
+            has_decided = bool(store.sessions(tables.BOOK_STATES, account=desk.account))
+        events, problem = 0, ""
         try:
-            with desk.journal() as journal:
-                events, problem = journal.verify(), ""
+            if has_decided or desk.workspace.journal(desk.account).exists():
+                with desk.recorded_journal() as journal:
+                    events = journal.verify()
+                    problem = _lost_orders(ordered, journal)
         except JournalError as error:
-            events, problem = 0, str(error)
+            problem = str(error)
         return dg.AssetCheckResult(
             passed=not problem,
             severity=dg.AssetCheckSeverity.ERROR,
-            metadata={"events": events, "detail": problem or "every event follows from the one before"},
+            metadata={
+                "events": events,
+                "detail": problem or "every event follows from the one before",
+                CAUSE_METADATA: problem,
+            },
         )
 
     @dg.asset_check(
@@ -75,18 +100,57 @@ def monitoring_checks() -> Sequence[dg.AssetChecksDefinition]:
         with lake.open() as store:
             frame = store.read(tables.FILLS, account=desk.account)
         in_lake = set(zip(frame["client_order_id"], frame["fill_number"], frame["quantity_shares"], strict=True))
-        if frame.empty:
-            in_journal = set()
-        else:
-            first, last = frame["session"].min().date(), frame["session"].max().date()
-            with desk.journal() as journal:
-                fills = recorded_fills(journal, first=first, last=last)
-            in_journal = {(f.client_order_id, f.fill_number, f.quantity_shares) for f in fills}
-        different = sorted(in_lake ^ in_journal)
+        try:
+            different, problem = sorted(in_lake ^ _recorded(desk, frame)), ""
+        except JournalError as error:
+            different, problem = sorted(in_lake), str(error)
+        first = str(different[:3])
         return dg.AssetCheckResult(
             passed=not different,
             severity=dg.AssetCheckSeverity.ERROR,
-            metadata={"observed": len(different), "threshold": 0, "first": str(different[:3])},
+            metadata={
+                "observed": len(different),
+                "threshold": 0,
+                "first": first,
+                "detail": problem or "fills are compared by order, number and quantity",
+                CAUSE_METADATA: problem or first,
+            },
         )
 
     return [bars_are_fresh, journal_chain_verifies, fills_match_the_journal]
+
+
+def _freshness(
+    expected: date, missing: date, delivered: date | None, blocking: Sequence[str], *, is_fresh: bool
+) -> str:
+    if blocking:
+        return (
+            f"session {expected} was fetched and has no trusted bars: blocked by {', '.join(blocking)}; correct the "
+            "rows at the source and fetch the session again"
+        )
+    if is_fresh:
+        return f"session {expected} was fetched and judged"
+    if delivered is not None and delivered >= missing:
+        return f"the bars of {missing} are there but were not judged; materialize the quality gate of {missing}"
+    return f"session {missing} has not been fetched; run fetch_market_data for it, or `aegis run`"
+
+
+def _lost_orders(ordered: Set[str], journal: Journal) -> str:
+    """Return what is wrong with a chain that verifies: one that lost its end, or was begun anew, is still a chain."""
+    lost = sorted(ordered - {event.client_order_id for event in journal.events()})
+    if not lost:
+        return ""
+    return (
+        f"journal of {journal.account}: {len(lost):,} of {len(ordered):,} orders of the lake are not in it, first "
+        f"{lost[0]}; its end, or all of it, was lost: restore it from a backup"
+    )
+
+
+def _recorded(desk: Desk, fills: pd.DataFrame) -> set[tuple[str, int, float]]:
+    """Return the journal's fills over the sessions of the lake's `fills`."""
+    if fills.empty:
+        return set()
+    first, last = fills["session"].min().date(), fills["session"].max().date()
+    with desk.recorded_journal() as journal:
+        recorded = recorded_fills(journal, first=first, last=last)
+    return {(fill.client_order_id, fill.fill_number, fill.quantity_shares) for fill in recorded}

@@ -15,6 +15,7 @@ from datetime import date
 from aegis import __version__
 from aegis.backtesting.costs import CostModel
 from aegis.config import AegisConfig
+from aegis.errors import JournalError
 from aegis.execution.journal import Journal
 from aegis.execution.order_management import DecisionLedger
 from aegis.live_trading.book_state import BookState
@@ -83,6 +84,24 @@ class Desk:
         """Yield the account's journal; closed on leaving."""
         file = self.workspace.journal(self.account)
         file.parent.mkdir(parents=True, exist_ok=True)
+        with Journal.open(file, account=self.account) as journal:
+            yield journal
+
+    @contextmanager
+    def recorded_journal(self) -> Iterator[Journal]:
+        """Yield the account's journal to whoever only reads it; closed on leaving.
+
+        Raises
+        ------
+        JournalError
+            There is none. It is not made: an empty journal would verify, and explain nothing.
+        """
+        file = self.workspace.journal(self.account)
+        if not file.exists() or not file.stat().st_size:
+            raise JournalError(
+                f"journal of {self.account}: {file} {'is empty' if file.exists() else 'does not exist'}; restore it "
+                "from a backup before anything is traded, or delete the workspace if it never traded"
+            )
         with Journal.open(file, account=self.account) as journal:
             yield journal
 

@@ -71,8 +71,18 @@ class Market:
             )
         return sessions[0], sessions[-1]
 
+    def expected_session(self) -> date:
+        """Return the session that data must have reached by now: the last complete one, or the end of an ended market.
+
+        Notes
+        -----
+        Not what the source has: a vendor that is late would set its own deadline.
+        """
+        last = self.last_complete_session()
+        return min(last, self.session_range()[1]) if self.has_ended else last
+
     def fresh_session(self) -> date:
-        """Return the session that data must have reached by now: the last complete one, or the source's last."""
+        """Return the last session that can be had now: the last complete one, or the source's last."""
         return min(self.last_complete_session(), self.session_range()[1])
 
     def last_complete_session(self) -> date:

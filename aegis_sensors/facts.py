@@ -15,13 +15,11 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES, RunRecord
 from dagster._core.storage.tags import RUN_KEY_TAG
 
 from aegis.lake import tables
-from aegis.lake.lake import Lake
 from aegis_assets.partitions import key_of, session_of
 from aegis_assets.table_assets import asset_key
+from aegis_assets.verdicts import blocking_checks
 from aegis_resources.lake import LakeResource
 from aegis_sensors.requests import Attempt, attempt_keys
-
-_BLOCK = "block"
 
 
 def materialized(instance: dg.DagsterInstance, key: dg.AssetKey, sessions: Sequence[date]) -> frozenset[date]:
@@ -54,14 +52,7 @@ def fetched(instance: dg.DagsterInstance, lake: LakeResource, sessions: Sequence
     if not open_cases:
         return done
     with lake.open() as store:
-        return done | (blocked(store, open_cases[0], open_cases[-1]).keys() & set(open_cases))
-
-
-def blocked(store: Lake, first: date, last: date) -> dict[date, list[str]]:
-    """Return the sessions in ``[first, last]`` that the gate blocked, each with the checks that did it."""
-    verdicts = store.read(tables.CHECK_RESULTS, first=first, last=last)
-    refused = verdicts[verdicts["outcome"] == _BLOCK]
-    return {stamp.date(): sorted(rows["check"]) for stamp, rows in refused.groupby("session")}
+        return done | (blocking_checks(store, open_cases[0], open_cases[-1]).keys() & set(open_cases))
 
 
 def attempts(instance: dg.DagsterInstance, request: str) -> list[Attempt]:
