@@ -19,6 +19,11 @@ from aegis_resources.event_log import BATCH_SIZE, BATCH_SIZE_VARIABLE
 
 _HOME_VARIABLE = "DAGSTER_HOME"
 _EVENT_LOG_MODULE = "aegis_resources.event_log"
+_LONGEST_START_SECONDS = 300
+_LONGEST_RUN_SECONDS = 6 * 3600
+"""A run that hangs after the close is ended before the open. Ten years of the embedded market take two minutes."""
+_WITHOUT_MONITORING: dict[str, object] = {"enabled": False}
+"""What earlier versions wrote: a run whose process had been killed then kept all others waiting."""
 
 
 def event_log_folder(home: Path) -> Path:
@@ -37,7 +42,11 @@ def instance_settings(home: Path) -> dict[str, object]:
             "config": {"base_dir": str(event_log_folder(home))},
         },
         "concurrency": {"runs": {"max_concurrent_runs": 1}},
-        "run_monitoring": {"enabled": False},
+        "run_monitoring": {
+            "enabled": True,
+            "start_timeout_seconds": _LONGEST_START_SECONDS,
+            "max_runtime_seconds": _LONGEST_RUN_SECONDS,
+        },
     }
 
 
@@ -48,7 +57,7 @@ def prepare_home(workspace: Workspace) -> Path:
     -----
     An existing file is the user's and stays as it is: a team replaces it by one that names PostgreSQL. Only the place
     of our event log is corrected after the workspace was moved or copied; else its history would look empty, or a copy
-    would write into the original's.
+    would write into the original's. A file that an earlier version wrote, and nobody changed, becomes this version's.
     """
     home = workspace.dagster_home
     home.mkdir(parents=True, exist_ok=True)
@@ -57,6 +66,7 @@ def prepare_home(workspace: Workspace) -> Path:
         file.write_text(yaml.safe_dump(instance_settings(home), sort_keys=False), encoding="utf-8")
     else:
         _follow_move(file, home)
+        _follow_version(file, home)
     os.environ[_HOME_VARIABLE] = str(home)
     os.environ.setdefault(BATCH_SIZE_VARIABLE, str(BATCH_SIZE))
     return home
@@ -70,6 +80,13 @@ def _follow_move(file: Path, home: Path) -> None:
     moved = Path(written).parts[-3:] == here.parts[-3:] and Path(written) != here
     if storage.get("module") == _EVENT_LOG_MODULE and moved and here.is_dir():
         file.write_text(text.replace(written, str(here)), encoding="utf-8")
+
+
+def _follow_version(file: Path, home: Path) -> None:
+    settings = instance_settings(home)
+    earlier = {**settings, "run_monitoring": _WITHOUT_MONITORING}
+    if yaml.safe_load(file.read_text(encoding="utf-8")) == earlier:
+        file.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 
 @contextmanager
