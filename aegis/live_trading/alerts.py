@@ -1,32 +1,33 @@
-"""Alerts: one line in a log, one call of a webhook, once for each cause.
+"""Alerts: noted in a log once for each cause, and delivered until they arrive.
 
-Belongs here: delivery, and the memory of what was delivered. What deserves an alert is decided by whoever raises it.
+Belongs here: the memory of what was told, and delivery. What deserves an alert, and when its cause is gone, is decided
+by whoever raises it.
 
 Notes
 -----
-The log is JSON lines, appended and flushed to the disk: a line ``{"event": "alert", ...}`` for each alert, then one
-``{"event": "delivery", ...}`` with how it ended. A cause is delivered when its last delivery did not fail. A failed
-webhook is tried again by the next :meth:`AlertLog.deliver`, without a second alert line. A crash between the webhook's
-answer and the delivery line leads to a second call; it carries the same ``Idempotency-Key``.
+The log is JSON lines, appended and flushed to the disk: ``{"event": "alert", ...}`` when something began,
+``{"event": "delivery", ...}`` for how a delivery ended, ``{"event": "cleared", ...}`` when the cause was gone. Between
+its alert and its clearing a cause is open and is not told again. An alert is pending until a delivery did not fail;
+what is pending is in the log, so a crash or a receiver that is down loses nothing. A crash between the webhook's answer
+and the delivery line leads to a second call; it carries the same ``Idempotency-Key``.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
-import urllib.error
-import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from aegis.live_trading.durable_files import append_json_line
+from aegis.live_trading.webhook import Answer, post
 
 Severity = Literal["info", "warning", "critical"]
-WebhookOutcome = Literal["not configured", "delivered", "failed", "already delivered"]
+WebhookOutcome = Literal["not configured", "delivered", "failed"]
+_Told = tuple[str, str]
+"""Cause and instant, which name one alert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Alert:
     severity : {"info", "warning", "critical"}
         How urgent it is.
     at_utc : datetime
-        When it was raised; aware UTC.
+        When it happened; aware UTC. A cause that comes back after it was gone comes at another instant.
     """
 
     cause_key: str
@@ -68,26 +69,41 @@ class Delivery:
 
     Parameters
     ----------
-    is_logged : bool
-        Whether the alert and the outcome of the webhook stand in the log.
-    webhook : {"not configured", "delivered", "failed", "already delivered"}
+    webhook : {"not configured", "delivered", "failed"}
         What became of the webhook.
     detail : str
         Why it failed, with the remedy; empty otherwise.
     """
 
-    is_logged: bool
     webhook: WebhookOutcome
     detail: str = ""
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether the alert reached everyone it was meant for."""
-        return self.is_logged and self.webhook != "failed"
+
+@dataclass
+class _Memory:
+    """What the lines of a log add up to."""
+
+    alerts: dict[_Told, Alert] = field(default_factory=dict)
+    last_delivery: dict[_Told, Delivery] = field(default_factory=dict)
+    newest: dict[str, _Told] = field(default_factory=dict)
+    open: set[str] = field(default_factory=set)
+
+    def take(self, record: dict[str, Any]) -> None:
+        cause, event = record["cause_key"], record.get("event")
+        if event == "alert":
+            told = (cause, str(record.get("at_utc")))
+            self.alerts[told] = _alert(record)
+            self.newest[cause] = told
+            self.open.add(cause)
+        elif event == "cleared":
+            self.open.discard(cause)
+        elif event == "delivery" and cause in self.newest:
+            told = (cause, str(record["at_utc"])) if "at_utc" in record else self.newest[cause]
+            self.last_delivery[told] = Delivery(record.get("webhook", "failed"), record.get("detail", ""))
 
 
 class AlertLog:
-    """The log of one workspace, and which causes it knows.
+    """The log of one workspace: which causes are open, and which alerts have not arrived.
 
     Parameters
     ----------
@@ -98,150 +114,144 @@ class AlertLog:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def delivered_causes(self) -> frozenset[str]:
-        """Return the causes whose last delivery did not fail.
+    def open_causes(self) -> frozenset[str]:
+        """Return the causes that were told and have not gone since.
 
         Raises
         ------
         OSError
             The log exists and cannot be read.
         """
-        outcomes = {
-            record["cause_key"]: record.get("webhook", "failed")
-            for record in self._records()
-            if record.get("event") == "delivery"
-        }
-        return frozenset(cause for cause, webhook in outcomes.items() if webhook != "failed")
+        return frozenset(self._memory().open)
 
-    def logged_causes(self) -> frozenset[str]:
-        """Return the causes that have an alert line, delivered or not.
+    def note(self, alert: Alert) -> bool:
+        """Write an alert down unless its cause is open, or this very alert is there already; return whether it was new.
+
+        Raises
+        ------
+        OSError
+            The log cannot be read or written.
+        """
+        memory = self._memory()
+        if alert.cause_key in memory.open or (alert.cause_key, alert.at_utc.isoformat()) in memory.alerts:
+            return False
+        append_json_line(self.path, {"event": "alert", **alert.record()})
+        return True
+
+    def clear(self, cause_key: str, at_utc: datetime) -> None:
+        """Write down that an open cause is gone: when it comes back, it is told again.
+
+        Raises
+        ------
+        OSError
+            The log cannot be written.
+        """
+        append_json_line(self.path, {"event": "cleared", "cause_key": cause_key, "at_utc": at_utc.isoformat()})
+
+    def pending(self) -> list[Alert]:
+        """Return the alerts that have not arrived, oldest line first.
 
         Raises
         ------
         OSError
             The log exists and cannot be read.
         """
-        return frozenset(record["cause_key"] for record in self._records() if record.get("event") == "alert")
+        memory = self._memory()
+        return [alert for told, alert in memory.alerts.items() if _is_pending(memory.last_delivery.get(told))]
 
-    def deliver(self, alert: Alert, *, webhook_url: str | None, timeout_seconds: float) -> Delivery:
-        """Deliver an alert unless its cause was delivered before.
+    def deliver_pending(self, *, webhook_url: str | None, timeout_seconds: float) -> list[Delivery]:
+        """Deliver what has not arrived.
 
         Parameters
         ----------
-        alert, webhook_url, timeout_seconds
-            As in :func:`deliver`.
+        webhook_url : str or None
+            Where to POST it, http or https; None for nowhere: then the log is the delivery.
+        timeout_seconds : float
+            For the connection and for each read.
+
+        Returns
+        -------
+        list of Delivery
+            One for each alert that was tried. Trying ends with the first call that nobody answers; a receiver that
+            refuses one alert gets the others all the same.
+
+        Raises
+        ------
+        OSError
+            The log cannot be read or written.
 
         Notes
         -----
-        A log that cannot be read delivers: a repeated alert is better than a missing one.
+        A failure is written down when it differs from the alert's last one, so that a receiver that is down for a night
+        does not fill the log.
         """
-        try:
-            delivered, logged = self.delivered_causes(), self.logged_causes()
-        except OSError:
-            delivered, logged = frozenset(), frozenset()
-        if alert.cause_key in delivered:
-            return Delivery(is_logged=True, webhook="already delivered")
-        if alert.cause_key in logged:
-            return _call_and_log(alert, self.path, webhook_url=webhook_url, timeout_seconds=timeout_seconds)
-        return deliver(alert, log_path=self.path, webhook_url=webhook_url, timeout_seconds=timeout_seconds)
+        memory, deliveries = self._memory(), []
+        for told, alert in memory.alerts.items():
+            before = memory.last_delivery.get(told)
+            if not _is_pending(before):
+                continue
+            delivery, answer = _call(alert, webhook_url, timeout_seconds)
+            deliveries.append(delivery)
+            if delivery != before:
+                append_json_line(
+                    self.path,
+                    {
+                        "event": "delivery",
+                        "cause_key": alert.cause_key,
+                        "at_utc": alert.at_utc.isoformat(),
+                        "webhook": delivery.webhook,
+                        "detail": delivery.detail,
+                    },
+                )
+            if not answer.is_reachable:
+                break
+        return deliveries
 
-    def _records(self) -> list[dict[str, Any]]:
-        """Return the lines that are records; a line torn by a crash counts as never written."""
+    def _memory(self) -> _Memory:
+        """Fold the lines that are records; a line torn by a crash counts as never written."""
+        memory = _Memory()
         if not self.path.exists():
-            return []
-        records = []
+            return memory
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 record = json.loads(line)
             except ValueError:
                 continue
             if isinstance(record, dict) and "cause_key" in record:
-                records.append(record)
-        return records
+                memory.take(record)
+        return memory
 
 
-def deliver(alert: Alert, *, log_path: Path, webhook_url: str | None, timeout_seconds: float) -> Delivery:
-    """Write an alert to the log and call the webhook, whatever was delivered before.
+def deliver(alert: Alert, *, webhook_url: str | None, timeout_seconds: float) -> Delivery:
+    """Call the webhook with an alert, without a log: for when that cannot be written.
 
     Parameters
     ----------
     alert : Alert
-        What to deliver.
-    log_path : Path
-        The JSON lines file.
-    webhook_url : str or None
-        Where to POST it, http or https; None for nowhere. The request's JSON holds the alert and, for chat services,
-        its ``text``.
-    timeout_seconds : float
-        For the connection and for each read.
-
-    Returns
-    -------
-    Delivery
-        Errors are in it, and in the log where that can be written; none is raised and none is lost. A log that cannot
-        be written does not keep the webhook from being called.
+    webhook_url, timeout_seconds
+        As in :meth:`AlertLog.deliver_pending`.
     """
-    problem = _logged(log_path, {"event": "alert", **alert.record()})
-    delivery = _call_and_log(alert, log_path, webhook_url=webhook_url, timeout_seconds=timeout_seconds)
-    if problem:
-        detail = f"{problem}; {delivery.detail}" if delivery.detail else problem
-        return Delivery(is_logged=False, webhook=delivery.webhook, detail=detail)
-    return delivery
+    return _call(alert, webhook_url, timeout_seconds)[0]
 
 
-def _call_and_log(alert: Alert, log_path: Path, *, webhook_url: str | None, timeout_seconds: float) -> Delivery:
-    outcome: WebhookOutcome = "not configured"
-    detail = ""
-    if webhook_url is not None:
-        detail = _post(alert, webhook_url, timeout_seconds)
-        outcome = "failed" if detail else "delivered"
-    record = {"event": "delivery", "cause_key": alert.cause_key, "webhook": outcome, "detail": detail}
-    problem = _logged(log_path, record)
-    return Delivery(
-        is_logged=not problem, webhook=outcome, detail="; ".join(part for part in (problem, detail) if part)
+def _call(alert: Alert, webhook_url: str | None, timeout_seconds: float) -> tuple[Delivery, Answer]:
+    if webhook_url is None:
+        return Delivery("not configured"), Answer()
+    payload = {"text": f"[{alert.severity}] {alert.title}\n{alert.body}", **alert.record()}
+    key = sha256(f"{alert.cause_key}\n{alert.at_utc.isoformat()}".encode()).hexdigest()
+    answer = post(webhook_url, payload, idempotency_key=key, timeout_seconds=timeout_seconds)
+    return Delivery("failed" if answer.problem else "delivered", answer.problem), answer
+
+
+def _is_pending(last: Delivery | None) -> bool:
+    return last is None or last.webhook == "failed"
+
+
+def _alert(record: dict[str, Any]) -> Alert:
+    return Alert(
+        cause_key=record["cause_key"],
+        title=record.get("title", ""),
+        body=record.get("body", ""),
+        severity=record.get("severity", "critical"),
+        at_utc=datetime.fromisoformat(record["at_utc"]),
     )
-
-
-def _logged(path: Path, record: dict[str, Any]) -> str:
-    """Append a record; return what went wrong, or nothing."""
-    try:
-        append_json_line(path, record)
-    except OSError as error:
-        return f"the alert log {path} could not be written ({error}); correct monitoring.alert_log"
-    return ""
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Leaves a redirect as the error it is: following it would turn the POST into a GET that delivers nothing."""
-
-    def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
-        return None
-
-
-def _post(alert: Alert, url: str, timeout_seconds: float) -> str:
-    """Call the webhook; return what went wrong, or nothing. The address may hold a secret and is shown as its host."""
-    host = "the webhook"
-    try:
-        parts = urlsplit(url)
-        host = f"the webhook at {parts.hostname}"
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            return f"monitoring.webhook_url must be an http or https address with a host, found scheme {parts.scheme!r}"
-        payload = {"text": f"[{alert.severity}] {alert.title}\n{alert.body}", **alert.record()}
-        request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-            url,
-            data=json.dumps(payload).encode(),
-            headers={
-                "Content-Type": "application/json",
-                "Idempotency-Key": sha256(alert.cause_key.encode()).hexdigest(),
-            },
-            method="POST",
-        )
-        with urllib.request.build_opener(_NoRedirect).open(request, timeout=timeout_seconds):
-            return ""
-    except urllib.error.HTTPError as error:
-        error.close()
-        return f"{host} answered {error.code} {error.reason}; correct monitoring.webhook_url or mend the receiver"
-    except TimeoutError:
-        return f"{host} did not answer within {timeout_seconds} s; mend the receiver or raise the timeout"
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return f"{host} could not be called ({type(error).__name__}: {error}); correct monitoring.webhook_url"

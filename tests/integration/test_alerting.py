@@ -1,4 +1,4 @@
-"""Failed checks and failed runs reach a person once: a real failing run, the alert log, and a webhook over HTTP."""
+"""Failed checks and runs reach a person once a cause: real failing runs, the alert log, and a webhook over HTTP."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster import DagsterEvent, DagsterEventType
 
 from aegis.config import AegisConfig
 from aegis_sensors.instance import open_instance
-from aegis_sensors.jobs import FETCH_MARKET_DATA
+from aegis_sensors.jobs import FETCH_MARKET_DATA, WHOLE_CHAIN
 from tests.integration.conftest import Chain
 
 BROKEN = date(2014, 6, 5)
@@ -92,90 +93,155 @@ def failed(
     return workspace_of(home, receiver, f"{request.node.name}.jsonl")
 
 
-def tick(chain: Chain) -> str:
-    """Let the sensor that looks for failed checks look once."""
-    repository = chain.definitions.get_repository_def()
-    with open_instance(chain.workspace) as instance:
-        context = dg.build_sensor_context(instance=instance, repository_def=repository)
-        return str(repository.get_sensor_def("checks_failed").evaluate_tick(context).skip_message)
+@pytest.fixture
+def quiet(tmp_path: Path, receiver: Receiver) -> Chain:
+    """Return a workspace in which nothing has happened."""
+    receiver.calls.clear()
+    receiver.status = 200
+    return workspace_of(tmp_path, receiver)
 
 
-def log_lines(chain: Chain) -> list[dict[str, Any]]:
+class Ticks:
+    """A sensor of a workspace, ticking as the daemon lets it: with the cursor that it left."""
+
+    def __init__(self, chain: Chain, sensor: str) -> None:
+        self.chain, self.sensor, self.cursor = chain, sensor, ""
+
+    def tick(self) -> str:
+        repository = self.chain.definitions.get_repository_def()
+        with open_instance(self.chain.workspace) as instance:
+            context = dg.build_sensor_context(
+                instance=instance, repository_def=repository, cursor=self.cursor or None, sensor_name=self.sensor
+            )
+            answer = repository.get_sensor_def(self.sensor).evaluate_tick(context)
+            self.cursor = answer.cursor or self.cursor
+            return str(answer.skip_message)
+
+
+def log_lines(chain: Chain, event: str = "alert") -> list[dict[str, Any]]:
     file = Path(chain.workspace.alert_log(chain.config.monitoring.alert_log))
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    return [line for line in lines if line["event"] == event]
 
 
-def test_each_failed_evaluation_is_told_once_to_the_log_and_to_the_webhook(
+def failed_causes(chain: Chain, failures: list[dg.ExecuteInProcessResult]) -> list[str]:
+    refused = {name for result in failures for name, passed in chain.checks(result).items() if not passed}
+    assert "prices_are_positive" in refused
+    assert "volume_is_not_negative" not in refused
+    return sorted(f"check_failed/market_data/daily_bars/{name}/2014-06-05" for name in refused)
+
+
+def evaluate(chain: Chain, check: str, *, passed: bool, cause: str = "") -> None:
+    """Record what an hourly check found."""
+    with open_instance(chain.workspace) as instance:
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey(["market_data", "daily_bars"]),
+                check_name=check,
+                passed=passed,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"cause": cause},
+            )
+        )
+
+
+def test_a_session_that_failed_twice_is_told_once_for_each_check(
     failed: Chain, failures: list[dg.ExecuteInProcessResult], receiver: Receiver
 ) -> None:
-    refused = {result.run_id: [n for n, passed in failed.checks(result).items() if not passed] for result in failures}
-    assert all("prices_are_positive" in names and "volume_is_not_negative" not in names for names in refused.values())
-    causes = sorted(f"check_failed/market_data/daily_bars/{n}/{run}" for run, names in refused.items() for n in names)
+    causes, sensor = failed_causes(failed, failures), Ticks(failed, "checks_failed")
 
-    assert tick(failed) == f"{len(causes)} new failed check evaluation(s)"
+    assert sensor.tick() == f"{len(causes)} new failed check(s)"
     assert sorted(receiver.causes()) == causes
-    assert sorted(line["cause_key"] for line in log_lines(failed) if line["event"] == "alert") == causes
+    assert sorted(line["cause_key"] for line in log_lines(failed)) == causes
     first = failures[0].run_id
-    told = next(c for c in receiver.calls if c["cause_key"].endswith(f"/prices_are_positive/{first}"))
+    told = next(call for call in receiver.calls if "/prices_are_positive/" in call["cause_key"])
     assert told["title"] == "Check prices_are_positive of market_data/daily_bars failed"
     assert told["severity"] == "critical"
     for word in ("TVZQ", "2014-06-05", first):
         assert word in told["body"]
 
-    lines = log_lines(failed)
-    assert tick(failed) == "0 new failed check evaluation(s)"
+    for again in (sensor, Ticks(failed, "checks_failed")):  # the second has lost its cursor
+        assert again.tick() == "0 new failed check(s)"
     assert sorted(receiver.causes()) == causes
-    assert log_lines(failed) == lines
 
 
-def test_a_check_that_only_warns_is_told_as_a_warning(failed: Chain, receiver: Receiver) -> None:
-    tick(failed)
-    receiver.calls.clear()
-    key = dg.AssetKey(["market_data", "daily_bars"])
-    with open_instance(failed.workspace) as instance:
-        instance.report_runless_asset_event(
-            dg.AssetCheckEvaluation(
-                asset_key=key,
-                check_name="volume_is_not_negative",
-                passed=False,
-                severity=dg.AssetCheckSeverity.WARN,
-                metadata={},
-            )
-        )
-    assert tick(failed) == "1 new failed check evaluation(s)"
-    assert [call["severity"] for call in receiver.calls] == ["warning"]
+def test_what_an_hourly_check_keeps_finding_is_told_once_until_it_has_passed(quiet: Chain, receiver: Receiver) -> None:
+    sensor = Ticks(quiet, "checks_failed")
+    gap = "check_failed/market_data/daily_bars/bars_are_fresh/session 2014-06-06"
+
+    def look(*, passed: bool) -> list[str]:
+        evaluate(quiet, "bars_are_fresh", passed=passed, cause="session 2014-06-06")
+        sensor.tick()
+        return receiver.causes()
+
+    assert look(passed=True) == []
+    assert look(passed=False) == [gap]
+    assert receiver.calls[0]["severity"] == "warning"
+    assert look(passed=False) == [gap]
+    assert look(passed=True) == [gap]
+    assert [line["cause_key"] for line in log_lines(quiet, "cleared")] == [gap]
+    assert look(passed=False) == [gap, gap]
+    assert Ticks(quiet, "checks_failed").tick() == "0 new failed check(s)"
 
 
-def test_a_webhook_that_failed_is_called_again_and_the_log_keeps_one_alert(failed: Chain, receiver: Receiver) -> None:
+def test_what_a_webhook_missed_is_sent_with_the_next_tick_of_any_sensor(failed: Chain, receiver: Receiver) -> None:
     receiver.status = 503
-    tick(failed)
+    Ticks(failed, "checks_failed").tick()
     tried = receiver.causes()
     assert tried
     receiver.status = 200
-    tick(failed)
+    Ticks(failed, "runs_stuck").tick()
     assert receiver.causes() == tried * 2
-    assert tick(failed) == "0 new failed check evaluation(s)"
+    Ticks(failed, "checks_failed").tick()
     assert receiver.causes() == tried * 2
-    assert sorted(line["cause_key"] for line in log_lines(failed) if line["event"] == "alert") == sorted(tried)
+    assert sorted(line["cause_key"] for line in log_lines(failed)) == sorted(tried)
 
 
-def test_a_failed_run_is_told_once(
+def test_a_session_whose_fetch_failed_twice_is_told_once_also_when_the_webhook_was_down(
     failed: Chain, failures: list[dg.ExecuteInProcessResult], receiver: Receiver
 ) -> None:
-    result = failures[0]
-    repository = failed.definitions.get_repository_def()
-    event = next(event for event in result.all_events if event.is_failure and event.is_job_event)
-    with open_instance(failed.workspace) as instance:
-        for _ in range(2):
-            context = dg.build_run_status_sensor_context(
-                sensor_name="runs_failed",
-                dagster_event=event,
-                dagster_instance=instance,
-                dagster_run=result.dagster_run,
-            ).for_run_failure()
-            repository.get_sensor_def("runs_failed")(context)
-    (call,) = receiver.calls
-    assert call["cause_key"] == f"run_failed/{result.run_id}"
-    assert call["title"] == "Run of fetch_market_data failed"
-    assert result.run_id in call["body"]
-    assert [line["event"] for line in log_lines(failed)] == ["alert", "delivery"]
+    """The sensor's first tick finds what failed before it was there."""
+    receiver.status = 503
+    sensor = Ticks(failed, "runs_failed")
+    assert sensor.tick() == "1 new failed run(s)"
+    receiver.status = 200
+    assert sensor.tick() == "0 new failed run(s)"
+    assert Ticks(failed, "runs_failed").tick() == "0 new failed run(s)"
+    refused, told = receiver.calls
+    assert refused == told
+    assert told["cause_key"] == "run_failed/fetch_market_data/2014-06-05"
+    assert told["title"] == "Run of fetch_market_data failed"
+    assert failures[0].run_id in told["body"]
+    assert "quality_gate" in told["body"]
+
+
+def end_run(chain: Chain, job: str, tags: dict[str, str], how: DagsterEventType) -> None:
+    """Record a run of a job and how it ended."""
+    with open_instance(chain.workspace) as instance:
+        run = instance.add_run(dg.DagsterRun(job, tags=tags, status=dg.DagsterRunStatus.STARTED))
+        instance.report_dagster_event(DagsterEvent(how.value, job_name=job), run_id=run.run_id)
+
+
+def test_after_a_run_that_succeeded_the_same_failure_is_told_again(quiet: Chain, receiver: Receiver) -> None:
+    sensor, session = Ticks(quiet, "runs_failed"), {"dagster/partition": "2014-06-05"}
+    failure, success = DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_SUCCESS
+    cause = "run_failed/fetch_market_data/2014-06-05"
+    for how, told in ((failure, 1), (failure, 1), (success, 1), (failure, 2), (failure, 2)):
+        end_run(quiet, FETCH_MARKET_DATA, session, how)
+        sensor.tick()
+        assert receiver.causes() == [cause] * told
+    whole = {"dagster/asset_partition_range_start": "2014-06-02", "dagster/asset_partition_range_end": "2014-06-05"}
+    end_run(quiet, WHOLE_CHAIN, whole, success)
+    end_run(quiet, FETCH_MARKET_DATA, session, failure)
+    sensor.tick()
+    assert receiver.causes() == [cause] * 3
+
+
+def test_a_log_that_cannot_be_written_fails_the_tick_and_the_webhook_is_called(
+    failed: Chain, failures: list[dg.ExecuteInProcessResult], receiver: Receiver
+) -> None:
+    causes = failed_causes(failed, failures)
+    failed.workspace.alert_log(failed.config.monitoring.alert_log).mkdir(parents=True)
+    with pytest.raises(OSError, match="directory"):
+        Ticks(failed, "checks_failed").tick()
+    assert sorted(receiver.causes()) == causes

@@ -7,7 +7,8 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,24 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def noted(path: Path, *alerts: Alert) -> AlertLog:
+    """Return a log with alerts that have not been delivered."""
+    log = AlertLog(path)
+    for alert in alerts:
+        assert log.note(alert)
+    return log
+
+
+def send(log: AlertLog, url: str | None, timeout_seconds: float = 5.0) -> list[Delivery]:
+    return log.deliver_pending(webhook_url=url, timeout_seconds=timeout_seconds)
+
+
+def other(number: int) -> Alert:
+    return replace(ALERT, cause_key=f"run_failed/{number}")
+
+
 def test_an_alert_without_a_webhook_is_two_lines_in_the_log(log_path: Path) -> None:
-    assert deliver(ALERT, log_path=log_path, webhook_url=None, timeout_seconds=1.0) == Delivery(True, "not configured")
+    assert send(noted(log_path, ALERT), None) == [Delivery("not configured")]
     alert, delivery = lines(log_path)
     assert alert == {
         "event": "alert",
@@ -99,9 +116,7 @@ def test_an_alert_without_a_webhook_is_two_lines_in_the_log(log_path: Path) -> N
 
 
 def test_the_webhook_gets_the_alert_as_json_with_a_text_for_chats(log_path: Path, receiver: Receiver) -> None:
-    found = deliver(ALERT, log_path=log_path, webhook_url=receiver.url, timeout_seconds=5.0)
-    assert found == Delivery(True, "delivered")
-    assert found.is_complete
+    assert send(noted(log_path, ALERT), receiver.url) == [Delivery("delivered")]
     [(headers, payload)] = receiver.received
     assert headers["Content-Type"] == "application/json"
     assert len(headers["Idempotency-Key"]) == 64
@@ -113,27 +128,35 @@ def test_an_answer_that_is_no_success_is_a_failed_delivery_in_the_answer_and_in_
     log_path: Path, receiver: Receiver, status: int
 ) -> None:
     receiver.status = status
-    found = deliver(ALERT, log_path=log_path, webhook_url=receiver.url, timeout_seconds=5.0)
-    assert (found.webhook, found.is_logged, found.is_complete) == ("failed", True, False)
+    [found] = send(noted(log_path, ALERT), receiver.url)
+    assert found.webhook == "failed"
     assert f"127.0.0.1 answered {status}" in found.detail
     assert lines(log_path)[-1]["detail"] == found.detail
     assert "secret-token" not in log_path.read_text()
     assert len(receiver.received) == 1, "a redirect is not followed: it would lose the body"
 
 
-def test_a_receiver_that_does_not_answer_is_a_failed_delivery(log_path: Path, receiver: Receiver) -> None:
+def test_a_receiver_that_does_not_answer_is_asked_once_and_not_for_every_alert(
+    log_path: Path, receiver: Receiver
+) -> None:
     receiver.is_silent = True
-    found = deliver(ALERT, log_path=log_path, webhook_url=receiver.url, timeout_seconds=0.2)
+    [found] = send(noted(log_path, ALERT, other(1), other(2)), receiver.url, timeout_seconds=0.2)
     assert found.webhook == "failed"
     assert "did not answer within 0.2 s" in found.detail
     assert lines(log_path)[-1]["webhook"] == "failed"
+    assert len(receiver.received) == 1
+
+
+def test_a_receiver_that_refuses_gets_the_other_alerts_all_the_same(log_path: Path, receiver: Receiver) -> None:
+    receiver.status = 400
+    assert [found.webhook for found in send(noted(log_path, ALERT, other(1)), receiver.url)] == ["failed", "failed"]
+    assert [payload["cause_key"] for _, payload in receiver.received] == [ALERT.cause_key, "run_failed/1"]
 
 
 def test_nobody_listening_is_a_failed_delivery(log_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
-        found = deliver(ALERT, log_path=log_path, webhook_url=url, timeout_seconds=1.0)
+        [found] = send(noted(log_path, ALERT), f"http://127.0.0.1:{taken.getsockname()[1]}/")
     assert found.webhook == "failed"
     assert "could not be called" in found.detail
 
@@ -143,68 +166,97 @@ def test_nobody_listening_is_a_failed_delivery(log_path: Path) -> None:
     ["file:///etc/hostname", "ftp://example.org/x", "example.org", "http://", "http://[::1", "http://h:port/", ""],
 )
 def test_only_http_addresses_are_called(log_path: Path, url: str) -> None:
-    found = deliver(ALERT, log_path=log_path, webhook_url=url, timeout_seconds=1.0)
-    assert (found.webhook, found.is_logged) == ("failed", True)
+    [found] = send(noted(log_path, ALERT), url)
+    assert found.webhook == "failed"
     assert "monitoring.webhook_url" in found.detail
 
 
-def test_a_log_that_cannot_be_written_is_told_and_does_not_keep_the_webhook_from_being_called(
-    tmp_path: Path, receiver: Receiver
+def test_without_a_log_the_webhook_can_be_called_all_the_same(receiver: Receiver) -> None:
+    assert deliver(ALERT, webhook_url=receiver.url, timeout_seconds=5.0) == Delivery("delivered")
+    assert [payload["cause_key"] for _, payload in receiver.received] == [ALERT.cause_key]
+
+
+def test_one_cause_is_told_once_also_by_another_process(log_path: Path, receiver: Receiver) -> None:
+    send(noted(log_path, ALERT), receiver.url)
+    assert not AlertLog(log_path).note(ALERT)
+    assert not AlertLog(log_path).note(replace(ALERT, at_utc=ALERT.at_utc + timedelta(hours=1)))
+    assert send(AlertLog(log_path), receiver.url) == []
+    assert AlertLog(log_path).open_causes() == {ALERT.cause_key}
+    assert (len(receiver.received), len(lines(log_path))) == (1, 2)
+
+
+def test_a_cause_that_was_cleared_is_told_again_under_another_key(log_path: Path, receiver: Receiver) -> None:
+    log = noted(log_path, ALERT)
+    send(log, receiver.url)
+    log.clear(ALERT.cause_key, ALERT.at_utc + timedelta(hours=1))
+    assert log.open_causes() == frozenset()
+    assert not log.note(ALERT), "the same event, seen again, is no new one"
+    assert log.note(replace(ALERT, at_utc=ALERT.at_utc + timedelta(hours=2)))
+    send(log, receiver.url)
+    assert len({headers["Idempotency-Key"] for headers, _ in receiver.received}) == 2
+
+
+def test_an_alert_that_did_not_arrive_is_still_sent_after_its_cause_has_gone(
+    log_path: Path, receiver: Receiver
 ) -> None:
-    (tmp_path / "file").write_text("")
-    found = deliver(ALERT, log_path=tmp_path / "file" / "log", webhook_url=receiver.url, timeout_seconds=5.0)
-    assert (found.is_logged, found.webhook, found.is_complete) == (False, "delivered", False)
-    assert "monitoring.alert_log" in found.detail
-    assert len(receiver.received) == 1
+    log = noted(log_path, ALERT)
+    receiver.status = 503
+    send(log, receiver.url)
+    log.clear(ALERT.cause_key, ALERT.at_utc)
+    again = replace(ALERT, at_utc=ALERT.at_utc + timedelta(hours=2))
+    assert log.note(again)
+    assert log.pending() == [ALERT, again]
+    receiver.status = 200
+    send(log, receiver.url)
+    assert [payload["at_utc"] for _, payload in receiver.received[1:]] == [
+        "2014-06-09T20:15:00+00:00",
+        "2014-06-09T22:15:00+00:00",
+    ]
+    assert log.pending() == []
 
 
-def test_one_cause_is_delivered_once_also_by_another_process(log_path: Path, receiver: Receiver) -> None:
-    first = AlertLog(log_path).deliver(ALERT, webhook_url=receiver.url, timeout_seconds=5.0)
-    again = AlertLog(log_path).deliver(ALERT, webhook_url=receiver.url, timeout_seconds=5.0)
-    assert (first.webhook, again.webhook) == ("delivered", "already delivered")
-    assert len(receiver.received) == 1
-    assert AlertLog(log_path).delivered_causes() == {ALERT.cause_key}
-    assert len(lines(log_path)) == 2
-
-
-def test_another_cause_is_another_alert(log_path: Path, receiver: Receiver) -> None:
-    other = Alert("run_failed/1", "A run failed", "", "warning", ALERT.at_utc)
-    for alert in (ALERT, other):
-        AlertLog(log_path).deliver(alert, webhook_url=receiver.url, timeout_seconds=5.0)
-    keys = [headers["Idempotency-Key"] for headers, _ in receiver.received]
-    assert len(set(keys)) == 2
-
-
-def test_a_failed_webhook_is_tried_again_without_a_second_alert_line(log_path: Path, receiver: Receiver) -> None:
+def test_a_failed_webhook_is_tried_again_and_a_night_of_failures_is_one_line(
+    log_path: Path, receiver: Receiver
+) -> None:
     receiver.status = 500
-    log = AlertLog(log_path)
-    assert log.deliver(ALERT, webhook_url=receiver.url, timeout_seconds=5.0).webhook == "failed"
-    assert log.delivered_causes() == frozenset()
-    assert log.logged_causes() == {ALERT.cause_key}
+    log = noted(log_path, ALERT)
+    for _ in range(3):
+        assert [found.webhook for found in send(log, receiver.url)] == ["failed"]
     receiver.status = 204
-    assert log.deliver(ALERT, webhook_url=receiver.url, timeout_seconds=5.0) == Delivery(True, "delivered")
+    assert send(log, receiver.url) == [Delivery("delivered")]
     assert [line["event"] for line in lines(log_path)] == ["alert", "delivery", "delivery"]
-    assert log.deliver(ALERT, webhook_url=receiver.url, timeout_seconds=5.0).webhook == "already delivered"
+    assert send(log, receiver.url) == []
+    assert len(receiver.received) == 4
     assert len({headers["Idempotency-Key"] for headers, _ in receiver.received}) == 1
 
 
 def test_a_crash_between_the_two_lines_delivers_again(log_path: Path, receiver: Receiver) -> None:
-    deliver(ALERT, log_path=log_path, webhook_url=None, timeout_seconds=1.0)
+    send(noted(log_path, ALERT), None)
     whole = log_path.read_text().splitlines()
     log_path.write_text(whole[0] + "\n" + whole[1][:20])
     log = AlertLog(log_path)
-    assert log.delivered_causes() == frozenset()
-    assert log.deliver(ALERT, webhook_url=receiver.url, timeout_seconds=5.0).webhook == "delivered"
-    assert log.delivered_causes() == {ALERT.cause_key}, "the torn line did not swallow the new one"
+    assert log.pending() == [ALERT]
+    assert send(log, receiver.url) == [Delivery("delivered")]
+    assert log.pending() == [], "the torn line did not swallow the new one"
 
 
-def test_an_unreadable_log_delivers_rather_than_being_silent(tmp_path: Path, receiver: Receiver) -> None:
-    log = AlertLog(tmp_path)
-    found = log.deliver(ALERT, webhook_url=receiver.url, timeout_seconds=5.0)
-    assert (found.webhook, found.is_logged) == ("delivered", False)
+def test_a_log_that_cannot_be_read_or_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "log"):
+        with pytest.raises(OSError, match=str(tmp_path)):
+            AlertLog(path).note(ALERT)
 
 
 def test_lines_that_are_no_records_are_passed_over(log_path: Path) -> None:
     log_path.parent.mkdir()
     log_path.write_bytes(b'null\n[1]\n{"event": "delivery"}\n\xff\xfe\n{"event": "delivery", "cause_key": "x"}\n')
-    assert AlertLog(log_path).delivered_causes() == frozenset()
+    assert AlertLog(log_path).open_causes() == frozenset()
+    assert AlertLog(log_path).pending() == []
+
+
+def test_deliveries_of_an_earlier_version_which_name_no_instant_count(log_path: Path) -> None:
+    noted(log_path, ALERT)
+    line = {"event": "delivery", "cause_key": ALERT.cause_key, "webhook": "delivered", "detail": ""}
+    with log_path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    assert AlertLog(log_path).pending() == []
