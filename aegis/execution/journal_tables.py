@@ -45,12 +45,16 @@ HEADS = sa.Table(
 )
 """Last row of each chain, moved by the transaction that appends; rows cut off the end would not be missed without."""
 
-for _verb in ("UPDATE", "DELETE"):
-    _trigger: sa.DDL = sa.DDL(  # type: ignore[no-untyped-call]
-        f"CREATE TRIGGER journal_events_refuse_{_verb.lower()} BEFORE {_verb} ON journal_events "
-        "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
-    )
-    sa.event.listen(EVENTS, "after_create", _trigger)
+_REFUSAL = "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+_TRIGGERS = {
+    "journal_events_refuse_update": "BEFORE UPDATE ON journal_events",
+    "journal_events_refuse_delete": "BEFORE DELETE ON journal_events",
+    # INSERT OR REPLACE removes the row in its way without asking the trigger on DELETE.
+    "journal_events_refuse_replace": (
+        "BEFORE INSERT ON journal_events WHEN EXISTS (SELECT 1 FROM journal_events WHERE rowid = NEW.rowid "
+        "OR (account = NEW.account AND (sequence = NEW.sequence OR idempotency_key = NEW.idempotency_key)))"
+    ),
+}
 
 
 def create_engine(location: Path | str) -> sa.Engine:
@@ -79,10 +83,13 @@ def create_engine(location: Path | str) -> sa.Engine:
 def create_tables(engine: sa.Engine) -> None:
     """Create tables, indexes and triggers where they are missing, in one transaction that holds the write lock."""
     with engine.connect() as connection:
-        if sa.inspect(connection).has_table(HEADS.name):
-            return
+        existing = set(connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars())
+    if existing >= {EVENTS.name, HEADS.name, *_TRIGGERS}:
+        return
     with engine.connect().execution_options(journal_write=True) as connection, connection.begin():
         METADATA.create_all(connection)
+        for name, rule in _TRIGGERS.items():
+            connection.exec_driver_sql(f"CREATE TRIGGER IF NOT EXISTS {name} {rule} {_REFUSAL}")
 
 
 def _file_url(path: Path) -> sa.URL:

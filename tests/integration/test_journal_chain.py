@@ -139,16 +139,50 @@ def test_an_instant_without_a_time_zone_leaves_nothing(journal):
     assert journal.verify() == 0
 
 
-@pytest.mark.parametrize(
-    "statement", ["UPDATE journal_events SET payload_json = '\"x\"'", "DELETE FROM journal_events WHERE sequence = 1"]
-)
-def test_the_database_itself_refuses_to_change_an_event(journal, tmp_path, statement):
-    _append(journal, "one", "two")
+_REPLACEMENT = """
+    INSERT OR REPLACE INTO journal_events SELECT account, {sequence}, kind, session, decision_id, client_order_id,
+    at_utc, idempotency_key, '"edited"', previous_hash, hash FROM journal_events WHERE sequence = 1
+"""
+CHANGES = {
+    "update": "UPDATE journal_events SET payload_json = '\"x\"'",
+    "update or replace": "UPDATE OR REPLACE journal_events SET sequence = 2 WHERE sequence = 1",
+    "delete": "DELETE FROM journal_events WHERE sequence = 1",
+    "replace by sequence": _REPLACEMENT.format(sequence=1),
+    "replace by idempotency key": _REPLACEMENT.format(sequence=3),
+    "replace by row": """
+        INSERT OR REPLACE INTO journal_events (rowid, account, sequence, kind, session, at_utc, payload_json,
+        previous_hash, hash) SELECT rowid, 'other', 1, kind, session, at_utc, '"x"', previous_hash, hash
+        FROM journal_events WHERE sequence = 1
+    """,
+    "upsert": _REPLACEMENT.format(sequence=1).replace("OR REPLACE", "")
+    + "ON CONFLICT DO UPDATE SET payload_json = excluded.payload_json",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_database_itself_refuses_to_change_an_event(journal, tmp_path, change):
+    with journal.batch() as batch:
+        batch.append(_note("one", idempotency_key="k"))
+        batch.append(_note("two"))
+    before = journal.events()
     connection = sqlite3.connect(tmp_path / "journal.sqlite")
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        connection.execute(statement)
+        connection.execute(CHANGES[change])
     connection.close()
+    assert journal.events() == before
     assert journal.verify() == 2
+
+
+def test_a_journal_of_before_a_trigger_existed_has_it_once_it_is_opened(journal, tmp_path):
+    _append(journal, "one")
+    connection = sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)
+    connection.execute("DROP TRIGGER journal_events_refuse_replace")
+    with Journal.open(tmp_path / "journal.sqlite", account="simulated") as again:
+        _append(again, "two")
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute(CHANGES["replace by sequence"])
+    connection.close()
+    assert [row.payload for row in journal.events()] == ["one", "two"]
 
 
 @pytest.mark.parametrize(
