@@ -83,7 +83,7 @@ def create_engine(location: Path | str) -> sa.Engine:
 def create_tables(engine: sa.Engine) -> None:
     """Create tables, indexes and triggers where they are missing, in one transaction that holds the write lock."""
     with engine.connect() as connection:
-        existing = set(connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars())
+        existing: set[str] = set(connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars())
     if existing >= {EVENTS.name, HEADS.name, *_TRIGGERS}:
         return
     with engine.connect().execution_options(journal_write=True) as connection, connection.begin():
