@@ -29,7 +29,7 @@ class BookState:
     peak_equity_usd : float
         Highest equity so far.
     benchmark_level : float
-        Total-return level of the benchmark, 1 at the first session.
+        Total-return level of the benchmark, 1 before the first session.
     equity_history_usd : tuple of float
         Equity at closes, newest last, as many as the historical value at risk looks back, and one.
     """

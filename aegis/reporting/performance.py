@@ -63,19 +63,18 @@ def performance_report(inputs: ReportInputs) -> PerformanceReport:
 
     Notes
     -----
-    Returns are ``daily_pnl.return_daily``, costs included. The benchmark is measured from its first to its last level;
-    relative figures use the sessions that have a level. A ratio that does not exist is None.
+    Returns are ``daily_pnl.return_daily``, costs included. The benchmark's are ``benchmark_return_daily``, from the
+    first session that has one; a later session without one returned nothing, as the return accrues at the next.
+    Relative figures use the same sessions of the account. A ratio that does not exist is None.
     """
     inputs = _conformed(inputs)
     values, pnl = inputs.account_values, inputs.daily_pnl
     account_returns = returns.return_series(pnl["return_daily"].to_numpy())
     rate = inputs.identity.risk_free_rate_annual
     levels = returns.compounded_levels(account_returns)
-    with_benchmark = values["benchmark_level"].notna().to_numpy()
-    benchmark_levels = values.loc[with_benchmark, "benchmark_level"].to_numpy()
-    has_benchmark = len(benchmark_levels) > 1
-    benchmark_returns = returns.simple_returns(benchmark_levels) if has_benchmark else np.empty(0)
-    sessions = _sessions(inputs, levels, with_benchmark if has_benchmark else np.zeros(len(values), dtype=bool))
+    benchmark_returns = _benchmark_returns(pnl)
+    has_benchmark = len(benchmark_returns) > 0
+    sessions = _sessions(inputs, levels, benchmark_returns)
     book = book_review.book_review(inputs)
     controls = control_review.control_review(inputs, sessions)
     return PerformanceReport(
@@ -88,7 +87,7 @@ def performance_report(inputs: ReportInputs) -> PerformanceReport:
         cash_usd=float(values["cash_usd"].iloc[-1]),
         account=_figures(account_returns, rate),
         benchmark=_figures(benchmark_returns, rate) if has_benchmark else None,
-        relative=_relative(returns.simple_returns(levels[1:][with_benchmark]), benchmark_returns, rate)
+        relative=_relative(account_returns[-len(benchmark_returns) :], benchmark_returns, rate)
         if has_benchmark
         else None,
         pnl=_profit_and_loss(pnl),
@@ -99,7 +98,7 @@ def performance_report(inputs: ReportInputs) -> PerformanceReport:
         sessions=sessions,
         rolling=_rolling(values["session"], account_returns, rate),
         value_at_risk=controls.value_at_risk,
-        months=_months(values["session"], account_returns, values.loc[with_benchmark, "session"], benchmark_returns),
+        months=_months(values["session"], account_returns, benchmark_returns),
         pnl_by_year=_pnl_by_year(inputs),
         drawdowns=_deepest_drawdowns(values["session"], levels),
         positions=book.positions,
@@ -130,6 +129,12 @@ def _conformed(inputs: ReportInputs) -> ReportInputs:
             f"{len(frames['daily_pnl'])}, or other ones; read both for the same range"
         )
     return dataclasses.replace(inputs, **frames)
+
+
+def _benchmark_returns(pnl: pd.DataFrame) -> FloatArray:
+    """Return the benchmark's returns of the last sessions, from the first that has one; empty if none has."""
+    known = pnl["benchmark_return_daily"]
+    return known[known.notna().cummax()].fillna(0.0).to_numpy()
 
 
 def _unless_undefined(metric: Callable[..., float], *arguments: Any, **options: Any) -> float | None:
@@ -165,7 +170,7 @@ def _relative(series: FloatArray, benchmark: FloatArray, rate: float) -> Relativ
     )
 
 
-def _sessions(inputs: ReportInputs, levels: FloatArray, with_benchmark: np.ndarray) -> pd.DataFrame:
+def _sessions(inputs: ReportInputs, levels: FloatArray, benchmark_returns: FloatArray) -> pd.DataFrame:
     values = inputs.account_values
     frame = pd.DataFrame(
         {
@@ -178,10 +183,11 @@ def _sessions(inputs: ReportInputs, levels: FloatArray, with_benchmark: np.ndarr
             "return_daily": inputs.daily_pnl["return_daily"],
         }
     )
-    if with_benchmark.any():
-        benchmark = values.loc[with_benchmark, "benchmark_level"].to_numpy()
-        frame.loc[with_benchmark, "benchmark_growth"] = benchmark / benchmark[0]
-        frame.loc[with_benchmark, "benchmark_drawdown"] = risk.drawdowns(benchmark)
+    if len(benchmark_returns):
+        benchmark = returns.compounded_levels(benchmark_returns)
+        drawn = frame.index[-len(benchmark) :]  # with the session before the first return, where the report has it
+        frame.loc[drawn, "benchmark_growth"] = benchmark[-len(drawn) :]
+        frame.loc[drawn, "benchmark_drawdown"] = risk.drawdowns(benchmark)[-len(drawn) :]
     return frame.join(book_review.exposures(inputs.positions), on="session").fillna(
         {"gross_exposure": 0.0, "net_exposure": 0.0, "position_count": 0}
     )
@@ -198,13 +204,11 @@ def _rolling(sessions: pd.Series, series: FloatArray, rate: float) -> pd.DataFra
     return frame.astype({"session": "datetime64[ns]", "volatility_annualised": float, "sharpe_ratio": float})
 
 
-def _months(
-    sessions: pd.Series, series: FloatArray, benchmark_sessions: pd.Series, benchmark: FloatArray
-) -> pd.DataFrame:
+def _months(sessions: pd.Series, series: FloatArray, benchmark: FloatArray) -> pd.DataFrame:
     months = returns.monthly_returns([s.date() for s in sessions], series)
     cells = {(month.year, month.month): month.total_return for month in months}
     year_of = sessions.dt.year.to_numpy()
-    benchmark_year_of = benchmark_sessions.dt.year.to_numpy()[1:] if len(benchmark) else np.empty(0)
+    benchmark_year_of = year_of[len(year_of) - len(benchmark) :]
     rows = []
     for year in sorted(set(year_of.tolist())):
         of_benchmark = benchmark[benchmark_year_of == year]

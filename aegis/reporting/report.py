@@ -34,7 +34,7 @@ class ReportIdentity:
     code_version, config_hash : str
         What computed them.
     benchmark_symbol : str
-        Symbol behind ``benchmark_level``.
+        Symbol behind ``benchmark_return_daily``.
     risk_free_rate_annual : float
         Simple annual rate, 0.02 for 2 %.
     created_at_utc : datetime
@@ -181,7 +181,7 @@ class PerformanceReport:
     sessions : DataFrame
         One row a session: ``session, equity_usd, growth, benchmark_growth, drawdown, benchmark_drawdown, return_daily,
         gross_exposure, net_exposure, position_count``. Growth is of one dollar from before the first session, or from
-        the benchmark's first level.
+        the benchmark's first return.
     rolling : DataFrame
         ``session, volatility_annualised, sharpe_ratio`` of the trailing window, sampled.
     value_at_risk : DataFrame

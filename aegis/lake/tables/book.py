@@ -75,7 +75,9 @@ ACCOUNT_VALUES = TableSchema(
         usd("equity_usd", "Cash + receivables + positions."),
         usd("peak_equity_usd", "Highest equity so far, from which drawdown is measured."),
         number("drawdown", "equity / peak - 1, zero or negative.", "1"),
-        number("benchmark_level", "Total-return level of the benchmark, 1 at the first session.", "1", nullable=True),
+        number(
+            "benchmark_level", "Total-return level of the benchmark, 1 before the first session.", "1", nullable=True
+        ),
     ),
 )
 
@@ -96,7 +98,12 @@ DAILY_PNL = TableSchema(
         usd("commission_usd", "Commission and fees paid, zero or negative."),
         usd("residual_usd", "Equity change not explained by the parts."),
         number("return_daily", "Equity change / previous equity.", "1"),
-        number("benchmark_return_daily", "Total return of the benchmark.", "1", nullable=True),
+        number(
+            "benchmark_return_daily",
+            "Total return of the benchmark since its last trusted bar; null without one now or before.",
+            "1",
+            nullable=True,
+        ),
     ),
 )
 

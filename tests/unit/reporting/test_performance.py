@@ -39,12 +39,42 @@ def test_first_equity_is_the_equity_before_the_first_session(inputs: ReportInput
     assert report.first_equity_usd == 800.0
 
 
-def test_benchmark_is_measured_from_its_first_level(report: PerformanceReport) -> None:
+def test_benchmark_is_measured_from_its_first_return(report: PerformanceReport) -> None:
     assert report.benchmark is not None
     assert report.benchmark.total_return == 0.5
     assert report.benchmark.max_drawdown == -0.5
     assert report.sessions["benchmark_growth"].tolist() == [1.0, 1.5, 0.75, 1.5, 1.5]
     assert report.sessions["benchmark_drawdown"].tolist() == [0.0, 0.0, -0.5, 0.0, 0.0]
+
+
+def test_a_benchmark_with_earlier_bars_is_measured_over_all_sessions(inputs: ReportInputs) -> None:
+    """A run that begins inside the data: the first session's return counts, for the account and for the benchmark."""
+    values = inputs.account_values.assign(benchmark_level=inputs.account_values["benchmark_level"] * 0.5)
+    pnl = inputs.daily_pnl.copy()
+    pnl.loc[0, "benchmark_return_daily"] = -0.5
+    report = performance_report(dataclasses.replace(inputs, account_values=values, daily_pnl=pnl))
+    assert report.benchmark is not None
+    # -50 %, then +50 %: five sessions, as the account
+    assert report.benchmark.total_return == -0.25
+    assert report.benchmark.annualised_return == pytest.approx(0.75 ** (252 / 5) - 1)
+    assert report.benchmark.max_drawdown == -0.625  # 1, 0.5, 0.75, 0.375
+    assert report.sessions["benchmark_growth"].tolist() == [0.5, 0.75, 0.375, 0.75, 0.75]
+    assert report.sessions["benchmark_drawdown"].tolist() == [-0.5, -0.25, -0.625, -0.25, -0.25]
+    assert report.months["benchmark_return"].tolist() == [-0.25]
+    assert report.relative is not None
+    # account 0, 1/4, -1/2, 1, -1/4 and benchmark -1/2, 1/2, -1/2, 1, 0; means 0.1 and 0.1: sum of products
+    # 0 + 0.125 + 0.25 + 1 + 0 - 5 x 0.01 = 1.325; squares of the benchmark 1.75 - 0.05 = 1.7
+    assert report.relative.beta == pytest.approx(1.325 / 1.7)
+
+
+def test_a_later_session_without_a_benchmark_return_returned_nothing(inputs: ReportInputs) -> None:
+    pnl = inputs.daily_pnl.copy()
+    pnl.loc[2, "benchmark_return_daily"] = np.nan
+    pnl.loc[3, "benchmark_return_daily"] = 0.0
+    report = performance_report(dataclasses.replace(inputs, daily_pnl=pnl))
+    assert report.benchmark is not None
+    assert report.benchmark.total_return == 0.5
+    assert report.sessions["benchmark_growth"].tolist() == [1.0, 1.5, 1.5, 1.5, 1.5]
 
 
 def test_relative_figures_use_the_sessions_that_both_have(report: PerformanceReport) -> None:
@@ -57,9 +87,9 @@ def test_relative_figures_use_the_sessions_that_both_have(report: PerformanceRep
     assert report.relative.information_ratio == pytest.approx(-0.125 / (4 * 0.125**2 / 3) ** 0.5 * 252**0.5)
 
 
-def test_a_benchmark_without_levels_is_left_out(inputs: ReportInputs) -> None:
-    values = inputs.account_values.assign(benchmark_level=np.nan)
-    report = performance_report(dataclasses.replace(inputs, account_values=values))
+def test_a_benchmark_without_returns_is_left_out(inputs: ReportInputs) -> None:
+    pnl = inputs.daily_pnl.assign(benchmark_return_daily=np.nan)
+    report = performance_report(dataclasses.replace(inputs, daily_pnl=pnl))
     assert report.benchmark is None
     assert report.relative is None
     assert report.months["benchmark_return"].isna().all()
