@@ -180,9 +180,11 @@ def test_jobs_schedules_and_sensors_load(definitions: dg.Definitions) -> None:
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "final_bars_exist",
+        "book_fell_behind",
         "positions_drifted",
         "checks_failed",
         "runs_failed",
+        "runs_stuck",
     }
     for definition in (*repository.schedule_defs, *repository.sensor_defs):
         assert definition.description
