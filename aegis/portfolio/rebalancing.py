@@ -29,7 +29,7 @@ class TargetWeight:
     symbol: str
     target_weight: float
     current_weight: float
-    expected_return_daily: float
+    optimized_return_daily: float
     reason: str
 
 
@@ -122,7 +122,7 @@ def target_weights(
     list of TargetWeight
         Symbols ascending: every optimized member and every name held. ``reason`` is one of ``optimal``, ``capped``,
         ``unchanged: trading costs more than it gains``, ``none: not worth its risk``, ``hold: no signal``,
-        ``hold: no signal, cut by the exposure limit`` and ``exit: left the universe``. ``expected_return_daily`` of a
+        ``hold: no signal, cut by the exposure limit`` and ``exit: left the universe``. ``optimized_return_daily`` of a
         name that was not optimized is 0.
 
     Raises

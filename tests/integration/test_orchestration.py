@@ -103,7 +103,7 @@ class Platform:
         symbols = sorted(weights)
         wanted, held = (np.array([weights[symbol][side] for symbol in symbols]) for side in (0, 1))
         targets = pd.DataFrame({"symbol": symbols, "target_weight": wanted, "current_weight": held})
-        targets = targets.assign(expected_return_daily=0.0, reason="optimal", **at, **known)
+        targets = targets.assign(optimized_return_daily=0.0, reason="optimal", **at, **known)
         orders = pd.DataFrame({"symbol": symbols, "ticker": symbols, "quantity_shares": (wanted - held) * 10_000})
         orders = orders.assign(
             client_order_id=symbols,

@@ -118,7 +118,12 @@ TARGET_WEIGHTS = TableSchema(
         SYMBOL,
         number("target_weight", "Wanted share of equity.", "1"),
         number("current_weight", "Share of equity held at the close.", "1"),
-        number("expected_return_daily", "Expected excess return used.", "1/session"),
+        number(
+            "optimized_return_daily",
+            "Expected excess return that the optimizer weighed: the signals' plus the neutral book's; 0 for a name "
+            "that it was not asked about.",
+            "1/session",
+        ),
         text("reason", "What bound the weight: 'optimal', 'capped', 'exit: left the universe', ..."),
         KNOWN_AT,
     ),

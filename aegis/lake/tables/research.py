@@ -50,14 +50,18 @@ STRATEGY_SIGNALS = TableSchema(
 ENSEMBLE_SIGNALS = TableSchema(
     "signals",
     "ensemble_signals",
-    "Confidence-weighted combination of the strategies: the expected daily excess return handed to the optimizer.",
+    "Confidence-weighted combination of the strategies: the expected daily excess return by which the optimizer bets.",
     ("session", "symbol"),
     (
         SESSION,
         SYMBOL,
         number("score", "Combined cross-sectional score.", "standard deviations"),
         number("confidence", "Combined confidence, 0 to 1.", "1"),
-        number("expected_return_daily", "Expected excess return over the next session.", "1/session"),
+        number(
+            "expected_return_daily",
+            "Expected excess return by the strategies alone: that of the next 21 sessions, a 21st for each of them.",
+            "1/session",
+        ),
         KNOWN_AT,
     ),
 )

@@ -45,7 +45,7 @@ def test_without_an_opinion_the_book_is_equal_weighted():
 
     assert {s: r.target_weight for s, r in rows.items()} == pytest.approx({"AAA": 0.1, "BBB": 0.1}, abs=1e-7)
     assert rows["AAA"].reason == "optimal"
-    assert rows["AAA"].expected_return_daily == pytest.approx(5 * 1e-4 * 0.1)
+    assert rows["AAA"].optimized_return_daily == pytest.approx(5 * 1e-4 * 0.1)
 
 
 def test_a_better_expected_return_gets_more_and_the_reason_says_what_bound_it():
