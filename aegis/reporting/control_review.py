@@ -83,15 +83,14 @@ def _risk(inputs: ReportInputs, sessions: pd.DataFrame, compared: pd.DataFrame) 
 
 
 def _breaker_trips(risk_report: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each run of sessions in the same tripped state, newest first."""
-    state = risk_report["breaker_state"]
-    run = (state != state.shift()).cumsum()
-    tripped = risk_report.assign(run=run)[state != _ARMED]
+    """Return one row for each trip, newest first: the sessions until it is armed again, and the state they led to."""
+    is_armed = risk_report["breaker_state"] == _ARMED
+    tripped = risk_report.assign(run=is_armed.cumsum())[~is_armed]
     trips = tripped.groupby("run").agg(
         first_session=("session", "first"),
         last_session=("session", "last"),
         sessions=("session", "count"),
-        breaker_state=("breaker_state", "first"),
+        breaker_state=("breaker_state", "last"),
         drawdown=("drawdown", "min"),
         exposure_scale=("exposure_scale", "min"),
     )

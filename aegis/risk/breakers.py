@@ -71,8 +71,6 @@ class BreakerState:
         Lowest equity since the breaker tripped; None while armed.
     sessions_since_trough : int
         Sessions since that trough; 0 while armed.
-    trips : int
-        How often a breaker tripped in the life of the account; a new breach while tripped is not counted.
     """
 
     status: Status
@@ -81,7 +79,6 @@ class BreakerState:
     sessions_since_trip: int = 0
     trough_usd: float | None = None
     sessions_since_trough: int = 0
-    trips: int = 0
 
     @classmethod
     def opening(cls, *, equity_usd: float) -> BreakerState:
@@ -113,7 +110,6 @@ class BreakerState:
             "sessions_since_trip": self.sessions_since_trip,
             "trough_usd": self.trough_usd,
             "sessions_since_trough": self.sessions_since_trough,
-            "trips": self.trips,
         }
 
     @classmethod
@@ -209,7 +205,6 @@ def observed(
         tripped_session=session,
         sessions_since_trip=0,
         trough_usd=equity_usd if carried.trough_usd is None else carried.trough_usd,
-        trips=state.trips + (0 if state.is_tripped else 1),
     )
     return tripped, (
         f"{session}: breaker '{breach}', {value:.2%} against a limit of {-limit:.2%} at equity {equity_usd:,.2f} USD; "
@@ -270,7 +265,7 @@ def _may_rearm(state: BreakerState, equity_usd: float, settings: RiskSettings) -
 
 
 def _rearmed(state: BreakerState, equity_usd: float) -> BreakerState:
-    return BreakerState(status=ARMED, reference_peak_usd=equity_usd, trips=state.trips)
+    return BreakerState(status=ARMED, reference_peak_usd=equity_usd)
 
 
 def _require_equity(label: str, equity_usd: float) -> None:

@@ -159,6 +159,15 @@ def test_breaker_trips_are_runs_of_sessions(report: PerformanceReport) -> None:
     assert report.risk.sessions_tripped == 2
 
 
+def test_a_daily_loss_that_becomes_a_drawdown_is_one_trip(inputs: ReportInputs) -> None:
+    states = ["tripped: daily loss", "armed", "tripped: daily loss", "tripped: drawdown", "armed"]
+    risk = inputs.risk_report.assign(breaker_state=states)
+    trips = performance_report(dataclasses.replace(inputs, risk_report=risk)).breaker_trips
+    assert trips["sessions"].tolist() == [2, 1]
+    assert trips["breaker_state"].tolist() == ["tripped: drawdown", "tripped: daily loss"]
+    assert days(trips["first_session"]) == ["2024-02-01", "2024-01-30"]
+
+
 def test_checks_and_gate_are_counted_by_session(report: PerformanceReport) -> None:
     checks = report.data_checks
     assert (checks.evaluations, checks.passed, checks.warned, checks.blocked) == (4, 2, 1, 1)

@@ -82,7 +82,7 @@ def test_rearms_only_after_both_the_wait_and_the_recovery() -> None:
     assert history[6][0].sessions_since_trip == 2, "recovered, but only two sessions after the trip"
     assert history[8][0].sessions_since_trip == 4, "waited, but 19 above the trough"
     state, scale, event = history[9]
-    assert (scale, state.reference_peak_usd, state.trips) == (1.0, 910.0, 1)
+    assert (scale, state.reference_peak_usd) == (1.0, 910.0)
     assert "re-armed 5 sessions after 'tripped: drawdown' of 2014-01-06" in (event or "")
 
 
@@ -108,7 +108,6 @@ def test_a_lower_trough_restarts_the_settling() -> None:
 def test_daily_loss_becomes_drawdown_when_that_limit_falls_too() -> None:
     history = walk([955.0, 930.0, 900.0])
     assert statuses(history) == ["tripped: daily loss", "tripped: daily loss", "tripped: drawdown"]
-    assert history[2][0].trips == 1
     assert history[2][0].sessions_since_trip == 0
     assert "drawdown" in (history[2][2] or "")
 
@@ -135,7 +134,7 @@ def test_in_live_trading_nothing_but_a_person_rearms() -> None:
         assert event is None
     assert state.status == "tripped: drawdown"
     armed, event = released(state, date(2014, 6, 2), equity_usd=1200.0, actor="ada", reason="cause found")
-    assert armed == BreakerState(status="armed", reference_peak_usd=1200.0, trips=1)
+    assert armed == BreakerState(status="armed", reference_peak_usd=1200.0)
     assert "released by ada: cause found" in event
 
 
