@@ -152,6 +152,17 @@ def test_a_workspace_of_an_early_version_is_refused_until_a_person_vouches_for_i
     assert ask(own, "run", AEGIS_MARKET_DATA__SIMULATED__SEED="7")[0] == 2
 
 
+@pytest.mark.parametrize("command", [("run",), ("up",)])
+def test_prices_that_are_not_there_are_refused_before_anything_is_made(
+    tmp_path: Path, ask: Ask, write_config: Write, contents: Contents, command: tuple[str, ...]
+) -> None:
+    config = write_config(tmp_path, run={"source": "files"}, market_data={"files": {"folder": "typo"}})
+    status, printed, errors = ask(config, *command)
+    assert (status, printed) == (2, "")
+    assert f"market_data.files.folder: {tmp_path}/typo is not a folder; correct the path" in errors
+    assert contents(tmp_path).keys() == {"aegis.yaml"}
+
+
 def test_two_sources_in_one_home_leave_two_workspaces(first_runs: dict[str, tuple[Path, Answer]]) -> None:
     status, printed, errors = first_runs["files"][1]
     assert status == 0, printed + errors
