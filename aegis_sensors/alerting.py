@@ -12,7 +12,10 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRunStatus
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecord,
+    AssetCheckExecutionRecordStatus,
+)
 from dagster._core.storage.dagster_run import RunRecord
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -37,6 +40,8 @@ _LOOK_BACK = timedelta(days=7)
 _LONGEST_WAIT = timedelta(minutes=30)
 """In the queue: a fetch takes seconds, a backfill of ten years two minutes."""
 _EVERYTHING = "all"
+_LOOKED = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
+"""A record is planned first, and stays so where the run ended before the check."""
 
 
 class Alarm:
@@ -146,7 +151,7 @@ def _newest_evaluations(
     storage = instance.event_log_storage
     found = []
     for key in keys:
-        records = storage.get_asset_check_execution_history(key, limit=_EVALUATIONS_A_TICK)
+        records = storage.get_asset_check_execution_history(key, limit=_EVALUATIONS_A_TICK, status=_LOOKED)
         found += [(key, record) for record in records if _is_evaluated(record)]
     return sorted(found, key=lambda pair: pair[1].id)
 
