@@ -167,7 +167,7 @@ def next_breaker_state(
             f"{session}: breaker re-armed {after.sessions_since_trip} sessions after '{after.status}' of "
             f"{after.tripped_session}, at equity {equity_usd:,.2f} USD; drawdown is measured from here"
         )
-        after = _rearmed(after, equity_usd)
+        after = BreakerState.opening(equity_usd=equity_usd)
     return after, after.exposure_scale(settings), event
 
 
@@ -235,7 +235,7 @@ def released(
             f"{session}: a release needs the name of who releases and a reason; found {actor!r}, {reason!r}"
         )
     event = f"{session}: breaker '{state.status}' of {state.tripped_session} released by {actor}: {reason}"
-    return _rearmed(state, equity_usd), event
+    return BreakerState.opening(equity_usd=equity_usd), event
 
 
 def _breach(state: BreakerState, drawdown: float, return_daily: float, settings: RiskSettings) -> Status | None:
@@ -262,10 +262,6 @@ def _may_rearm(state: BreakerState, equity_usd: float, settings: RiskSettings) -
     regained = (equity_usd - state.trough_usd) / state.reference_peak_usd
     recovered = regained >= settings.rearm_recovery * settings.max_drawdown - _ROUNDING
     return recovered or state.sessions_since_trough >= SETTLED_WAITS * settings.rearm_after_sessions
-
-
-def _rearmed(state: BreakerState, equity_usd: float) -> BreakerState:
-    return BreakerState(status=ARMED, reference_peak_usd=equity_usd)
 
 
 def _require_equity(label: str, equity_usd: float) -> None:
