@@ -11,10 +11,10 @@ import os
 import re
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from aegis.config_refusals import (
@@ -270,6 +270,23 @@ class AegisConfig(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the values read from the file, which arrive as keyword arguments."""
         return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _limits_leave_room_for_the_book(self) -> Self:
+        """Refuse a book that its own limits would only ever let shrink."""
+        for name in ("max_position_weight", "max_gross_exposure"):
+            wanted, limit = getattr(self.portfolio, name), getattr(self.risk, name)
+            if wanted > limit:
+                raise ValueError(
+                    f"portfolio.{name} {wanted:g} exceeds risk.{name} {limit:g}, so every decision would be cut to "
+                    f"reducing orders; lower portfolio.{name} or raise risk.{name}"
+                )
+        if self.portfolio.max_gross_exposure > 1:
+            raise ValueError(
+                f"portfolio.max_gross_exposure {self.portfolio.max_gross_exposure:g} exceeds 1, and the simulated "
+                "account is a cash account that cannot borrow; set portfolio.max_gross_exposure to 1 or less"
+            )
+        return self
 
     @property
     def workspace(self) -> str:

@@ -61,9 +61,11 @@ def malformed_variable(error: SettingsError) -> str:
 
 
 def values_out_of_bounds(error: ValidationError, file: Path) -> str:
-    """Return each value that its setting does not allow, with its place."""
+    """Return each value that its setting does not allow, with its place, or the values that contradict each other."""
     lines = [
         f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']} (found {problem.get('input')!r})"
+        if problem["loc"]
+        else str(problem["ctx"]["error"])
         for problem in error.errors()
     ]
     return f"{file.name} or the environment: " + "; ".join(lines) + "; correct the value and run again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -240,6 +241,36 @@ def test_a_value_out_of_bounds_is_refused_with_its_place_and_what_was_found(
     assert f"{location}: " in str(refusal.value)
     assert f"(found {found})" in str(refusal.value)
     assert "correct the value" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "portfolio: {max_position_weight: 0.10}",
+            "portfolio.max_position_weight 0.1 exceeds risk.max_position_weight 0.055, so every decision would be cut",
+        ),
+        ("risk: {max_position_weight: 0.049}", "portfolio.max_position_weight 0.05 exceeds risk.max_position_weight"),
+        ("risk: {max_gross_exposure: 0.9}", "portfolio.max_gross_exposure 1 exceeds risk.max_gross_exposure 0.9, so"),
+        (
+            "{portfolio: {max_gross_exposure: 1.5}, risk: {max_gross_exposure: 2}}",
+            "portfolio.max_gross_exposure 1.5 exceeds 1, and the simulated account is a cash account",
+        ),
+    ],
+)
+def test_settings_that_would_silently_end_all_buying_are_refused_by_both_names(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        load_config(_file(tmp_path, text))
+
+    assert str(refusal.value).startswith(f"aegis.yaml or the environment: {complaint}")
+    assert re.search(r"; (lower|set) portfolio\.max_\w+ (or raise risk|to 1)", str(refusal.value))
+
+
+def test_a_cap_at_its_limit_is_no_contradiction(tmp_path: Path) -> None:
+    text = "{portfolio: {max_position_weight: 0.1, max_gross_exposure: 1}, risk: {max_position_weight: 0.1}}"
+    assert load_config(_file(tmp_path, text)).portfolio.max_position_weight == 0.1
 
 
 @pytest.mark.parametrize(
