@@ -59,17 +59,6 @@ class Reconciliation:
         """Whether nothing differs by more than the tolerance."""
         return not self.breaks
 
-    def require_clean(self) -> None:
-        """Refuse to go on while something differs.
-
-        Raises
-        ------
-        ReconciliationError
-            There is a break; the message lists them all.
-        """
-        if self.breaks:
-            raise ReconciliationError("; ".join(found.message for found in self.breaks))
-
 
 def reconcile(
     journal_shares: Mapping[str, float],

@@ -175,8 +175,3 @@ class GateVerdict:
     rows: tuple[GateRow, ...]
     approved: tuple[Order, ...]
     refused: tuple[RefusedOrder, ...]
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether every rule passed."""
-        return all(row.outcome == "pass" for row in self.rows)

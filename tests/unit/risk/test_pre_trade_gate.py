@@ -29,6 +29,10 @@ def failed(verdict: GateVerdict) -> dict[str, str]:
     return {row.rule: row.outcome for row in verdict.rows if row.outcome != "pass"}
 
 
+def is_clear(verdict: GateVerdict) -> bool:
+    return not failed(verdict)
+
+
 def detail(verdict: GateVerdict, rule: str) -> str:
     return next(row.detail or "" for row in verdict.rows if row.rule == rule)
 
@@ -64,7 +68,7 @@ def reduces_only(verdict: GateVerdict, rule: str) -> bool:
 
 def test_a_clean_decision_passes_every_rule(inputs_of: MakeInputs) -> None:
     verdict = evaluate(inputs_of())
-    assert verdict.is_clear
+    assert is_clear(verdict)
     assert approved(verdict) == ["ABC", "OLD"]
     assert verdict.refused == ()
 
@@ -108,7 +112,7 @@ def test_a_decision_for_which_no_check_is_required_is_refused(inputs_of: MakeInp
 @pytest.mark.parametrize("outcome", ["pass", "warn", "repair", "quarantine"])
 def test_outcomes_that_leave_usable_rows_pass(inputs_of: MakeInputs, verdict_of: MakeVerdict, outcome: str) -> None:
     checks = (verdict_of("prices_are_positive", outcome=outcome), verdict_of("rows_are_unique"))
-    assert evaluate(inputs_of(check_results=checks)).is_clear
+    assert is_clear(evaluate(inputs_of(check_results=checks)))
 
 
 @pytest.mark.parametrize("outcome", ["block", "error", "", "PASS", "nan"])
@@ -145,7 +149,7 @@ def test_the_hash_counts_for_checks_that_are_required_or_blocking(
     other = verdict_of("volume_is_plausible", content_hash="h2", is_blocking=is_blocking)
     names = inputs_of().required_checks | ({"volume_is_plausible": "1"} if required else {})
     inputs = inputs_of(check_results=(*inputs_of().check_results, other), required_checks=names)
-    assert evaluate(inputs).is_clear is clear
+    assert is_clear(evaluate(inputs)) is clear
 
 
 def test_a_verdict_of_an_older_version_of_a_check_does_not_vouch_for_the_data(
@@ -171,7 +175,7 @@ def test_a_decision_that_a_later_session_has_passed_by_refuses(inputs_of: MakeIn
 @pytest.mark.parametrize(("late", "clear"), [(timedelta(0), True), (timedelta(microseconds=1), False)])
 def test_an_order_must_be_decided_before_its_session_opens(inputs_of: MakeInputs, late: timedelta, clear: bool) -> None:
     verdict = evaluate(inputs_of(execution_opens_at_utc=DECIDED - late))
-    assert verdict.is_clear is clear
+    assert is_clear(verdict) is clear
     assert clear or refuses_all(verdict, "orders_can_still_execute")
 
 
@@ -199,7 +203,7 @@ def test_an_input_must_be_known_by_the_decision_to_the_microsecond(
     inputs_of: MakeInputs, late: timedelta, clear: bool
 ) -> None:
     verdict = evaluate(inputs_of(inputs_known_at_utc=DECIDED + late))
-    assert verdict.is_clear is clear
+    assert is_clear(verdict) is clear
     assert clear or refuses_all(verdict, "inputs_were_known_at_the_decision")
 
 
@@ -280,7 +284,7 @@ def test_a_tripped_breaker_lets_only_reducing_orders_leave(inputs_of: MakeInputs
 )
 def test_position_weight_of_the_target_at_its_edge(inputs_of: MakeInputs, weight: float, clear: bool) -> None:
     verdict = evaluate(inputs_of(target_weights={"ABC": weight, "OLD": 0.03}))
-    assert verdict.is_clear is clear
+    assert is_clear(verdict) is clear
     assert clear or failed(verdict)["each_position_weight_within_limit"] == "reduce only"
     assert clear or approved(verdict) == ["OLD"]
 
@@ -292,7 +296,7 @@ def test_position_weight_of_the_book_that_orders_lead_to_at_its_edge(
     # (100 + bought) * 10 / 100,000 against 5 %
     orders = (order_of(symbol="ABC", quantity_shares=bought), order_of(symbol="OLD", quantity_shares=-100.0))
     verdict = evaluate(inputs_of(orders=orders))
-    assert verdict.is_clear is clear
+    assert is_clear(verdict) is clear
     assert clear or reduces_only(verdict, "each_position_weight_within_limit")
 
 
@@ -301,7 +305,7 @@ def test_what_is_at_work_counts_towards_the_position(inputs_of: MakeInputs, orde
         order_of(symbol="ABC", quantity_shares=400.0, client_order_id="earlier"), OrderState.PARTIALLY_FILLED, 100.0, 1
     )
     # 100 held + 300 left at work + 100 ordered are exactly 5 %; one share more is not
-    assert evaluate(inputs_of(open_orders=(buying,))).is_clear
+    assert is_clear(evaluate(inputs_of(open_orders=(buying,))))
     orders = (order_of(symbol="ABC", quantity_shares=101.0), order_of(symbol="OLD", quantity_shares=-100.0))
     assert reduces_only(evaluate(inputs_of(open_orders=(buying,), orders=orders)), "each_position_weight_within_limit")
 
@@ -310,7 +314,7 @@ def test_a_final_order_no_longer_counts(inputs_of: MakeInputs, order_of: MakeOrd
     expired = OrderStatus(
         order_of(symbol="ABC", quantity_shares=90_000.0, client_order_id="earlier"), OrderState.EXPIRED
     )
-    assert evaluate(inputs_of(open_orders=(expired,))).is_clear
+    assert is_clear(evaluate(inputs_of(open_orders=(expired,))))
 
 
 @pytest.mark.parametrize(("last", "clear"), [(0.04, True), (0.05, True), (0.0500001, False)])
@@ -318,7 +322,7 @@ def test_gross_exposure_of_the_target_at_its_edge(inputs_of: MakeInputs, last: f
     targets = {f"N{k:02}": 0.05 for k in range(19)} | {"N19": -0.05 if last == 0.05 else -last}
     limits = replace(inputs_of().limits, max_position_weight=0.06)
     verdict = evaluate(inputs_of(target_weights=targets, limits=limits))
-    assert verdict.is_clear is clear
+    assert is_clear(verdict) is clear
     assert clear or reduces_only(verdict, "gross_exposure_within_limit")
 
 
@@ -327,7 +331,7 @@ def test_gross_exposure_of_the_target_at_its_edge(inputs_of: MakeInputs, last: f
 )
 def test_value_at_risk_at_its_edge(inputs_of: MakeInputs, observed: float, clear: bool) -> None:
     verdict = evaluate(inputs_of(value_at_risk_95=observed))
-    assert verdict.is_clear is clear
+    assert is_clear(verdict) is clear
     assert clear or reduces_only(verdict, "value_at_risk_within_limit")
 
 
@@ -337,12 +341,12 @@ def test_value_at_risk_at_its_edge(inputs_of: MakeInputs, observed: float, clear
 def test_participation_of_a_purchase_at_its_edge(inputs_of: MakeInputs, volume: float, clear: bool) -> None:
     # 100 shares at 10 are 1,000 USD against 10 %
     verdict = evaluate(inputs_of(median_dollar_volume_usd={"ABC": volume, "OLD": 1e6}))
-    assert verdict.is_clear is clear
+    assert is_clear(verdict) is clear
     assert clear or reduces_only(verdict, "participation_of_median_volume_within_limit")
 
 
 def test_an_exit_is_never_too_large_for_the_volume_to_begin(inputs_of: MakeInputs) -> None:
-    assert evaluate(inputs_of(median_dollar_volume_usd={"ABC": 1e6})).is_clear
+    assert is_clear(evaluate(inputs_of(median_dollar_volume_usd={"ABC": 1e6})))
 
 
 def test_of_two_sales_larger_than_the_position_together_only_the_first_leaves(
