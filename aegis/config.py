@@ -168,13 +168,18 @@ class MonitoringSettings(Section):
     webhook_timeout_seconds: float = Field(5.0, gt=0)
 
 
+Weekday = Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
+
+
 class ScheduleSettings(Section):
     """Local times of the exchange at which schedules fire, ``HH:MM``; see ``aegis_sensors``."""
 
     data_fetch: str = Field("16:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
     trade_execution: str = Field("09:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
     monitoring_end_of_day: str = Field("17:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
-    backtests_weekday: Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"] = "SAT"
+    maintenance_weekday: Weekday = "SUN"
+    maintenance: str = Field("06:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    backtests_weekday: Weekday = "SAT"
     backtests: str = Field("08:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
 
 

@@ -16,6 +16,7 @@ from aegis.config import AegisConfig, load_config
 from aegis.market_data.sources.source import MarketDataSource
 from aegis.workspace import Workspace
 from aegis_assets.book import book_assets
+from aegis_assets.maintenance import maintain_lake
 from aegis_assets.market_data import market_data_assets
 from aegis_assets.monitoring import monitoring_checks
 from aegis_assets.partitions import session_partitions
@@ -67,7 +68,7 @@ def build_definitions(
     return dg.Definitions(
         assets=assets,
         asset_checks=monitoring_checks(),
-        jobs=platform_jobs(),
+        jobs=[*platform_jobs(), maintain_lake],
         schedules=platform_schedules(market, lake),
         sensors=[*platform_sensors(market, lake), *alert_sensors(config, workspace)],
         resources={"market": market, "lake": lake, "desk": desk or Desk.of(config), "workspace": workspace},

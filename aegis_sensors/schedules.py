@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from aegis.lake import tables
+from aegis_assets.maintenance import MAINTAIN_LAKE
 from aegis_assets.partitions import key_of
 from aegis_assets.table_assets import asset_key
 from aegis_resources.lake import LakeResource
@@ -98,7 +99,14 @@ def platform_schedules(market: Market, lake: LakeResource) -> Sequence[dg.Schedu
         due = due_report(market.calendar, now, delay, frequency)
         return request(context.instance, jobs.REPORT, due, now, is_partitioned=False)
 
-    return [fetch_after_close, trade_at_open, monitor_hourly, report_end_of_day]
+    maintain_weekly = dg.ScheduleDefinition(
+        name="maintain_weekly",
+        job_name=MAINTAIN_LAKE,
+        cron_schedule=_cron(times.maintenance, times.maintenance_weekday),
+        execution_timezone=zone,
+        description="Merges the lake's small files.",
+    )
+    return [fetch_after_close, trade_at_open, monitor_hourly, report_end_of_day, maintain_weekly]
 
 
 def final_window(market: Market, now_utc: datetime) -> Window:

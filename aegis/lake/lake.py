@@ -178,18 +178,27 @@ class Lake:
             written.
         LakeError
             Other writers held the catalog for all attempts. Nothing has been written.
+
+        Notes
+        -----
+        DuckLake makes no snapshot of a transaction that changes nothing. That a session was computed and had no rows is
+        worth remembering, so such a write leaves a row in ``lake.empty_writes``.
         """
         prepared = [(r, _arrow(r.table, _checked(r))) for r in replacements]
 
         def replace() -> None:
+            changed = 0
             for replacement, rows in prepared:
                 conditions, values = _conditions(replacement.first, replacement.last, replacement.account)
                 where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-                self._connection.execute(f"DELETE FROM {_name(replacement.table)}{where}", values)  # noqa: S608
+                deleted = self._fetch(f"DELETE FROM {_name(replacement.table)}{where}", values)  # noqa: S608
+                changed += rows.num_rows + int(deleted[0][0])
                 if rows.num_rows:
                     self._connection.register("incoming_rows", rows)
                     self._connection.execute(f"INSERT INTO {_name(replacement.table)} SELECT * FROM incoming_rows")  # noqa: S608
                     self._connection.unregister("incoming_rows")
+            if not changed:
+                self._note_empty_write(message)
 
         return self._transact(replace, message)
 
@@ -231,6 +240,13 @@ class Lake:
         """Remove files that no snapshot refers to since they were merged `unused_for` ago, and return how many."""
         removed = self._fetch(f"CALL ducklake_cleanup_old_files('{ALIAS}', older_than => now() - ?)", [unused_for])
         return len(removed)
+
+    def _note_empty_write(self, message: CommitMessage) -> None:
+        columns = "asset VARCHAR, sessions VARCHAR, run_id VARCHAR"
+        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ALIAS}.lake")
+        self._connection.execute(f"CREATE TABLE IF NOT EXISTS {ALIAS}.lake.empty_writes ({columns})")
+        values = [message.asset, message.sessions, message.run_id]
+        self._connection.execute(f"INSERT INTO {ALIAS}.lake.empty_writes VALUES (?, ?, ?)", values)  # noqa: S608
 
     def _transact(self, change: Callable[[], None], message: CommitMessage) -> int:
         for attempt in range(_WRITE_ATTEMPTS):

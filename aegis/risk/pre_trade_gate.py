@@ -106,7 +106,7 @@ def no_later_session_is_booked(inputs: GateInputs) -> RuleFinding:
         else [
             (
                 f"{inputs.account} {inputs.session}: the account is booked up to {inputs.passed_by_session} without "
-                "this decision; it is too late for it: go on from the newest session, or decide again in a new workspace"
+                "this decision, which is too late now; go on from the newest session, or decide in a new workspace"
             )
         ]
     )

@@ -170,6 +170,7 @@ def test_jobs_schedules_and_sensors_load(definitions: dg.Definitions) -> None:
         "execute_trades",
         "monitor_books",
         "report_performance",
+        "maintain_lake",
     }
     assert {job.name for job in repository.get_all_jobs()} - {"__ASSET_JOB"} == jobs
     assert {(s.name, s.job_name) for s in repository.schedule_defs} == {
@@ -177,6 +178,7 @@ def test_jobs_schedules_and_sensors_load(definitions: dg.Definitions) -> None:
         ("trade_at_open", "execute_trades"),
         ("monitor_hourly", "monitor_books"),
         ("report_end_of_day", "report_performance"),
+        ("maintain_weekly", "maintain_lake"),
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "final_bars_exist",
