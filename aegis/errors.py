@@ -110,7 +110,7 @@ class DuplicateEvent(JournalError):
 
 
 class ReconciliationError(AegisError):
-    """Our books and the broker's differ."""
+    """Our books and the broker's cannot be compared; a difference that was found is a value, not an error."""
 
 
 class ReportingError(AegisError):

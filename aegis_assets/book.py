@@ -6,7 +6,7 @@ the carried state depends on its own previous partition. The link from orders of
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -22,6 +22,7 @@ from aegis.live_trading.book_tables import book_tables
 from aegis.live_trading.session_inputs import InputHistory, InputTables
 from aegis.live_trading.session_loop import SessionOutcome
 from aegis.live_trading.trader import restore_state, run_sessions
+from aegis.market_data.adjustments import PREVIOUS_CLOSE_LOOKBACK
 from aegis.market_data.benchmark import benchmark_returns
 from aegis.market_data.universe import lookback_sessions as universe_lookback_sessions
 from aegis.portfolio.covariance import lookback_sessions as covariance_lookback_sessions
@@ -48,7 +49,6 @@ CONSERVATION_CHECK = "pnl_explains_equity_change"
 GATE_CHECK = "no_session_is_blocked"
 
 _RESIDUAL_TOLERANCE_USD = 1e-6
-_GAP = timedelta(days=45)
 _DECISION_INPUTS = (tables.ENSEMBLE_SIGNALS, tables.COVARIANCES, tables.UNIVERSE)
 _RESEARCH = (tables.UNIVERSE, *tables.RESEARCH_TABLES)
 """What a decision rests on besides bars; in the order in which it is computed."""
@@ -144,12 +144,12 @@ def _spec(table: TableSchema) -> dg.AssetSpec:
 def _inputs(store: Lake, market: Market, sessions: Sequence[date]) -> InputTables:
     """Read everything that the decisions of `sessions` may see, at one snapshot."""
     first, last = sessions[0], sessions[-1]
-    snapshot = store.snapshot_id()
+    before, snapshot = first - PREVIOUS_CLOSE_LOOKBACK, store.snapshot_id()
 
     def rows(table: TableSchema, start: date = first) -> Any:
         return store.read(table, first=start, last=last, snapshot_id=snapshot)
 
-    bars, actions = rows(tables.DAILY_BARS, first - _GAP), rows(tables.CORPORATE_ACTIONS, first - _GAP)
+    bars, actions = rows(tables.DAILY_BARS, before), rows(tables.CORPORATE_ACTIONS, before)
     decided = bars["session"].dt.date >= first
     return InputTables(
         bars=bars[decided],
