@@ -146,7 +146,9 @@ endif
 # always equal to the last bit.
 test test-long: export OPENBLAS_NUM_THREADS := 1
 test test-long: export OMP_NUM_THREADS := 1
-pytest = $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+# A file's tests stay in one process, which shares their markets. Files keep their order: integration tests, which are few
+# and long, come before the many short ones, and no process waits for another at the end.
+pytest = $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: $(DEV_STAMP) ## Run the tests; TESTS=<paths> chooses some, TEST_WORKERS=<n> sets the processes.
