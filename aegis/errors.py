@@ -23,6 +23,8 @@
     ├── JournalError              the append-only event table cannot be read or does not verify
     │   └── DuplicateEvent        an event that is recorded once only is in the journal already
     ├── ReconciliationError       our books and the broker's differ
+    ├── BacktestError             a backtest cannot be run as asked
+    │   └── StrategyFailed        the strategy itself went wrong; what it did until then is kept
     └── ReportingError            a report cannot be written from these results
 
 A message names what was expected, what was found, the symbol, session or order it concerns, and the remedy.
@@ -111,6 +113,14 @@ class DuplicateEvent(JournalError):
 
 class ReconciliationError(AegisError):
     """Our books and the broker's cannot be compared; a difference that was found is a value, not an error."""
+
+
+class BacktestError(AegisError):
+    """A backtest cannot be run as asked."""
+
+
+class StrategyFailed(BacktestError):
+    """A strategy raised, or asked for what cannot be; the simulation keeps what it did until then."""
 
 
 class ReportingError(AegisError):

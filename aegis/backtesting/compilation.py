@@ -1,0 +1,67 @@
+"""Compiling functions once for all processes.
+
+Belongs here: how machine code is kept on disk and when it is stale. numba looks only at the file of the function that
+is called: after a change of a function that it calls, in another file, it would go on running the old code. Here the
+code is as old as the newest source of this package, and of the strategy's own file. It stands apart from the kernel
+because the cost models are compiled too, and the kernel imports them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numba import njit
+from numba.core.ccallback import CFunc
+
+_SOURCES = Path(__file__).parent
+
+Function = Callable[..., Any]
+
+
+def compiled(function: Function) -> Any:
+    """Compile a function for the arguments that it is first called with, and keep the code on disk."""
+    return _kept(njit()(function))
+
+
+def compiled_for(signature: Any) -> Callable[[Function], Any]:
+    """Compile a function for one signature now, or load its code from disk; it may take functions as arguments."""
+
+    def compile_now(function: Function) -> Any:
+        dispatcher = _kept(njit()(function))
+        dispatcher.compile(signature)
+        dispatcher.disable_compile()
+        return dispatcher
+
+    return compile_now
+
+
+def callback(signature: Any) -> Callable[[Function], Any]:
+    """Compile a function that compiled code can call by its address, or load its code from disk."""
+
+    def compile_now(function: Function) -> Any:
+        native = _kept(CFunc(function, signature, locals={}, options={}))
+        native.compile()
+        return native
+
+    return compile_now
+
+
+def _kept(native: Any) -> Any:
+    """Keep a function's code on disk, stamped with all sources that it can be made of."""
+    native.enable_caching()
+    file = native._cache._cache_file  # noqa: SLF001 - numba offers no other way to say what else the code depends on
+    file._source_stamp = (file._source_stamp, source_stamp())  # noqa: SLF001
+    return native
+
+
+@cache
+def source_stamp() -> tuple[tuple[str, int, int], ...]:
+    """Return name, size in bytes and time of change in nanoseconds of every source file of the package."""
+    found = []
+    for file in sorted(_SOURCES.rglob("*.py")):
+        status = file.stat()
+        found.append((str(file.relative_to(_SOURCES)), status.st_size, status.st_mtime_ns))
+    return tuple(found)

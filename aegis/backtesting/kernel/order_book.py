@@ -1,0 +1,425 @@
+"""Opening, changing and ending orders, and the book of open orders of each symbol.
+
+Belongs here: what an order's life does to its record and to the orders that depend on it: children wait for their
+parent, siblings give way to each other. A symbol's book is a linked list in time priority, with two prices between
+which a bar touches none of it. Whether a bar executes an order is :mod:`aegis.backtesting.kernel.triggers`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from aegis.backtesting.compilation import compiled
+from aegis.backtesting.kernel.codes import Amendment, OrderType, Reason, State, TimeInForce
+from aegis.backtesting.kernel.memory import (
+    amendment_record,
+    cursor_of,
+    header_of,
+    order_of,
+    position_of,
+    rules_of,
+    symbol_of,
+)
+from aegis.backtesting.kernel.records import IS_DELISTED, IS_HALTED, NEVER, NO_ORDER, TRADING
+from aegis.backtesting.kernel.triggers import trailed_stop
+
+_HELD, _WORKING, _PARTIAL = int(State.HELD), int(State.WORKING), int(State.PARTIALLY_FILLED)
+_CANCELLED, _REJECTED = int(State.CANCELLED), int(State.REJECTED)
+_LIMIT, _STOP, _STOP_LIMIT, _TRAILING = (
+    int(OrderType.LIMIT),
+    int(OrderType.STOP),
+    int(OrderType.STOP_LIMIT),
+    int(OrderType.TRAILING_STOP),
+)
+_DAY, _GTC, _GTD = int(TimeInForce.DAY), int(TimeInForce.GTC), int(TimeInForce.GTD)
+_OPG, _CLS = int(TimeInForce.OPG), int(TimeInForce.CLS)
+_ON_OPEN, _LIMIT_ON_OPEN = int(OrderType.MARKET_ON_OPEN), int(OrderType.LIMIT_ON_OPEN)
+_ON_CLOSE, _LIMIT_ON_CLOSE = int(OrderType.MARKET_ON_CLOSE), int(OrderType.LIMIT_ON_CLOSE)
+_ACCEPTED = int(Reason.NONE)
+_SHORT_SALE, _TICK_SIZE, _LOT_SIZE = int(Reason.SHORT_SALE), int(Reason.TICK_SIZE), int(Reason.LOT_SIZE)
+_IS_HALTED, _NO_PRICE, _CLOSED = int(Reason.HALTED), int(Reason.NO_PRICE), int(Reason.CLOSED_SESSION)
+_MIN_NOTIONAL, _DELISTED = int(Reason.MIN_NOTIONAL), int(Reason.DELISTED)
+_PARENT_ENDED, _SIBLING_FILLED = int(Reason.PARENT_ENDED), int(Reason.SIBLING_FILLED)
+_BY_STRATEGY = int(Reason.BY_STRATEGY)
+_REDUCED, _RELEASED = int(Amendment.REDUCED), int(Amendment.RELEASED)
+_REPLACED = int(Amendment.REPLACED)
+
+QUANTITY_TOLERANCE = 1e-9
+"""A quantity this far below a whole lot counts as that lot: 49 * (1/49) is not 1 in floating point."""
+
+_PRICE_TOLERANCE = 1e-9
+"""A price this far from a multiple of the tick, in ticks, is on it."""
+
+
+@compiled
+def whole_lots(quantity: float, lot: float) -> float:
+    """Return a signed quantity rounded towards zero to a multiple of `lot`."""
+    lots = np.floor(abs(quantity) / lot + QUANTITY_TOLERANCE) * lot
+    return lots if quantity > 0 else -lots
+
+
+@compiled
+def new_order(handle: int, symbol: int, kind: int, quantity: float, time_in_force: int) -> Any:
+    """Append an order without prices and relations to the records and return it; the caller has checked the capacity."""
+    cursor = cursor_of(handle)
+    order = order_of(handle, cursor.orders)
+    cursor.orders += 1
+    order.quantity = quantity
+    order.filled = 0.0
+    order.limit = np.nan
+    order.stop = np.nan
+    order.trail = np.nan
+    order.watermark = np.nan
+    order.commission = 0.0
+    order.activity_fee = 0.0
+    order.active_from = cursor.now
+    order.expires = NEVER
+    order.submitted_step = cursor.steps_before + cursor.step
+    order.triggered_step = -1
+    order.closed_step = -1
+    order.symbol = symbol
+    order.next = NO_ORDER
+    order.previous = NO_ORDER
+    order.parent = NO_ORDER
+    order.sibling = NO_ORDER
+    order.child = NO_ORDER
+    order.fills = 0
+    order.type = kind
+    order.time_in_force = _time_in_force(kind, time_in_force)
+    order.state = _HELD
+    order.reason = 0
+    order.trail_is_fraction = 0
+    order.in_book = 0
+    order.is_exit = 0
+    order.session = _session_for(handle, order)
+    return order
+
+
+@compiled
+def _time_in_force(kind: int, time_in_force: int) -> int:
+    """An auction order lives for its auction."""
+    if kind == _ON_OPEN or kind == _LIMIT_ON_OPEN:
+        return _OPG
+    if kind == _ON_CLOSE or kind == _LIMIT_ON_CLOSE:
+        return _CLS
+    return time_in_force
+
+
+@compiled
+def _session_for(handle: int, order: Any) -> int:
+    """The session of the next bar; for the opening auction always a session that has not opened."""
+    cursor = cursor_of(handle)
+    session_is_over = cursor.step + 1 >= cursor.next_session_step
+    waits = session_is_over or order.time_in_force == _OPG
+    return cursor.session + 1 if waits and cursor.session >= 0 else max(cursor.session, 0)
+
+
+@compiled
+def submit(handle: int, order: Any, index: int) -> None:
+    """Hand an order to the venue: it is working from here on, or rejected."""
+    reason = _refusal(handle, order)
+    if reason != _ACCEPTED:
+        close_order(handle, index, _REJECTED, reason)
+        return
+    release(handle, index)
+
+
+@compiled
+def release(handle: int, index: int) -> None:
+    """Let an order work: from the next bar of its symbol on."""
+    cursor = cursor_of(handle)
+    order = order_of(handle, index)
+    if order.type == _TRAILING:
+        side = 1.0 if order.quantity > 0 else -1.0
+        if np.isnan(order.watermark):
+            order.watermark = position_of(handle, order.symbol).mark
+        order.stop = trailed_stop(order.watermark, order.trail, side, order.trail_is_fraction != 0)
+    order.state = _WORKING
+    _link(handle, order, index)
+    cursor.working += 1
+
+
+@compiled
+def _refusal(handle: int, order: Any) -> int:
+    """Why the venue does not take an order; the :class:`Reason`, 0 if it does."""
+    symbol = symbol_of(handle, order.symbol)
+    position = position_of(handle, order.symbol)
+    if symbol.status != TRADING:
+        if symbol.status == IS_HALTED:
+            return _IS_HALTED
+        if symbol.status == IS_DELISTED:
+            return _DELISTED
+    if np.isnan(position.mark):
+        return _NO_PRICE
+    if order.time_in_force == _GTD and order.expires <= cursor_of(handle).now:
+        return _CLOSED
+    return _refused_size(handle, order, symbol, position)
+
+
+@compiled
+def _refused_size(handle: int, order: Any, symbol: Any, position: Any) -> int:
+    """Why the venue does not take an order of this size or price."""
+    rules = rules_of(handle)
+    if not _is_multiple(abs(order.quantity), symbol.lot):
+        return _LOT_SIZE
+    if symbol.tick > 0 and not (_on_tick(order.limit, symbol.tick) and _on_tick(order.stop, symbol.tick)):
+        return _TICK_SIZE
+    closes = position.quantity + order.quantity == 0
+    if rules.min_notional > 0 and not closes and abs(order.quantity) * position.mark < rules.min_notional:
+        return _MIN_NOTIONAL
+    if not rules.allow_short and order.quantity < 0 and not order.is_exit:
+        on_sale = _open_sales(handle, symbol)
+        if position.quantity + on_sale + order.quantity < -QUANTITY_TOLERANCE:
+            return _SHORT_SALE
+    return _ACCEPTED
+
+
+@compiled
+def _is_multiple(value: float, step: float) -> bool:
+    ratio = value / step
+    return abs(ratio - np.round(ratio)) <= _PRICE_TOLERANCE * max(1.0, ratio)
+
+
+@compiled
+def _on_tick(price: float, tick: float) -> bool:
+    return np.isnan(price) or _is_multiple(price, tick)
+
+
+@compiled
+def _open_sales(handle: int, symbol: Any) -> float:
+    """The shares of a symbol that are on sale already; negative. One of a ring of siblings counts for all of it."""
+    total = 0.0
+    index = symbol.first_order
+    while index != NO_ORDER:
+        order = order_of(handle, index)
+        counted = order.sibling == NO_ORDER or index < order.sibling
+        if order.quantity < 0 and counted and not order.is_exit:
+            total += order.quantity - order.filled
+        index = order.next
+    return total
+
+
+@compiled
+def _link(handle: int, order: Any, index: int) -> None:
+    """Append an order to its symbol's book."""
+    symbol = symbol_of(handle, order.symbol)
+    order.previous = symbol.last_order
+    order.next = NO_ORDER
+    if symbol.last_order == NO_ORDER:
+        symbol.first_order = index
+        symbol.up_trigger = np.inf
+        symbol.down_trigger = -np.inf
+        symbol.always = 0
+    else:
+        order_of(handle, symbol.last_order).next = index
+    symbol.last_order = index
+    order.in_book = 1
+    watch(symbol, order)
+
+
+@compiled
+def watch(symbol: Any, order: Any) -> None:
+    """Narrow the two prices between which a bar does not touch the symbol's book, so that this order is seen."""
+    kind = order.type
+    resting = kind == _LIMIT or kind == _STOP or kind == _STOP_LIMIT
+    lives_on = order.time_in_force == _DAY or order.time_in_force == _GTC
+    triggered = order.triggered_step >= 0
+    if not resting or not lives_on or (kind == _STOP and triggered):
+        symbol.always = 1
+        return
+    waits_for_stop = kind != _LIMIT and not triggered
+    price = order.stop if waits_for_stop else order.limit
+    if (order.quantity > 0) == waits_for_stop:
+        symbol.up_trigger = min(symbol.up_trigger, price)
+    else:
+        symbol.down_trigger = max(symbol.down_trigger, price)
+
+
+@compiled
+def _unlink(handle: int, order: Any) -> None:
+    symbol = symbol_of(handle, order.symbol)
+    if order.previous == NO_ORDER:
+        symbol.first_order = order.next
+    else:
+        order_of(handle, order.previous).next = order.next
+    if order.next == NO_ORDER:
+        symbol.last_order = order.previous
+    else:
+        order_of(handle, order.next).previous = order.previous
+    order.in_book = 0
+    cursor_of(handle).working -= 1
+
+
+@compiled
+def is_open(order: Any) -> bool:
+    """Whether anything can still happen to an order."""
+    return order.state <= _PARTIAL
+
+
+@compiled
+def close_order(handle: int, index: int, state: int, reason: int) -> None:
+    """End an order, and with it the children that nothing can release any more."""
+    cursor = cursor_of(handle)
+    order = order_of(handle, index)
+    if order.in_book:
+        _unlink(handle, order)
+    order.state = state
+    order.reason = reason
+    order.closed_step = cursor.steps_before + cursor.step
+    cursor.notice = 1
+    if order.child != NO_ORDER:
+        child = order.child
+        while child < cursor.orders and order_of(handle, child).parent == index:
+            if order_of(handle, child).state == _HELD:
+                close_order_alone(handle, child, _CANCELLED, _PARENT_ENDED)
+            child += 1
+
+
+@compiled
+def close_order_alone(handle: int, index: int, state: int, reason: int) -> None:
+    """End an order that has no children."""
+    cursor = cursor_of(handle)
+    order = order_of(handle, index)
+    if order.in_book:
+        _unlink(handle, order)
+    order.state = state
+    order.reason = reason
+    order.closed_step = cursor.steps_before + cursor.step
+    cursor.notice = 1
+
+
+@compiled
+def amend(handle: int, index: int, kind: int) -> None:
+    """Write down an order's terms after a change; room for it is made before each step."""
+    cursor = cursor_of(handle)
+    order = order_of(handle, index)
+    amendment = amendment_record(header_of(handle).amendments, cursor.amendments)
+    cursor.amendments += 1
+    amendment.quantity = order.quantity
+    amendment.limit = order.limit
+    amendment.stop = order.stop
+    amendment.order = index
+    amendment.step = cursor.steps_before + cursor.step
+    amendment.kind = kind
+    cursor.notice = 1
+
+
+@compiled
+def cancel(handle: int, index: int, reason: int) -> bool:
+    """Cancel the rest of an order; false if it had ended."""
+    if not is_open(order_of(handle, index)):
+        return False
+    close_order(handle, index, _CANCELLED, reason)
+    return True
+
+
+@compiled
+def replace(handle: int, index: int, quantity: float, limit: float, stop: float) -> bool:
+    """Give an open order a new total quantity and new prices (NaN leaves them); false if it cannot be.
+
+    Its place in the book stays. A quantity of no more than what is filled cancels the rest.
+    """
+    order = order_of(handle, index)
+    if not is_open(order):
+        return False
+    if not np.isnan(quantity):
+        if (quantity > 0) != (order.quantity > 0):
+            return False
+        order.quantity = quantity
+    if not np.isnan(limit):
+        order.limit = limit
+    if not np.isnan(stop):
+        order.stop = stop
+    amend(handle, index, _REPLACED)
+    if abs(order.quantity) <= abs(order.filled):
+        return cancel(handle, index, _BY_STRATEGY)
+    if order.in_book:
+        watch(symbol_of(handle, order.symbol), order)
+    return True
+
+
+@compiled
+def reduce_siblings(handle: int, index: int, quantity: float) -> None:
+    """Take what one of a ring filled from the others; what has nothing left is cancelled."""
+    other = order_of(handle, index).sibling
+    while other != NO_ORDER and other != index:
+        order = order_of(handle, other)
+        following = order.sibling
+        if is_open(order):
+            order.quantity -= abs(quantity) if order.quantity > 0 else -abs(quantity)
+            if abs(order.quantity) - abs(order.filled) <= QUANTITY_TOLERANCE or order.quantity * order.filled < 0:
+                close_order(handle, other, _CANCELLED, _SIBLING_FILLED)
+            else:
+                amend(handle, other, _REDUCED)
+        other = following
+
+
+@compiled
+def release_children(handle: int, index: int, quantity: float) -> None:
+    """Send the exits of what an entry has just filled to the venue, or let them grow by it.
+
+    Children that are not exits wait until their parent is filled to the end.
+    """
+    parent = order_of(handle, index)
+    total = cursor_of(handle).orders
+    child = parent.child
+    while child < total and order_of(handle, child).parent == index:
+        order = order_of(handle, child)
+        if order.state == _HELD and order.is_exit:
+            order.quantity = -quantity
+            _release_child(handle, child)
+        elif is_open(order) and order.is_exit:
+            order.quantity -= quantity
+            amend(handle, child, _RELEASED)
+        elif order.state == _HELD and abs(parent.quantity - parent.filled) <= QUANTITY_TOLERANCE:
+            _release_child(handle, child)
+        child += 1
+
+
+@compiled
+def _release_child(handle: int, index: int) -> None:
+    order = order_of(handle, index)
+    order.active_from = cursor_of(handle).now
+    order.session = _session_for(handle, order)
+    release(handle, index)
+    amend(handle, index, _RELEASED)
+
+
+@compiled
+def link_siblings(handle: int, first: int, count: int) -> None:
+    """Make a ring of `count` consecutive orders in which a fill of one takes from the others."""
+    for k in range(count):
+        order_of(handle, first + k).sibling = first + (k + 1) % count
+
+
+@compiled
+def end_of_session(handle: int) -> None:
+    """Expire the orders of the session that closes."""
+    cursor = cursor_of(handle)
+    for s in range(header_of(handle).n_symbols):
+        index = symbol_of(handle, s).first_order
+        while index != NO_ORDER:
+            order = order_of(handle, index)
+            following = order.next
+            in_force = order.time_in_force
+            if in_force == _GTD:
+                if order.expires <= cursor.now:
+                    close_order(handle, index, int(State.EXPIRED), int(Reason.END_OF_LIFE))
+            elif in_force != _GTC and order.session <= cursor.session:
+                missed = in_force == _OPG or in_force == _CLS
+                reason = int(Reason.MISSED_AUCTION) if missed else int(Reason.END_OF_SESSION)
+                close_order(handle, index, int(State.EXPIRED), reason)
+            index = following
+
+
+@compiled
+def cancel_all_of(handle: int, symbol: int, state: int, reason: int) -> None:
+    """End every open order of a symbol; held children end with their parents."""
+    index = symbol_of(handle, symbol).first_order
+    while index != NO_ORDER:
+        following = order_of(handle, index).next
+        if is_open(order_of(handle, index)):
+            close_order(handle, index, state, reason)
+        index = following

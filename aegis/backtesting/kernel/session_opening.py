@@ -1,0 +1,253 @@
+"""What a night brings before a session trades: interest, fees, settlement, corporate actions, dividends.
+
+Belongs here: the bookings between two sessions, in their order. Amounts are for calendar days on the balances held
+overnight; a dividend belongs to the shares held before its ex-date, and before a split of the same day.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aegis.backtesting.compilation import compiled
+from aegis.backtesting.financing import borrow_fee_usd, interest_usd
+from aegis.backtesting.kernel.bookings import value_position
+from aegis.backtesting.kernel.codes import ActionKind, Amendment, Reason, State
+from aegis.backtesting.kernel.memory import (
+    account_of,
+    action_record,
+    costs_of,
+    cursor_of,
+    fee_rate_record,
+    header_of,
+    order_of,
+    position_of,
+    receivable_record,
+    session_record,
+    symbol_of,
+)
+from aegis.backtesting.kernel.order_book import amend, cancel_all_of, close_order, whole_lots
+from aegis.backtesting.kernel.records import IS_DELISTED, IS_HALTED, IS_LEAVING, NO_ORDER, SETTLEMENT_RING, TRADING
+
+_DIVIDEND, _SPLIT, _MERGER = int(ActionKind.DIVIDEND), int(ActionKind.SPLIT), int(ActionKind.CASH_MERGER)
+_DELISTING, _HALT, _RESUME = int(ActionKind.DELISTING), int(ActionKind.HALT), int(ActionKind.RESUME)
+_CANCELLED, _HELD = int(State.CANCELLED), int(State.HELD)
+_NOTHING_LEFT, _DELISTED = int(Reason.SPLIT_LEAVES_NOTHING), int(Reason.DELISTED)
+_RESCALED = int(Amendment.RESCALED)
+_DAYS_0000_TO_1970 = 719_468
+
+
+@compiled
+def open_session(handle: int) -> None:
+    """Begin the session whose first step is the current one."""
+    cursor, header = cursor_of(handle), header_of(handle)
+    cursor.session += 1
+    record = session_record(header.sessions, cursor.chunk_session)
+    cursor.chunk_session += 1
+    cursor.next_session_step = session_record(header.sessions, cursor.chunk_session).first_step
+    cursor.opens_session = 1
+    day = record.day
+    if cursor.session > 0:
+        _accrue(handle, day - cursor.day)
+    cursor.day = day
+    _settle(handle)
+    _begin_month(handle, day)
+    while cursor.fee_rate + 1 < header.n_fee_rates:
+        if fee_rate_record(header.fee_rates, cursor.fee_rate + 1).day > day:
+            break
+        cursor.fee_rate += 1
+    while cursor.action < header.n_actions:
+        action = action_record(header.actions, cursor.action)
+        if action.day > day:
+            break
+        _apply(handle, action)
+        cursor.action += 1
+    _collect_dividends(handle, day)
+
+
+@compiled
+def _accrue(handle: int, days: int) -> None:
+    """Book interest on cash and fees on borrowed shares for the calendar days since the last session."""
+    account, costs = account_of(handle), costs_of(handle)
+    interest = interest_usd(costs, account.cash, days)
+    fees = 0.0
+    if account.short_value < 0:
+        for s in range(header_of(handle).n_symbols):
+            position = position_of(handle, s)
+            if position.quantity < 0:
+                value = position.quantity * position.mark
+                fees += borrow_fee_usd(costs, value, symbol_of(handle, s).borrow_rate, days)
+    account.interest += interest
+    account.borrow_fees += fees
+    account.cash += interest - fees
+    account.equity_now += interest - fees
+
+
+@compiled
+def _settle(handle: int) -> None:
+    account_of(handle).unsettled[cursor_of(handle).session % SETTLEMENT_RING] = 0.0
+
+
+@compiled
+def _begin_month(handle: int, day: int) -> None:
+    account = account_of(handle)
+    month = month_of(day)
+    if month != account.month:
+        account.month = month
+        account.month_shares = 0.0
+
+
+@compiled
+def month_of(day: int) -> int:
+    """Return the months since year 0 of a day since 1970.
+
+    References
+    ----------
+    Howard Hinnant (2013), chrono-Compatible Low-Level Date Algorithms, ``civil_from_days``.
+    """
+    shifted = day + _DAYS_0000_TO_1970
+    era = shifted // 146_097
+    of_era = shifted - era * 146_097
+    year = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * year + year // 4 - year // 100)
+    month = (5 * of_year + 2) // 153
+    month += 3 if month < 10 else -9
+    return (year + era * 400 + (1 if month <= 2 else 0)) * 12 + month - 1
+
+
+@compiled
+def _apply(handle: int, action: Any) -> None:
+    """Book one corporate action or change of listing."""
+    symbol = symbol_of(handle, action.symbol)
+    if action.kind == _DIVIDEND:
+        _dividend(handle, action)
+    elif action.kind == _SPLIT:
+        _split(handle, action)
+    elif action.kind == _MERGER:
+        turn_to_cash(handle, action.symbol, action.amount)
+    elif action.kind == _DELISTING:
+        symbol.status = IS_LEAVING
+        cursor_of(handle).leaving += 1
+    elif action.kind == _HALT:
+        symbol.status = IS_HALTED
+    elif action.kind == _RESUME:
+        symbol.status = TRADING
+
+
+@compiled
+def _dividend(handle: int, action: Any) -> None:
+    quantity = position_of(handle, action.symbol).quantity
+    if quantity == 0:
+        return
+    account, cursor = account_of(handle), cursor_of(handle)
+    amount = quantity * action.amount
+    account.dividends += amount
+    account.receivable += amount
+    account.equity_now += amount
+    claim = receivable_record(header_of(handle).receivables, cursor.receivables)
+    cursor.receivables += 1
+    claim.amount, claim.pay_day, claim.symbol = amount, action.pay_day, action.symbol
+
+
+@compiled
+def _collect_dividends(handle: int, day: int) -> None:
+    """Turn the claims whose pay day has come into cash."""
+    account, cursor = account_of(handle), cursor_of(handle)
+    claims = header_of(handle).receivables
+    kept = 0
+    for k in range(cursor.receivables):
+        claim = receivable_record(claims, k)
+        if claim.pay_day <= day:
+            account.cash += claim.amount
+            account.receivable -= claim.amount
+        else:
+            other = receivable_record(claims, kept)
+            other.amount, other.pay_day, other.symbol = claim.amount, claim.pay_day, claim.symbol
+            kept += 1
+    cursor.receivables = kept
+    if kept == 0:
+        account.receivable = 0.0
+
+
+@compiled
+def _split(handle: int, action: Any) -> None:
+    """Rescale a position and the open orders of its symbol; a fraction of a lot is paid in cash."""
+    account, position = account_of(handle), position_of(handle, action.symbol)
+    ratio, lot = action.ratio, symbol_of(handle, action.symbol).lot
+    mark = position.mark / ratio
+    if position.quantity != 0:
+        exact = position.quantity * ratio
+        whole = whole_lots(exact, lot)
+        in_lieu = (exact - whole) * mark
+        position.average_cost = position.average_cost / ratio if whole != 0 else 0.0
+        value_position(handle, action.symbol, whole, mark)
+        account.cash += in_lieu
+        account.equity_now += in_lieu
+        account.cash_in_lieu += in_lieu
+    position.mark = mark
+    _rescale_orders(handle, action.symbol, ratio, lot)
+
+
+@compiled
+def _rescale_orders(handle: int, s: int, ratio: float, lot: float) -> None:
+    """Rescale the open orders of a symbol, and the children that wait for them."""
+    index = symbol_of(handle, s).first_order
+    while index != NO_ORDER:
+        order = order_of(handle, index)
+        following = order.next
+        child = order.child
+        _rescale(handle, index, ratio, lot)
+        while child != NO_ORDER and child < cursor_of(handle).orders and order_of(handle, child).parent == index:
+            if order_of(handle, child).state == _HELD:
+                _rescale(handle, child, ratio, lot)
+            child += 1
+        index = following
+
+
+@compiled
+def _rescale(handle: int, index: int, ratio: float, lot: float) -> None:
+    """Put an open order into the shares of after a split.
+
+    What is filled is rescaled with the quantity, so that the open part is what it was; it is rounded towards zero.
+    """
+    order = order_of(handle, index)
+    open_part = whole_lots((order.quantity - order.filled) * ratio, lot)
+    order.filled *= ratio
+    order.quantity = order.filled + open_part
+    order.limit /= ratio
+    order.stop /= ratio
+    order.watermark /= ratio
+    if not order.trail_is_fraction:
+        order.trail /= ratio
+    if open_part == 0 and order.state != _HELD:
+        close_order(handle, index, _CANCELLED, _NOTHING_LEFT)
+        return
+    amend(handle, index, _RESCALED)
+    if order.in_book:
+        symbol = symbol_of(handle, order.symbol)
+        symbol.always = 1
+
+
+@compiled
+def turn_to_cash(handle: int, s: int, price: float) -> None:
+    """End a symbol: its orders are cancelled, its shares turn to cash at `price` USD, and it trades no more."""
+    account, position = account_of(handle), position_of(handle, s)
+    cancel_all_of(handle, s, _CANCELLED, _DELISTED)
+    symbol_of(handle, s).status = IS_DELISTED
+    quantity = position.quantity
+    if quantity == 0:
+        return
+    proceeds = quantity * price
+    position.realised += quantity * (price - position.average_cost)
+    position.average_cost = 0.0
+    value_position(handle, s, 0.0, price)
+    account.cash += proceeds
+    account.equity_now += proceeds
+
+
+@compiled
+def close_leavers(handle: int) -> None:
+    """Turn the shares of symbols that traded for the last time to cash at their marks."""
+    for s in range(header_of(handle).n_symbols):
+        if symbol_of(handle, s).status == IS_LEAVING:
+            turn_to_cash(handle, s, position_of(handle, s).mark)
+    cursor_of(handle).leaving = 0

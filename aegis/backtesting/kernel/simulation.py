@@ -1,0 +1,465 @@
+"""The kernel as a Python object: memory, chunks of bars, and errors in words.
+
+Belongs here: who owns the arrays that the records point to, how they grow, and what the kernel's return codes mean.
+Strategies of every form and the simulated broker are driven through this class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aegis.backtesting.bars import Bars
+from aegis.backtesting.costs import CostModel
+from aegis.backtesting.kernel import records, submission
+from aegis.backtesting.kernel.codes import Fault, OrderType, Stopped, TimeInForce
+from aegis.backtesting.kernel.stepping import advance, hold
+from aegis.backtesting.rules import TradingRules
+from aegis.errors import BacktestError, StrategyFailed
+
+Records = NDArray[np.void]
+
+_GROWTH = 4
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_GROWING: dict[Stopped, tuple[str, ...]] = {
+    Stopped.GROW_ORDERS: ("orders", "candidates"),
+    Stopped.GROW_FILLS: ("fills",),
+    Stopped.GROW_AMENDMENTS: ("amendments",),
+    Stopped.GROW_RECEIVABLES: ("receivables",),
+}
+_DTYPES = {
+    "orders": records.ORDER,
+    "candidates": records.CANDIDATE,
+    "fills": records.FILL,
+    "amendments": records.AMENDMENT,
+    "receivables": records.RECEIVABLE,
+}
+_FAULTS = {
+    Fault.QUANTITY: "a quantity of {value} shares cannot be ordered; order a finite quantity other than 0 of the right side",
+    Fault.PRICE: "{value} USD cannot be the price of this order; give a positive price where the type has one, NaN elsewhere",
+    Fault.SYMBOL: "symbol number {symbol_number} does not exist; there are {n_symbols}",
+    Fault.LOOK_AHEAD: "asked for a value {value} bars ahead; only the current bar and earlier ones are known",
+    Fault.TOO_MANY_ORDERS: "placed more than {value:.0f} orders at one close; raise orders_per_step",
+    Fault.UNKNOWN_ORDER: "order {value:.0f} does not exist, or is not the one placed last; use the index that placing it gave",
+    Fault.WEIGHT: "a target weight of {value} is no number; use NaN in an array to leave a symbol as it is",
+    Fault.TIME_IN_FORCE: "a GTD order needs the time at which it expires",
+    Fault.OUTSIDE_HISTORY: "asked for bar {value:.0f} before the first one; wait until enough bars have closed",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """What an array strategy wants to hold, at the closes at which it decides.
+
+    Parameters
+    ----------
+    steps : ndarray of int64, shape (decisions,)
+        Increasing steps of the chunk.
+    values : ndarray of float64, shape (decisions, symbols)
+        Weights of equity, or shares; NaN leaves a symbol as it is.
+    are_weights : bool
+        Which of the two.
+    """
+
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+    are_weights: bool = True
+
+
+class Simulation:
+    """An account at the simulated venue, from its first bar on.
+
+    Parameters
+    ----------
+    symbols : sequence of str
+        Permanent symbols; their positions are their numbers.
+    rules : TradingRules
+        The venue's and the account's.
+    costs : CostModel
+        What fills, cash and borrowed shares cost.
+    cash_usd : float
+        To begin with.
+    actions : ndarray of ACTION, optional
+        Corporate actions of all chunks, in the order of their days.
+    fee_rates : ndarray of FEE_RATE, optional
+        Regulatory fees by effective day.
+    tick_usd, borrow_rates : float or sequence of float
+        For each symbol, or for all: smallest step of a price, 0 for none; fee on borrowed shares, a year.
+    parameters : sequence of float
+        Numbers that a jitted strategy reads.
+    memory_size : int
+        Numbers that a jitted strategy may keep from one bar to the next.
+    orders_per_step : int, optional
+        Orders that a strategy may place at one close; three for each symbol and 64 if not given.
+    capacity : int
+        Orders that there is room for at first; it grows.
+
+    Notes
+    -----
+    The records are reached by their addresses, so a Simulation is neither copied nor pickled.
+    """
+
+    def __init__(
+        self,
+        symbols: Sequence[str],
+        *,
+        rules: TradingRules,
+        costs: CostModel,
+        cash_usd: float,
+        actions: Records | None = None,
+        fee_rates: Records | None = None,
+        tick_usd: float | Sequence[float] = 0.0,
+        borrow_rates: float | Sequence[float] = 0.0,
+        parameters: Sequence[float] = (),
+        memory_size: int = 0,
+        orders_per_step: int | None = None,
+        capacity: int = 1 << 17,
+    ) -> None:
+        self.symbols = tuple(symbols)
+        self.rules, self.costs, self.cash_usd = rules, costs, cash_usd
+        n = len(self.symbols)
+        self.header: Records = np.zeros(1, dtype=records.HEADER)
+        self._keep: dict[str, NDArray[Any]] = {}
+        self._header = self.header[0]
+        self.actions = np.zeros(0, dtype=records.ACTION) if actions is None else actions
+        self._own("account", np.zeros(1, dtype=records.ACCOUNT))
+        self._own("cursor", np.zeros(1, dtype=records.CURSOR))
+        self._own("rules", rules.pack())
+        self._own("costs", costs.pack())
+        self._own("positions", np.zeros(n, dtype=records.POSITION))
+        self._own("symbols", np.zeros(n, dtype=records.SYMBOL))
+        self._own("actions", self.actions, count="n_actions")
+        self._own("fee_rates", np.zeros(0, records.FEE_RATE) if fee_rates is None else fee_rates, count="n_fee_rates")
+        self._own("parameters", np.array(parameters, dtype=np.float64), count="n_parameters")
+        self._own("memory", np.zeros(memory_size), count="n_memory")
+        per_step = 3 * n + 64 if orders_per_step is None else orders_per_step
+        self._header["n_symbols"] = n
+        self._header["orders_per_step"] = per_step
+        for name in _DTYPES:
+            self._reserve(name, max(capacity, 2 * per_step))
+        self.account, self.cursor = self._keep["account"][0], self._keep["cursor"][0]
+        self.account["cash"] = self.account["equity_now"] = cash_usd
+        self.cursor["session"] = self.cursor["step"] = -1
+        self._keep["positions"]["mark"] = np.nan
+        terms = self._keep["symbols"]
+        terms["lot"], terms["tick"], terms["borrow_rate"] = rules.lot_shares, tick_usd, borrow_rates
+        terms["first_order"] = terms["last_order"] = records.NO_ORDER
+        self.handle: int = self.header.ctypes.data
+        self._bars: Bars | None = None
+
+    def feed(
+        self,
+        bars: Bars,
+        *,
+        targets: Targets | None = None,
+        indicators: NDArray[np.float64] | None = None,
+        sigma_daily: NDArray[np.float64] | None = None,
+        adv_shares: NDArray[np.float64] | None = None,
+        warm_up_sessions: int = 0,
+    ) -> None:
+        """Give the simulation its next bars, after it has used up those of before.
+
+        Parameters
+        ----------
+        bars : Bars
+            Whole sessions, with the symbols of the simulation.
+        targets : Targets, optional
+            What to hold.
+        indicators : ndarray of float64, shape (indicators, n_rows), optional
+            Columns beside the bars that a strategy may read up to the current bar.
+        sigma_daily, adv_shares : ndarray of float64, shape (n_rows,), optional
+            Daily volatility and average daily volume, trailing and excluding the bar's own session.
+        warm_up_sessions : int
+            Leading sessions of `bars` that were simulated before and are there for history only.
+
+        Raises
+        ------
+        BacktestError
+            Other symbols, arrays of another shape, or bars of before that were not used up.
+        """
+        self._check_feed(bars, targets)
+        header, cursor = self._header, self.cursor
+        done = int(cursor["step"]) + 1
+        first = int(bars.sessions["first_step"][warm_up_sessions])
+        self._bars = bars
+        for name in ("open", "high", "low", "close", "volume", "closes_at", "sessions"):
+            self._own(name, getattr(bars, name))
+        for name in ("opens_at", "row_symbol", "first_row", "row_opens_at"):
+            self._own_optional(name, getattr(bars, name))
+        for name, column in (("sigma", sigma_daily), ("adv", adv_shares)):
+            self._own_optional(name, _column(name, column, len(bars.close)))
+        self._own_optional("indicators", _indicators(indicators, len(bars.close)))
+        header["n_indicators"] = 0 if indicators is None else len(indicators)
+        header["bar_interval"] = bars.bar_interval
+        header["n_steps"], header["n_rows"] = len(bars.closes_at), len(bars.close)
+        header["n_sessions"] = len(bars.sessions) - 1
+        steps = np.zeros(0, np.int64) if targets is None else np.ascontiguousarray(targets.steps, np.int64)
+        values = np.zeros((0, 0)) if targets is None else np.ascontiguousarray(targets.values, np.float64)
+        self._own("target_steps", steps, count="n_targets")
+        self._own("targets", values)
+        header["targets_are_weights"] = targets is None or targets.are_weights
+        self._own("equity", np.empty(len(bars.closes_at)))
+        self._own("cash", np.empty(len(bars.closes_at)))
+        cursor["steps_before"] += done - first
+        cursor["step"] = first - 1
+        cursor["next_session_step"] = first
+        cursor["chunk_session"] = warm_up_sessions
+        cursor["target"] = np.searchsorted(steps, first)
+
+    def advance(
+        self, until_step: int | None = None, *, on_bar: Any = hold, stop_on_notice: bool = False
+    ) -> Stopped:
+        """Take the steps of the chunk before `until_step`, all of them if it is not given.
+
+        Returns
+        -------
+        Stopped
+            REACHED, or WANTED_EVENT after a step in which an order changed, if that was asked for.
+
+        Raises
+        ------
+        StrategyFailed
+            The strategy asked for what cannot be; everything until then stays readable.
+        """
+        if self._bars is None:
+            raise BacktestError("the simulation has no bars; feed it before it advances")
+        until = int(self._header["n_steps"]) if until_step is None else until_step
+        while True:
+            stopped = Stopped(advance(self.handle, until, int(stop_on_notice), on_bar))
+            if stopped not in _GROWING:
+                break
+            self._grow(stopped)
+        if stopped is Stopped.STRATEGY_ERROR:
+            self.raise_fault()
+        return stopped
+
+    def place(
+        self,
+        symbol: int,
+        quantity: float,
+        *,
+        order_type: OrderType = OrderType.MARKET,
+        time_in_force: TimeInForce = TimeInForce.DAY,
+        limit_usd: float = np.nan,
+        stop_usd: float = np.nan,
+        trail: float = np.nan,
+        trail_is_fraction: bool = False,
+        expires_ns: int = records.NEVER,
+    ) -> int:
+        """Place an order at the close of the last step taken and return its index."""
+        return self._ask(
+            submission.place,
+            symbol,
+            int(order_type),
+            quantity,
+            limit_usd,
+            stop_usd,
+            trail,
+            int(trail_is_fraction),
+            int(time_in_force),
+            expires_ns,
+        )
+
+    def place_bracket(
+        self,
+        symbol: int,
+        quantity: float,
+        *,
+        stop_loss_usd: float = np.nan,
+        take_profit_usd: float = np.nan,
+        order_type: OrderType = OrderType.MARKET,
+        time_in_force: TimeInForce = TimeInForce.DAY,
+        limit_usd: float = np.nan,
+        stop_usd: float = np.nan,
+    ) -> int:
+        """Place an entry with its exits and return its index; the exits have the next ones."""
+        return self._ask(
+            submission.place_bracket,
+            symbol,
+            int(order_type),
+            quantity,
+            limit_usd,
+            stop_usd,
+            int(time_in_force),
+            stop_loss_usd,
+            take_profit_usd,
+        )
+
+    def place_child(
+        self,
+        parent: int,
+        symbol: int,
+        quantity: float,
+        *,
+        order_type: OrderType = OrderType.MARKET,
+        time_in_force: TimeInForce = TimeInForce.DAY,
+        limit_usd: float = np.nan,
+        stop_usd: float = np.nan,
+    ) -> int:
+        """Place an order that waits until its parent, placed directly before it, is filled."""
+        return self._ask(
+            submission.place_child,
+            parent,
+            symbol,
+            int(order_type),
+            quantity,
+            limit_usd,
+            stop_usd,
+            int(time_in_force),
+        )
+
+    def link(self, first: int, count: int) -> None:
+        """Make `count` consecutive orders cancel one another."""
+        self._ask(submission.link, first, count)
+
+    def cancel(self, order: int) -> bool:
+        """Cancel the rest of an order; false if it had ended."""
+        return bool(self._ask(submission.cancel_order, order))
+
+    def replace(
+        self, order: int, *, quantity: float = np.nan, limit_usd: float = np.nan, stop_usd: float = np.nan
+    ) -> bool:
+        """Change an open order's total quantity and prices; false if it had ended."""
+        return bool(self._ask(submission.replace_order, order, quantity, limit_usd, stop_usd))
+
+    @property
+    def orders(self) -> Records:
+        """The orders placed so far, a view of `ORDER` records."""
+        return self._keep["orders"][: self.cursor["orders"]]
+
+    @property
+    def fills(self) -> Records:
+        """The fills so far, a view of `FILL` records."""
+        return self._keep["fills"][: self.cursor["fills"]]
+
+    @property
+    def amendments(self) -> Records:
+        """The changes of orders so far, a view of `AMENDMENT` records."""
+        return self._keep["amendments"][: self.cursor["amendments"]]
+
+    @property
+    def receivables(self) -> Records:
+        """Dividends not yet paid, a view of `RECEIVABLE` records."""
+        return self._keep["receivables"][: self.cursor["receivables"]]
+
+    @property
+    def positions(self) -> Records:
+        """A view of the `POSITION` record of each symbol."""
+        return self._keep["positions"]
+
+    @property
+    def terms(self) -> Records:
+        """A view of the `SYMBOL` record of each symbol."""
+        return self._keep["symbols"]
+
+    @property
+    def memory(self) -> NDArray[np.float64]:
+        """A view of what a jitted strategy keeps."""
+        return self._keep["memory"]
+
+    @property
+    def equity(self) -> NDArray[np.float64]:
+        """Equity at the steps taken of this chunk, USD."""
+        return self._keep["equity"][: self.cursor["step"] + 1]
+
+    @property
+    def cash(self) -> NDArray[np.float64]:
+        """Cash at the steps taken of this chunk, USD."""
+        return self._keep["cash"][: self.cursor["step"] + 1]
+
+    @property
+    def now_utc(self) -> datetime:
+        """Close of the last step taken."""
+        return _EPOCH + timedelta(microseconds=int(self.cursor["now"]) // 1000)
+
+    def raise_fault(self) -> None:
+        """Raise what a strategy did wrong, if it did.
+
+        Raises
+        ------
+        StrategyFailed
+            With symbol, time, value and remedy.
+        """
+        fault = Fault(int(self.cursor["error"]))
+        if fault is Fault.NONE:
+            return
+        number = int(self.cursor["error_symbol"])
+        symbol = self.symbols[number] if 0 <= number < len(self.symbols) else f"number {number}"
+        said = _FAULTS[fault].format(
+            value=float(self.cursor["error_value"]), symbol_number=number, n_symbols=len(self.symbols)
+        )
+        self.cursor["error"] = 0
+        raise StrategyFailed(f"{symbol} {self.now_utc:%Y-%m-%d %H:%M:%S}Z: the strategy {said}"[:600])
+
+    def _ask(self, entrance: Callable[..., Any], *arguments: float) -> int:
+        """Make room, ask the kernel, and raise the fault if it was one."""
+        header, cursor = self._header, self.cursor
+        if cursor["orders"] + header["orders_per_step"] > header["orders_capacity"]:
+            self._grow(Stopped.GROW_ORDERS)
+        if cursor["amendments"] + 4 * cursor["working"] + 8 > header["amendments_capacity"]:
+            self._grow(Stopped.GROW_AMENDMENTS)
+        answer = int(entrance(self.handle, *arguments))
+        if cursor["error"]:
+            self.raise_fault()
+        return answer
+
+    def _own(self, name: str, array: NDArray[Any], *, count: str | None = None) -> None:
+        """Keep an array alive and write its address into the header."""
+        if not array.flags.c_contiguous:
+            raise BacktestError(f"the kernel's array '{name}' is not contiguous in memory; pass a contiguous one")
+        self._keep[name] = array
+        self._header[name] = array.ctypes.data
+        if count is not None:
+            self._header[count] = len(array)
+
+    def _own_optional(self, name: str, array: NDArray[Any] | None) -> None:
+        if array is None:
+            self._keep.pop(name, None)
+            self._header[name] = 0
+        else:
+            self._own(name, array)
+
+    def _reserve(self, name: str, capacity: int) -> None:
+        """Give a growing array room for `capacity` records; memory is taken by the system as it is written."""
+        grown: Records = np.empty(capacity, dtype=_DTYPES[name])
+        before = self._keep.get(name)
+        if before is not None and name != "candidates":
+            grown[: len(before)] = before
+        self._own(name, grown)
+        if name != "candidates":
+            self._header[f"{name}_capacity"] = capacity
+
+    def _grow(self, stopped: Stopped) -> None:
+        for name in _GROWING[stopped]:
+            self._reserve(name, _GROWTH * len(self._keep[name]))
+
+    def _check_feed(self, bars: Bars, targets: Targets | None) -> None:
+        if bars.symbols != self.symbols:
+            raise BacktestError(
+                f"the bars are of {len(bars.symbols)} symbols ({', '.join(bars.symbols[:3])}, …), the simulation of "
+                f"{len(self.symbols)} ({', '.join(self.symbols[:3])}, …); feed chunks with the same symbols in one order"
+            )
+        if self._bars is not None and self.cursor["step"] + 1 < self._header["n_steps"]:
+            raise BacktestError(f"{self.now_utc:%Y-%m-%d %H:%M}Z: the bars of before are not used up; advance first")
+        if targets is not None and targets.values.shape != (len(targets.steps), len(self.symbols)):
+            raise BacktestError(
+                f"targets have the shape {targets.values.shape}, expected {(len(targets.steps), len(self.symbols))}: "
+                "one row for each decision, one column for each symbol"
+            )
+
+
+def _column(name: str, column: NDArray[np.float64] | None, rows: int) -> NDArray[np.float64] | None:
+    if column is not None and column.shape != (rows,):
+        raise BacktestError(f"'{name}' has the shape {column.shape}, expected {(rows,)}: one value for each bar")
+    return None if column is None else np.ascontiguousarray(column, dtype=np.float64)
+
+
+def _indicators(values: NDArray[np.float64] | None, rows: int) -> NDArray[np.float64] | None:
+    if values is not None and (values.ndim != 2 or values.shape[1] != rows):  # noqa: PLR2004 - indicators by rows
+        raise BacktestError(f"indicators have the shape {values.shape}, expected (indicators, {rows}): a value a bar")
+    return None if values is None else np.ascontiguousarray(values, dtype=np.float64)

@@ -1,0 +1,195 @@
+"""The loop: one step after another, until the strategy must be asked, memory grows, or the bars end.
+
+Belongs here: the order of things within a step, and nothing of what they do. It can be left after any step and entered
+again: everything it knows is in the records.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+
+from aegis.backtesting.compilation import callback, compiled, compiled_for
+from aegis.backtesting.kernel.codes import OrderType, Reason, State, Stopped, TimeInForce
+from aegis.backtesting.kernel.matching import match_step
+from aegis.backtesting.kernel.memory import (
+    account_of,
+    cursor_of,
+    header_of,
+    load_f8,
+    load_i4,
+    load_i8,
+    position_of,
+    rules_of,
+    store_f8,
+    symbol_of,
+)
+from aegis.backtesting.kernel.order_book import cancel_all_of, end_of_session, new_order, submit, whole_lots
+from aegis.backtesting.kernel.session_opening import close_leavers, open_session
+from aegis.backtesting.kernel.sizing import has_room, order_targets
+
+_REACHED, _WANTED_EVENT, _STRATEGY_ERROR = int(Stopped.REACHED), int(Stopped.WANTED_EVENT), int(Stopped.STRATEGY_ERROR)
+_GROW_ORDERS, _GROW_FILLS = int(Stopped.GROW_ORDERS), int(Stopped.GROW_FILLS)
+_GROW_AMENDMENTS, _GROW_RECEIVABLES = int(Stopped.GROW_AMENDMENTS), int(Stopped.GROW_RECEIVABLES)
+_MARKET, _GTC, _DAY = int(OrderType.MARKET), int(TimeInForce.GTC), int(TimeInForce.DAY)
+_LIQUIDATION, _CANCELLED = int(Reason.LIQUIDATION), int(State.CANCELLED)
+
+ON_BAR = types.void(types.int64)
+"""What a jitted strategy looks like: it takes the handle and returns nothing."""
+
+_FILLS_PER_ORDER = 2
+_AMENDMENTS_PER_ORDER = 4
+
+
+@callback(ON_BAR)
+def hold(_handle: int) -> None:
+    """Decide nothing: the strategy of a simulation whose decisions come from outside."""
+
+
+@compiled_for(types.int64(types.int64, types.int64, types.int64, types.FunctionType(ON_BAR)))
+def advance(handle: int, until_step: int, stop_on_notice: int, on_bar: Any) -> int:
+    """Take the steps of the chunk before `until_step` that are not taken yet; return why it stopped.
+
+    Parameters
+    ----------
+    handle : int
+        The simulation.
+    until_step : int
+        Step of the chunk.
+    stop_on_notice : int
+        1 to return after a step in which an order changed.
+    on_bar : compiled function
+        Called at each close.
+
+    Returns
+    -------
+    int
+        :class:`~aegis.backtesting.kernel.codes.Stopped`.
+    """
+    cursor = cursor_of(handle)
+    while cursor.step + 1 < until_step:
+        missing = _memory_missing(handle)
+        if missing != _REACHED:
+            return missing
+        cursor.step += 1
+        trade_step(handle)
+        _follow_targets(handle)
+        on_bar(handle)
+        if cursor.error != 0:
+            return _STRATEGY_ERROR
+        if stop_on_notice != 0 and cursor.notice != 0:
+            return _WANTED_EVENT
+    return _REACHED
+
+
+@compiled
+def trade_step(handle: int) -> None:
+    """Do everything of the current step that comes before the decision at its close."""
+    cursor = cursor_of(handle)
+    step = cursor.step
+    cursor.opens_session = 0
+    cursor.now = load_i8(header_of(handle).closes_at, step)
+    if step >= cursor.next_session_step:
+        open_session(handle)
+    if cursor.working > 0:
+        match_step(handle)
+    closes_session = step + 1 >= cursor.next_session_step
+    if closes_session and cursor.working > 0:
+        end_of_session(handle)
+    mark_step(handle)
+    if closes_session and cursor.leaving > 0:
+        close_leavers(handle)
+    _record(handle, step)
+    rules = rules_of(handle)
+    if rules.margin_account and _is_under_margin(handle):
+        call_margin(handle)
+
+
+@compiled
+def _memory_missing(handle: int) -> int:
+    """Which array could overflow in the next step."""
+    header, cursor = header_of(handle), cursor_of(handle)
+    if cursor.orders + header.orders_per_step > header.orders_capacity:
+        return _GROW_ORDERS
+    if cursor.fills + _FILLS_PER_ORDER * cursor.working + 8 > header.fills_capacity:
+        return _GROW_FILLS
+    room = _AMENDMENTS_PER_ORDER * (cursor.working + header.orders_per_step) + 8
+    if cursor.amendments + room > header.amendments_capacity:
+        return _GROW_AMENDMENTS
+    if cursor.receivables + header.n_actions - cursor.action > header.receivables_capacity:
+        return _GROW_RECEIVABLES
+    return _REACHED
+
+
+@compiled
+def mark_step(handle: int) -> None:
+    """Value the positions at the closes of the current step."""
+    header, cursor, account = header_of(handle), cursor_of(handle), account_of(handle)
+    n = header.n_symbols
+    if header.row_symbol == 0:
+        first = cursor.step * n
+        for s in range(n):
+            close = load_f8(header.close, first + s)
+            if close == close:
+                position_of(handle, s).mark = close
+    else:
+        for row in range(load_i8(header.first_row, cursor.step), load_i8(header.first_row, cursor.step + 1)):
+            position_of(handle, load_i4(header.row_symbol, row)).mark = load_f8(header.close, row)
+    long_value = 0.0
+    short_value = 0.0
+    for s in range(n):
+        position = position_of(handle, s)
+        if position.quantity != 0:
+            value = position.quantity * position.mark
+            long_value += max(value, 0.0)
+            short_value += min(value, 0.0)
+    account.long_value = long_value
+    account.short_value = short_value
+    account.equity_now = account.cash + account.receivable + long_value + short_value
+
+
+@compiled
+def _record(handle: int, step: int) -> None:
+    header, account = header_of(handle), account_of(handle)
+    store_f8(header.equity, step, account.equity_now)
+    store_f8(header.cash, step, account.cash)
+
+
+@compiled
+def _follow_targets(handle: int) -> None:
+    """Order what the target array says at this step, if anything."""
+    header, cursor = header_of(handle), cursor_of(handle)
+    if cursor.target >= header.n_targets:
+        return
+    if load_i8(header.target_steps, cursor.target) == cursor.step:
+        order_targets(handle, cursor.target, _DAY)
+        cursor.target += 1
+
+
+@compiled
+def _is_under_margin(handle: int) -> bool:
+    account = account_of(handle)
+    exposure = account.long_value - account.short_value
+    return exposure > 0 and account.equity_now < rules_of(handle).maintenance_margin * exposure
+
+
+@compiled
+def call_margin(handle: int) -> None:
+    """Cut every position by the same share, with market orders, so that the initial margin is met again.
+
+    Open orders are cancelled first: they could undo it. The orders take part in the next bar like any other.
+    """
+    account, cursor, rules = account_of(handle), cursor_of(handle), rules_of(handle)
+    exposure = account.long_value - account.short_value
+    kept = max(account.equity_now, 0.0) / (rules.initial_margin * exposure)
+    account.margin_calls += 1
+    for s in range(header_of(handle).n_symbols):
+        cancel_all_of(handle, s, _CANCELLED, _LIQUIDATION)
+        position = position_of(handle, s)
+        if position.quantity == 0 or not has_room(handle, 1, s):
+            continue
+        quantity = whole_lots(position.quantity * kept, symbol_of(handle, s).lot) - position.quantity
+        if quantity != 0:
+            index = cursor.orders
+            submit(handle, new_order(handle, s, _MARKET, quantity, _GTC), index)
