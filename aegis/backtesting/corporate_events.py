@@ -1,0 +1,264 @@
+"""Corporate actions and changes of listing as the kernel reads them.
+
+Belongs here: what such an event is in simulated history, which ones are refused, and the order in which they apply.
+The kernel books them (:mod:`aegis.backtesting.kernel.session_opening`); how they scale prices is
+:mod:`aegis.market_data.adjustments`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from aegis.backtesting.bar_checks import FloatColumn
+from aegis.backtesting.bar_times import day_number
+from aegis.backtesting.bars import Bars
+from aegis.backtesting.kernel.codes import ActionKind
+from aegis.backtesting.kernel.records import ACTION
+from aegis.calendars import TradingCalendar
+from aegis.errors import MalformedData
+from aegis.instruments import require_symbol
+
+EventKind = Literal["dividend", "split", "rename", "cash_merger", "delisting", "halt", "resume"]
+
+_KINDS: Final[dict[str, ActionKind]] = {
+    "dividend": ActionKind.DIVIDEND,
+    "split": ActionKind.SPLIT,
+    "rename": ActionKind.RENAME,
+    "cash_merger": ActionKind.CASH_MERGER,
+    "delisting": ActionKind.DELISTING,
+    "halt": ActionKind.HALT,
+    "resume": ActionKind.RESUME,
+}
+_PAYS: Final = ("dividend", "cash_merger")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorporateEvent:
+    """Something that happens to a listing when the session of its ex-date opens.
+
+    Parameters
+    ----------
+    kind : {"dividend", "split", "rename", "cash_merger", "delisting", "halt", "resume"}
+        What happens. A delisting takes effect after the session's last bar.
+    symbol : str
+        Permanent symbol.
+    ex_date : date
+        Session in which it takes effect.
+    ratio : float
+        New shares for one old share; 1 unless a split.
+    amount_usd : float
+        Cash per share held before the ex-date, of a dividend or a cash merger; 0 otherwise.
+    pay_date : date, optional
+        When a dividend is cash; None counts as the ex-date.
+    new_ticker : str, optional
+        Ticker from the ex-date on, for a rename.
+    known_at : datetime, optional
+        Aware: when anyone could know of it; None counts as in time.
+    """
+
+    kind: EventKind
+    symbol: str
+    ex_date: date
+    ratio: float = 1.0
+    amount_usd: float = 0.0
+    pay_date: date | None = None
+    new_ticker: str | None = None
+    known_at: datetime | None = None
+
+
+def events_from_lake(actions: pd.DataFrame) -> list[CorporateEvent]:
+    """Return rows of :data:`aegis.lake.tables.CORPORATE_ACTIONS` as events, in the order of the rows.
+
+    Raises
+    ------
+    MalformedData
+        `known_at_utc` has no time zone.
+    """
+    return [
+        CorporateEvent(
+            kind=row["action"],
+            symbol=row["symbol"],
+            ex_date=pd.Timestamp(row["session"]).date(),
+            ratio=float(row["split_ratio"]),
+            amount_usd=float(row["dividend_usd"]),
+            pay_date=None if pd.isna(row["pay_session"]) else pd.Timestamp(row["pay_session"]).date(),
+            new_ticker=None if pd.isna(row["new_ticker"]) else str(row["new_ticker"]),
+            known_at=None if pd.isna(row["known_at_utc"]) else pd.Timestamp(row["known_at_utc"]).to_pydatetime(),
+        )
+        for row in actions.to_dict("records")
+    ]
+
+
+def event_records(
+    events: Sequence[CorporateEvent],
+    *,
+    symbols: Sequence[str],
+    calendar: TradingCalendar | None = None,
+    decision_delay: timedelta = timedelta(0),
+) -> NDArray[np.void]:
+    """Return the kernel's records of events, in the order in which they apply.
+
+    Parameters
+    ----------
+    events : sequence of CorporateEvent
+        In any order.
+    symbols : sequence of str
+        All symbols of the simulation; their positions become the records' `symbol`.
+    calendar : TradingCalendar, optional
+        Says when the session of an ex-date closes; default is the end of the UTC day.
+    decision_delay : timedelta
+        How long after the close decisions are made.
+
+    Returns
+    -------
+    ndarray of ACTION, shape (n_events,)
+        By ex-date; on one day dividends, splits, renames, cash mergers, delistings, halts and resumptions follow each
+        other, so that a dividend is paid on the shares of before a split; then by symbol.
+
+    Raises
+    ------
+    MalformedData
+        An event names an unknown symbol, cannot be, is given twice, or was known only after the decision of its
+        ex-date: to book it would be to know the future.
+
+    Notes
+    -----
+    An ex-date on which nothing trades takes effect in the next session, as the kernel applies all that is due.
+    """
+    positions = {symbol: position for position, symbol in enumerate(symbols)}
+    records = np.zeros(len(events), dtype=ACTION)
+    seen: set[tuple[date, str, str]] = set()
+    for record, event in zip(records, events, strict=True):
+        _refuse_impossible(event, positions)
+        _refuse_late(event, calendar, decision_delay)
+        _refuse_repeated(event, seen)
+        record["ratio"], record["amount"] = event.ratio, event.amount_usd
+        record["day"], record["pay_day"] = day_number(event.ex_date), day_number(event.pay_date or event.ex_date)
+        record["symbol"], record["kind"] = positions[event.symbol], _KINDS[event.kind]
+    order = np.lexsort((records["symbol"], records["kind"], records["day"]))
+    return records[order]
+
+
+def refuse_double_counting(bars: Bars, records: NDArray[np.void]) -> None:
+    """Refuse to book splits and dividends on prices that are scaled for them already.
+
+    Raises
+    ------
+    MalformedData
+    """
+    scaled = np.isin(records["kind"], [ActionKind.DIVIDEND, ActionKind.SPLIT])
+    if bars.price_mode == "adjusted" and scaled.any():
+        first = records[scaled][0]
+        raise MalformedData(
+            f"{bars.symbols[first['symbol']]} {np.datetime64(int(first['day']), 'D')}: "
+            f"{ActionKind(first['kind']).name.lower()} with adjusted prices would count twice; give raw prices with "
+            "the actions, or adjusted prices without splits and dividends"
+        )
+
+
+def refuse_unpayable_dividends(
+    bars: Bars, records: NDArray[np.void], *, previous_close: FloatColumn | None = None
+) -> None:
+    """Refuse a dividend that is not below the last close before its ex-date.
+
+    Parameters
+    ----------
+    bars : Bars
+        Raw prices; dividends with an ex-date outside their sessions are not looked at.
+    records : ndarray of ACTION
+        From :func:`event_records`.
+    previous_close : ndarray of float64, shape (n_symbols,), optional
+        Last closes before `bars`, USD, where they continue an earlier chunk; NaN for none. A dividend before any close
+        of its symbol meets no position and passes.
+
+    Raises
+    ------
+    MalformedData
+    """
+    days = bars.sessions["day"]
+    dividends = records[records["kind"] == ActionKind.DIVIDEND]
+    for record in dividends[(dividends["day"] >= days[0]) & (dividends["day"] < days[-1])]:
+        session = int(np.searchsorted(days, record["day"]))
+        symbol = int(record["symbol"])
+        close = _last_close(bars, symbol, int(bars.sessions["first_step"][session]))
+        if np.isnan(close) and previous_close is not None:
+            close = float(previous_close[symbol])
+        if record["amount"] >= close:
+            raise MalformedData(
+                f"{bars.symbols[symbol]} {np.datetime64(int(record['day']), 'D')}: dividend {record['amount']} USD is "
+                f"not below the previous close {close}; correct the amount, or record a cash merger if holders were "
+                "paid out"
+            )
+
+
+def _last_close(bars: Bars, symbol: int, before_step: int) -> float:
+    """Return the last close of a symbol before a step, NaN where it has none."""
+    if bars.row_symbol is None or bars.first_row is None:
+        closes = bars.close[symbol : before_step * len(bars.symbols) : len(bars.symbols)]
+    else:
+        end = int(bars.first_row[before_step])
+        closes = bars.close[:end][bars.row_symbol[:end] == symbol]
+    present = np.flatnonzero(~np.isnan(closes))
+    return float(closes[present[-1]]) if len(present) else float("nan")
+
+
+def _refuse_impossible(event: CorporateEvent, positions: dict[str, int]) -> None:
+    if event.kind not in _KINDS:
+        raise _refusal(event, "is not a known event", f"use one of {', '.join(_KINDS)}")
+    if event.symbol not in positions:
+        raise _refusal(event, "is of a symbol that has no bars", "add its bars, or leave the event out")
+    if not (np.isfinite(event.ratio) and event.ratio > 0):
+        raise _refusal(event, f"has ratio {event.ratio}", "give new shares for one old share, a positive number")
+    if (event.kind == "split") == (event.ratio == 1.0):
+        raise _refusal(event, f"has ratio {event.ratio}", "a split changes the number of shares, nothing else does")
+    if not (np.isfinite(event.amount_usd) and event.amount_usd >= 0):
+        raise _refusal(event, f"has amount {event.amount_usd} USD", "give USD per share, zero or more")
+    if (event.kind in _PAYS) != (event.amount_usd > 0):
+        raise _refusal(
+            event, f"has amount {event.amount_usd} USD", f"{' and '.join(_PAYS)} pay cash, nothing else does"
+        )
+    if event.pay_date is not None and event.pay_date < event.ex_date:
+        raise _refusal(event, f"is paid on {event.pay_date}, before its ex-date", "correct the date or leave it out")
+    if event.kind == "rename":
+        if event.new_ticker is None:
+            raise _refusal(event, "names no new ticker", "fill new_ticker")
+        require_symbol(event.new_ticker)
+
+
+def _refuse_late(event: CorporateEvent, calendar: TradingCalendar | None, decision_delay: timedelta) -> None:
+    if event.known_at is None:
+        return
+    if event.known_at.tzinfo is None:
+        raise _refusal(event, f"is known at {event.known_at}, without a time zone", "give an aware datetime")
+    if calendar is not None and calendar.is_session(event.ex_date):
+        closes_at = calendar.close_utc(event.ex_date)
+    else:
+        closes_at = datetime.combine(event.ex_date + timedelta(days=1), time(), tzinfo=UTC)
+    decided = closes_at + decision_delay
+    if event.known_at > decided:
+        raise _refusal(
+            event,
+            f"is known at {event.known_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}, after the decision of its ex-date at "
+            f"{decided:%Y-%m-%dT%H:%M:%SZ}",
+            "correct known_at, or date the event to the first session that knew of it",
+        )
+
+
+def _refuse_repeated(event: CorporateEvent, seen: set[tuple[date, str, str]]) -> None:
+    keys = {(event.ex_date, event.symbol, event.kind)}
+    if event.kind in ("halt", "resume"):
+        keys |= {(event.ex_date, event.symbol, "halt"), (event.ex_date, event.symbol, "resume")}
+    if keys & seen:
+        raise _refusal(event, "is given twice, or both halts and resumes", "keep one event of a kind for each day")
+    seen |= keys
+
+
+def _refusal(event: CorporateEvent, problem: str, remedy: str) -> MalformedData:
+    return MalformedData(f"{event.symbol} {event.ex_date}: {event.kind} {problem}; {remedy}")
