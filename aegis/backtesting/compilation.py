@@ -42,7 +42,8 @@ def callback(signature: Any) -> Callable[[Function], Any]:
     """Compile a function that compiled code can call by its address, or load its code from disk."""
 
     def compile_now(function: Function) -> Any:
-        native = _kept(CFunc(function, signature, locals={}, options={}))
+        parts = (signature.args, signature.return_type)
+        native = _kept(CFunc(function, parts, locals={}, options={}))
         native.compile()
         return native
 

@@ -32,7 +32,7 @@ from aegis.backtesting.kernel.records import IS_LEAVING, NO_ORDER, TRADING
 from aegis.backtesting.kernel.triggers import evaluate, exits_in_entry_bar, trailed_stop
 
 _NOT, _PASSES = int(Pass.NONE), int(Pass.NONE)
-_LAST_CERTAIN_PASS = int(Pass.LIMIT)
+_AT_STOP, _AT_LIMIT = int(Pass.STOP), int(Pass.LIMIT)
 _STOP_LIMIT, _TRAILING, _STOP = int(OrderType.STOP_LIMIT), int(OrderType.TRAILING_STOP), int(OrderType.STOP)
 _IOC, _FOK, _GTD = int(TimeInForce.IOC), int(TimeInForce.FOK), int(TimeInForce.GTD)
 _TRIGGERED = int(Amendment.TRIGGERED)
@@ -182,7 +182,7 @@ def _execute(handle: int, index: int, row: int, reference: float, at: int) -> No
         close_order(handle, index, state, _BUYING_POWER)
         return
     book_fill(handle, index, carried, price, reference, at)
-    if order.child != NO_ORDER and rules.children_act_in_entry_bar and at <= _LAST_CERTAIN_PASS:
+    if order.child != NO_ORDER and rules.children_act_in_entry_bar and at <= _AT_LIMIT:
         _act_in_entry_bar(handle, index, row, at)
     if carried != quantity:
         close_order(handle, index, _CANCELLED, _BUYING_POWER)
@@ -204,13 +204,13 @@ def _act_in_entry_bar(handle: int, parent: int, row: int, entered: int) -> None:
     high, low, close = load_f8(header.high, row), load_f8(header.low, row), load_f8(header.close, row)
     needs_through = rules_of(handle).limit_needs_trade_through != 0
     total = cursor_of(handle).orders
-    for wanted in (int(Pass.STOP), int(Pass.LIMIT)):
+    for wanted in (_AT_STOP, _AT_LIMIT):
         child = order_of(handle, parent).child
         while child < total and order_of(handle, child).parent == parent:
             order = order_of(handle, child)
             if order.is_exit and is_open(order) and order.state != _HELD:
                 at, price = exits_in_entry_bar(order, entered, high, low, close, needs_through)
                 if at == wanted:
-                    _note_trigger(handle, order, child, at == int(Pass.STOP))
+                    _note_trigger(handle, order, child, at == _AT_STOP)
                     _execute(handle, child, row, price, at)
             child += 1

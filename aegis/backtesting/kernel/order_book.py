@@ -26,7 +26,7 @@ from aegis.backtesting.kernel.records import IS_DELISTED, IS_HALTED, NEVER, NO_O
 from aegis.backtesting.kernel.triggers import trailed_stop
 
 _HELD, _WORKING, _PARTIAL = int(State.HELD), int(State.WORKING), int(State.PARTIALLY_FILLED)
-_CANCELLED, _REJECTED = int(State.CANCELLED), int(State.REJECTED)
+_CANCELLED, _EXPIRED, _REJECTED = int(State.CANCELLED), int(State.EXPIRED), int(State.REJECTED)
 _LIMIT, _STOP, _STOP_LIMIT, _TRAILING = (
     int(OrderType.LIMIT),
     int(OrderType.STOP),
@@ -42,7 +42,8 @@ _SHORT_SALE, _TICK_SIZE, _LOT_SIZE = int(Reason.SHORT_SALE), int(Reason.TICK_SIZ
 _IS_HALTED, _NO_PRICE, _CLOSED = int(Reason.HALTED), int(Reason.NO_PRICE), int(Reason.CLOSED_SESSION)
 _MIN_NOTIONAL, _DELISTED = int(Reason.MIN_NOTIONAL), int(Reason.DELISTED)
 _PARENT_ENDED, _SIBLING_FILLED = int(Reason.PARENT_ENDED), int(Reason.SIBLING_FILLED)
-_BY_STRATEGY = int(Reason.BY_STRATEGY)
+_BY_STRATEGY, _END_OF_SESSION = int(Reason.BY_STRATEGY), int(Reason.END_OF_SESSION)
+_END_OF_LIFE, _MISSED_AUCTION = int(Reason.END_OF_LIFE), int(Reason.MISSED_AUCTION)
 _REDUCED, _RELEASED = int(Amendment.REDUCED), int(Amendment.RELEASED)
 _REPLACED = int(Amendment.REPLACED)
 
@@ -406,11 +407,10 @@ def end_of_session(handle: int) -> None:
             in_force = order.time_in_force
             if in_force == _GTD:
                 if order.expires <= cursor.now:
-                    close_order(handle, index, int(State.EXPIRED), int(Reason.END_OF_LIFE))
+                    close_order(handle, index, _EXPIRED, _END_OF_LIFE)
             elif in_force != _GTC and order.session <= cursor.session:
                 missed = in_force == _OPG or in_force == _CLS
-                reason = int(Reason.MISSED_AUCTION) if missed else int(Reason.END_OF_SESSION)
-                close_order(handle, index, int(State.EXPIRED), reason)
+                close_order(handle, index, _EXPIRED, _MISSED_AUCTION if missed else _END_OF_SESSION)
             index = following
 
 

@@ -47,42 +47,6 @@ def hold(_handle: int) -> None:
     """Decide nothing: the strategy of a simulation whose decisions come from outside."""
 
 
-@compiled_for(types.int64(types.int64, types.int64, types.int64, types.FunctionType(ON_BAR)))
-def advance(handle: int, until_step: int, stop_on_notice: int, on_bar: Any) -> int:
-    """Take the steps of the chunk before `until_step` that are not taken yet; return why it stopped.
-
-    Parameters
-    ----------
-    handle : int
-        The simulation.
-    until_step : int
-        Step of the chunk.
-    stop_on_notice : int
-        1 to return after a step in which an order changed.
-    on_bar : compiled function
-        Called at each close.
-
-    Returns
-    -------
-    int
-        :class:`~aegis.backtesting.kernel.codes.Stopped`.
-    """
-    cursor = cursor_of(handle)
-    while cursor.step + 1 < until_step:
-        missing = _memory_missing(handle)
-        if missing != _REACHED:
-            return missing
-        cursor.step += 1
-        trade_step(handle)
-        _follow_targets(handle)
-        on_bar(handle)
-        if cursor.error != 0:
-            return _STRATEGY_ERROR
-        if stop_on_notice != 0 and cursor.notice != 0:
-            return _WANTED_EVENT
-    return _REACHED
-
-
 @compiled
 def trade_step(handle: int) -> None:
     """Do everything of the current step that comes before the decision at its close."""
@@ -193,3 +157,39 @@ def call_margin(handle: int) -> None:
         if quantity != 0:
             index = cursor.orders
             submit(handle, new_order(handle, s, _MARKET, quantity, _GTC), index)
+
+
+@compiled_for(types.int64(types.int64, types.int64, types.int64, types.FunctionType(ON_BAR)))
+def advance(handle: int, until_step: int, stop_on_notice: int, on_bar: Any) -> int:
+    """Take the steps of the chunk before `until_step` that are not taken yet; return why it stopped.
+
+    Parameters
+    ----------
+    handle : int
+        The simulation.
+    until_step : int
+        Step of the chunk.
+    stop_on_notice : int
+        1 to return after a step in which an order changed.
+    on_bar : compiled function
+        Called at each close.
+
+    Returns
+    -------
+    int
+        :class:`~aegis.backtesting.kernel.codes.Stopped`.
+    """
+    cursor = cursor_of(handle)
+    while cursor.step + 1 < until_step:
+        missing = _memory_missing(handle)
+        if missing != _REACHED:
+            return missing
+        cursor.step += 1
+        trade_step(handle)
+        _follow_targets(handle)
+        on_bar(handle)
+        if cursor.error != 0:
+            return _STRATEGY_ERROR
+        if stop_on_notice != 0 and cursor.notice != 0:
+            return _WANTED_EVENT
+    return _REACHED
