@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
@@ -17,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from aegis.backtesting.bar_checks import FloatColumn, SymbolColumn, refuse_bad_symbols, smallest_step
+from aegis.backtesting.bar_checks import SymbolColumn, refuse_bad_symbols, smallest_step
 from aegis.backtesting.bar_layout import BAR_COLUMNS
 from aegis.backtesting.bar_rows import Layout, assemble, bars_from_daily_bars
 from aegis.backtesting.bar_times import IntColumn, instant, session_closes
@@ -29,6 +29,9 @@ from aegis.lake.lake import Lake
 from aegis.lake.tables import DAILY_BARS, LISTINGS
 
 _BATCH_ROWS: Final = 262_144
+_COLUMNS: Final = ("time", "symbol", *BAR_COLUMNS)
+_Rows = tuple[NDArray[Any], ...]
+"""Rows of a file, in the order of `_COLUMNS`; a symbol is its position."""
 
 
 class BarSource(Protocol):
@@ -57,19 +60,6 @@ def read_ahead(chunks: Iterator[Bars]) -> Iterator[Bars]:
         while (chunk := upcoming.result()) is not None:
             upcoming = thread.submit(next, chunks, None)
             yield chunk
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rows:
-    """Rows of a file as columns, in the order of time."""
-
-    times: IntColumn
-    codes: SymbolColumn
-    columns: tuple[FloatColumn, ...]
-
-    def part(self, begin: int, end: int) -> _Rows:
-        cut = slice(begin, end)
-        return _Rows(times=self.times[cut], codes=self.codes[cut], columns=tuple(c[cut] for c in self.columns))
 
 
 class ParquetBars:
@@ -133,24 +123,25 @@ class ParquetBars:
         return read_ahead(self._in_sequence(sessions_per_chunk))
 
     def _in_sequence(self, sessions_per_chunk: int) -> Iterator[Bars]:
-        held: list[_Rows] = []
+        held: list[list[NDArray[Any]]] = [[] for _ in _COLUMNS]
         chunk_ends = 0
         last_time = np.iinfo(np.int64).min
         for rows in self._batches():
-            _refuse_unsorted(rows, last_time, self._symbols)
-            last_time = int(rows.times[-1])
+            times = rows[0]
+            _refuse_unsorted(times, rows[1], last_time, self._symbols)
+            last_time = int(times[-1])
             begin = 0
-            while begin < len(rows.times):
-                if not held:
-                    chunk_ends = self._end_of_chunk(int(rows.times[begin]), sessions_per_chunk)
-                end = int(np.searchsorted(rows.times, chunk_ends, side="right"))
+            while begin < len(times):
+                if not held[0]:
+                    chunk_ends = self._end_of_chunk(int(times[begin]), sessions_per_chunk)
+                end = int(np.searchsorted(times, chunk_ends, side="right"))
                 if end > begin:
-                    held.append(rows.part(begin, end))
-                if end < len(rows.times):
+                    for pieces, column in zip(held, rows, strict=True):
+                        pieces.append(column[begin:end])
+                if end < len(times):
                     yield self._chunk(held)
-                    held = []
                 begin = end
-        if held:
+        if held[0]:
             yield self._chunk(held)
 
     def _end_of_chunk(self, first_time: int, sessions_per_chunk: int) -> int:
@@ -159,14 +150,17 @@ class ParquetBars:
         _, closes = session_closes(self._sessions, first_time, min(never, first_time + _longest(sessions_per_chunk)))
         return int(closes[min(sessions_per_chunk, len(closes)) - 1]) if len(closes) else never
 
-    def _chunk(self, held: list[_Rows]) -> Bars:
-        first, second, third, fourth, fifth = (
-            np.concatenate([rows.columns[position] for rows in held]) for position in range(len(BAR_COLUMNS))
-        )
+    def _chunk(self, held: list[list[NDArray[Any]]]) -> Bars:
+        """Return what is held as bars, and hold it no longer: column by column, so that little is there twice."""
+        joined: list[NDArray[Any]] = []
+        for pieces in held:
+            joined.append(np.concatenate(pieces))
+            pieces.clear()
+        times, codes, opens, highs, lows, closes, volumes = joined
         return assemble(
-            np.concatenate([rows.times for rows in held]),
-            np.concatenate([rows.codes for rows in held]),
-            (first, second, third, fourth, fifth),
+            times,
+            codes,
+            (opens, highs, lows, closes, volumes),
             symbols=self._symbols,
             sessions=self._sessions,
             **self._terms,
@@ -176,7 +170,7 @@ class ParquetBars:
         positions = {symbol: position for position, symbol in enumerate(self._symbols)}
         for file in self._files:
             with pq.ParquetFile(file, read_dictionary=["symbol"]) as parquet:
-                for batch in parquet.iter_batches(_BATCH_ROWS, columns=["time", "symbol", *BAR_COLUMNS]):
+                for batch in parquet.iter_batches(_BATCH_ROWS, columns=list(_COLUMNS)):
                     if batch.num_rows:
                         yield _rows_of(batch, positions, file)
 
@@ -254,7 +248,7 @@ def _refuse_empty_chunks(sessions_per_chunk: int) -> None:
 
 def _refuse_bad_schema(file: Path) -> None:
     schema = pq.read_schema(file)
-    missing = [name for name in ("time", "symbol", *BAR_COLUMNS) if name not in schema.names]
+    missing = [name for name in _COLUMNS if name not in schema.names]
     if missing:
         raise MalformedData(f"{file}: columns {missing} are missing among {schema.names}; rename them")
     kind = schema.field("time").type
@@ -287,19 +281,16 @@ def _rows_of(batch: pa.RecordBatch, positions: dict[str, int], file: Path) -> _R
         unknown = symbol[int(np.argmin(codes))].as_py()
         raise MalformedData(f"{file}: {unknown} is not among the {len(positions)} symbols; add it to `symbols`")
     times = batch.column("time").cast(pa.timestamp("ns", tz="UTC")).to_numpy(zero_copy_only=False).astype(np.int64)
-    columns = tuple(
-        batch.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
-        for name in BAR_COLUMNS
-    )
-    return _Rows(times=times, codes=codes, columns=columns)
+    columns = (batch.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False) for name in BAR_COLUMNS)
+    return times, codes, *columns
 
 
-def _refuse_unsorted(rows: _Rows, last_time: int, symbols: tuple[str, ...]) -> None:
-    if rows.times[0] >= last_time and smallest_step(rows.times) >= 0:
+def _refuse_unsorted(times: IntColumn, codes: SymbolColumn, last_time: int, symbols: tuple[str, ...]) -> None:
+    if times[0] >= last_time and smallest_step(times) >= 0:
         return
-    row = 0 if rows.times[0] < last_time else int(np.argmax(np.diff(rows.times) < 0)) + 1
-    before = last_time if row == 0 else int(rows.times[row - 1])
+    row = 0 if times[0] < last_time else int(np.argmax(np.diff(times) < 0)) + 1
+    before = last_time if row == 0 else int(times[row - 1])
     raise MalformedData(
-        f"{symbols[rows.codes[row]]} {instant(int(rows.times[row]))}: follows a row of {instant(before)}; sort the "
+        f"{symbols[codes[row]]} {instant(int(times[row]))}: follows a row of {instant(before)}; sort the "
         "rows of each file, and the files' names, by time"
     )
