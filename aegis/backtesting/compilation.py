@@ -2,12 +2,13 @@
 
 Belongs here: how machine code is kept on disk and when it is stale. numba looks only at the file of the function that
 is called: after a change of a function that it calls, in another file, it would go on running the old code. Here the
-code is as old as the newest source of this package, and of the strategy's own file. It stands apart from the kernel
+code belongs to the text of all compiled sources of this package, and to the strategy's own file. It stands apart from the kernel
 because the cost models are compiled too, and the kernel imports them.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from numba import njit
 from numba.core.ccallback import CFunc
 
 _SOURCES = Path(__file__).parent
+_MARK = b"aegis.backtesting.compilation"
 
 Function = Callable[..., Any]
 
@@ -59,10 +61,11 @@ def _kept(native: Any) -> Any:
 
 
 @cache
-def source_stamp() -> tuple[tuple[str, int, int], ...]:
-    """Return name, size in bytes and time of change in nanoseconds of every source file of the package."""
-    found = []
+def source_stamp() -> str:
+    """Return the SHA-256 of every source file of the package in which anything is compiled."""
+    digest = hashlib.sha256()
     for file in sorted(_SOURCES.rglob("*.py")):
-        status = file.stat()
-        found.append((str(file.relative_to(_SOURCES)), status.st_size, status.st_mtime_ns))
-    return tuple(found)
+        text = file.read_bytes()
+        if _MARK in text:
+            digest.update(file.name.encode() + text)
+    return digest.hexdigest()

@@ -17,14 +17,22 @@ from numpy.typing import NDArray
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.kernel import sizing
 from aegis.backtesting.kernel.codes import OrderType, TimeInForce
-from aegis.backtesting.kernel.order_words import ORDER_TYPES, TIMES_IN_FORCE, OrderTypeWord, TimeInForceWord
 from aegis.backtesting.kernel.records import NEVER, NO_ORDER
 from aegis.backtesting.kernel.simulation import Simulation
+from aegis.backtesting.kernel.vocabulary import ORDER_TYPE_WORDS, TIME_IN_FORCE_WORDS
 from aegis.errors import StrategyFailed
+from aegis.execution.order_terms import OrderType as OrderTypeName
+from aegis.execution.order_terms import TimeInForce as TimeInForceWord
 
+OrderTypeWord = OrderTypeName | Literal["vwap"]
 Field = Literal["open", "high", "low", "close", "volume"]
 Period = Literal["session", "week", "month"]
 Timer = Callable[["Desk"], None]
+
+ORDER_TYPES: Mapping[str, OrderType] = {
+    "vwap" if algorithm == "vwap" else word: code for code, (algorithm, word) in ORDER_TYPE_WORDS.items()
+}
+TIMES_IN_FORCE: Mapping[str, TimeInForce] = {word: code for code, word in TIME_IN_FORCE_WORDS.items()}
 
 _NAN = float("nan")
 _EPOCH_DAY = date(1970, 1, 1)
@@ -187,8 +195,8 @@ class Desk:
         return self._account_now().place(
             self.number(symbol),
             quantity_shares,
-            order_type=_code(ORDER_TYPES, "order_type", order_type),
-            time_in_force=_code(TIMES_IN_FORCE, "time_in_force", time_in_force),
+            order_type=_order_type(order_type),
+            time_in_force=_time_in_force(time_in_force),
             limit_usd=limit_usd,
             stop_usd=stop_usd,
             trail=trail_fraction if is_fraction else trail_usd,
@@ -214,8 +222,8 @@ class Desk:
             quantity_shares,
             stop_loss_usd=stop_loss_usd,
             take_profit_usd=take_profit_usd,
-            order_type=_code(ORDER_TYPES, "order_type", order_type),
-            time_in_force=_code(TIMES_IN_FORCE, "time_in_force", time_in_force),
+            order_type=_order_type(order_type),
+            time_in_force=_time_in_force(time_in_force),
             limit_usd=limit_usd,
             stop_usd=stop_usd,
         )
@@ -236,8 +244,8 @@ class Desk:
             parent,
             self.number(symbol),
             quantity_shares,
-            order_type=_code(ORDER_TYPES, "order_type", order_type),
-            time_in_force=_code(TIMES_IN_FORCE, "time_in_force", time_in_force),
+            order_type=_order_type(order_type),
+            time_in_force=_time_in_force(time_in_force),
             limit_usd=limit_usd,
             stop_usd=stop_usd,
         )
@@ -303,7 +311,7 @@ class Desk:
             column = getattr(bars, field)
             self._values[field] = memoryview(column)
             if dense:
-                table = column.reshape(shape)
+                table = column.reshape(shape)[:]
                 table.flags.writeable = False
                 self._columns[field] = table
         self._indicators = {name: memoryview(np.ascontiguousarray(v).reshape(-1)) for name, v in indicators.items()}
@@ -331,16 +339,21 @@ class Desk:
     def _ordered(
         self, simulation: Simulation, entrance: Callable[..., int], symbol: str | int, target: float
     ) -> int | None:
-        kind = int(simulation.rules.target_order_type)
+        kind = int(simulation.rules.target_order_code)
         index = simulation.ask(entrance, self.number(symbol), float(target), kind, int(TimeInForce.DAY))
         return None if index == NO_ORDER else index
 
 
-def _code(words: Mapping[str, OrderType] | Mapping[str, TimeInForce], name: str, word: str) -> OrderType | TimeInForce:
-    code = words.get(word)
-    if code is None:
-        raise StrategyFailed(f"{name} is {word!r} and must be one of {', '.join(words)}")
-    return code
+def _order_type(word: str) -> OrderType:
+    if word not in ORDER_TYPES:
+        raise StrategyFailed(f"order_type is {word!r} and must be one of {', '.join(ORDER_TYPES)}")
+    return ORDER_TYPES[word]
+
+
+def _time_in_force(word: str) -> TimeInForce:
+    if word not in TIMES_IN_FORCE:
+        raise StrategyFailed(f"time_in_force is {word!r} and must be one of {', '.join(TIMES_IN_FORCE)}")
+    return TIMES_IN_FORCE[word]
 
 
 def _nanoseconds(instant: datetime | None) -> int:

@@ -20,10 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from aegis.backtesting.bars import Bars
 from aegis.backtesting.compilation import callback, compiled
 from aegis.backtesting.kernel import sizing, submission
 from aegis.backtesting.kernel.codes import Fault, OrderType, TimeInForce
@@ -53,7 +56,7 @@ _DAY = int(TimeInForce.DAY)
 _NAN = np.nan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JittedStrategy:
     """A compiled strategy.
 
@@ -63,15 +66,33 @@ class JittedStrategy:
         The function's.
     on_bar : compiled function
         Called with the handle at every close.
+    parameters : tuple of float
+        What :func:`parameter` returns.
+    memory_size : int
+        How many numbers :func:`keep` has room for.
+    indicators : callable, optional
+        From bars to an array of shape (indicators, n_rows), see :meth:`aegis.backtesting.strategy.Strategy.indicators`.
     """
 
     name: str
     on_bar: Any
+    parameters: tuple[float, ...] = ()
+    memory_size: int = 0
+    indicators: Callable[[Bars], NDArray[np.float64]] | None = None
+
+    def using(
+        self,
+        *parameters: float,
+        memory_size: int = 0,
+        indicators: Callable[[Bars], NDArray[np.float64]] | None = None,
+    ) -> JittedStrategy:
+        """Return the strategy with numbers, memory and indicators of its own; nothing is compiled again."""
+        return replace_fields(self, parameters=parameters, memory_size=memory_size, indicators=indicators)
 
 
 def jitted_strategy(function: Callable[[int], None]) -> JittedStrategy:
     """Compile a strategy; its machine code is kept on disk and used again until a source changes."""
-    return JittedStrategy(function.__name__, callback(ON_BAR)(function))
+    return JittedStrategy(name=function.__name__, on_bar=callback(ON_BAR)(function))
 
 
 @compiled

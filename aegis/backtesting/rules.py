@@ -103,6 +103,11 @@ class TradingRules:
         """Smallest step of a quantity, shares."""
         return 1e-6 if self.fractional_shares else 1.0
 
+    @property
+    def target_order_code(self) -> OrderType:
+        """The kernel's code of :attr:`target_orders`."""
+        return _TARGET_ORDERS[self.target_orders]
+
     def pack(self) -> NDArray[np.void]:
         """Return the kernel's record, shape (1,)."""
         record: NDArray[Any] = np.zeros(1, dtype=RULES)
@@ -117,7 +122,7 @@ class TradingRules:
         record["limit_needs_trade_through"] = self.limit_needs_trade_through
         record["children_act_in_entry_bar"] = self.children_act_in_entry_bar
         record["reject_unaffordable"] = self.reject_unaffordable
-        record["target_order_type"] = _TARGET_ORDERS[self.target_orders]
+        record["target_order_type"] = self.target_order_code
         return record
 
 

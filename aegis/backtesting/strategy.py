@@ -6,9 +6,14 @@ Belongs here: the class that a user derives from, and the values it is handed. W
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from numpy.typing import ArrayLike
+
+from aegis.backtesting.bars import Bars
 
 if TYPE_CHECKING:
     from aegis.backtesting.desk import Desk
@@ -79,6 +84,14 @@ class Strategy:
     scheduled callbacks run, and :meth:`on_bar` last. An exception ends the run; its message gets the bar's time, and
     the results until then are kept.
     """
+
+    def indicators(self, bars: Bars) -> Mapping[str, ArrayLike]:
+        """Return columns to compute once, a value for each row of `bars`, read by :meth:`Desk.indicator`.
+
+        Row i may use what is known at the close of its bar and nothing later; that it does is checked by the
+        look-ahead detector, not here.
+        """
+        return {}
 
     def on_start(self, desk: Desk) -> None:
         """Prepare: name indicators, schedule callbacks. No bar is known yet."""

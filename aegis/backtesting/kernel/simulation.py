@@ -211,6 +211,11 @@ class Simulation:
         cursor["chunk_session"] = warm_up_sessions
         cursor["target"] = np.searchsorted(steps, first)
 
+    def set_fee_rates(self, fee_rates: Records) -> None:
+        """Replace the regulatory fees, for the days of the bars that are fed next."""
+        self._own("fee_rates", fee_rates, count="n_fee_rates")
+        self.cursor["fee_rate"] = 0
+
     def advance(
         self, until_step: int | None = None, *, on_bar: Any = hold, stop_on_notice: bool = False
     ) -> Stopped:
@@ -252,7 +257,7 @@ class Simulation:
         expires_ns: int = records.NEVER,
     ) -> int:
         """Place an order at the close of the last step taken and return its index."""
-        return self._ask(
+        return self.ask(
             submission.place,
             symbol,
             int(order_type),
@@ -278,7 +283,7 @@ class Simulation:
         stop_usd: float = np.nan,
     ) -> int:
         """Place an entry with its exits and return its index; the exits have the next ones."""
-        return self._ask(
+        return self.ask(
             submission.place_bracket,
             symbol,
             int(order_type),
@@ -302,7 +307,7 @@ class Simulation:
         stop_usd: float = np.nan,
     ) -> int:
         """Place an order that waits until its parent, placed directly before it, is filled."""
-        return self._ask(
+        return self.ask(
             submission.place_child,
             parent,
             symbol,
@@ -315,17 +320,27 @@ class Simulation:
 
     def link(self, first: int, count: int) -> None:
         """Make `count` consecutive orders cancel one another."""
-        self._ask(submission.link, first, count)
+        self.ask(submission.link, first, count)
 
     def cancel(self, order: int) -> bool:
         """Cancel the rest of an order; false if it had ended."""
-        return bool(self._ask(submission.cancel_order, order))
+        return bool(self.ask(submission.cancel_order, order))
 
     def replace(
         self, order: int, *, quantity: float = np.nan, limit_usd: float = np.nan, stop_usd: float = np.nan
     ) -> bool:
         """Change an open order's total quantity and prices; false if it had ended."""
-        return bool(self._ask(submission.replace_order, order, quantity, limit_usd, stop_usd))
+        return bool(self.ask(submission.replace_order, order, quantity, limit_usd, stop_usd))
+
+    @property
+    def account_array(self) -> Records:
+        """A view of the `ACCOUNT`, shape (1,)."""
+        return self._keep["account"]
+
+    @property
+    def cursor_array(self) -> Records:
+        """A view of the `CURSOR`, shape (1,)."""
+        return self._keep["cursor"]
 
     @property
     def orders(self) -> Records:
@@ -396,10 +411,10 @@ class Simulation:
         self.cursor["error"] = 0
         raise StrategyFailed(f"{symbol} {self.now_utc:%Y-%m-%d %H:%M:%S}Z: the strategy {said}"[:600])
 
-    def _ask(self, entrance: Callable[..., Any], *arguments: float) -> int:
-        """Make room, ask the kernel, and raise the fault if it was one."""
+    def ask(self, entrance: Callable[..., Any], *arguments: float) -> int:
+        """Make room, ask one of the kernel's entrances, and raise the fault if it was one."""
         header, cursor = self._header, self.cursor
-        if cursor["orders"] + header["orders_per_step"] > header["orders_capacity"]:
+        if cursor["orders"] + header["orders_per_step"] >= header["orders_capacity"]:
             self._grow(Stopped.GROW_ORDERS)
         if cursor["amendments"] + 4 * cursor["working"] + 8 > header["amendments_capacity"]:
             self._grow(Stopped.GROW_AMENDMENTS)

@@ -1,0 +1,300 @@
+"""The event-driven engine: one simulation, driven by a strategy of any form over bars of any length.
+
+Belongs here: feeding chunks, asking the strategy, and collecting what came of it. Every fill is the kernel's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aegis.backtesting.array_strategies import Signals, TargetShares, TargetWeights
+from aegis.backtesting.backtest_config import BacktestConfig
+from aegis.backtesting.bar_liquidity import TrailingLiquidity
+from aegis.backtesting.bars import Bars
+from aegis.backtesting.chunk_history import with_history
+from aegis.backtesting.corporate_events import event_records, refuse_double_counting, refuse_unpayable_dividends
+from aegis.backtesting.costs import CostModel
+from aegis.backtesting.jitted import JittedStrategy
+from aegis.backtesting.kernel.simulation import Simulation, Targets
+from aegis.backtesting.market_impact import NoImpact
+from aegis.backtesting.python_runner import PythonRunner
+from aegis.backtesting.regulatory_fees import fee_rate_rows
+from aegis.backtesting.results import BacktestResults
+from aegis.backtesting.session_marks import session_closes
+from aegis.backtesting.slippage import Volatility
+from aegis.backtesting.strategy import Strategy
+from aegis.backtesting.streaming import BarSource, read_ahead
+from aegis.errors import BacktestError
+
+ArrayStrategy = TargetWeights | TargetShares | Signals
+AnyStrategy = ArrayStrategy | JittedStrategy | Strategy
+
+_EPOCH = date(1970, 1, 1)
+
+
+class EventDrivenBacktest:
+    """A strategy, bars and settings, to be run once.
+
+    Parameters
+    ----------
+    strategy : TargetWeights, TargetShares, Signals, JittedStrategy or Strategy
+        What decides.
+    source : Bars or BarSource
+        What it decides on.
+    config : BacktestConfig
+        How it is simulated.
+
+    Notes
+    -----
+    If the strategy fails, :meth:`results` still returns all that was done until then.
+    """
+
+    def __init__(self, strategy: AnyStrategy, source: Bars | BarSource, config: BacktestConfig) -> None:
+        if not isinstance(strategy, AnyStrategy):
+            raise BacktestError(
+                f"{type(strategy).__name__} is no strategy; pass TargetWeights, TargetShares, Signals, a function "
+                "decorated with jitted_strategy, or an instance of Strategy"
+            )
+        self._strategy, self._source, self._config = strategy, source, config
+        symbols = tuple(source.symbols)
+        self._actions = event_records(config.events, symbols=symbols)
+        jitted = isinstance(strategy, JittedStrategy)
+        self.simulation = Simulation(
+            symbols,
+            rules=config.rules,
+            costs=config.costs,
+            cash_usd=config.initial_cash_usd,
+            actions=self._actions,
+            tick_usd=_by_symbol("tick_usd", config.tick_usd, symbols, 0.0),
+            borrow_rates=_by_symbol("borrow_rate_per_year", config.borrow_rate_per_year, symbols, np.nan),
+            parameters=strategy.parameters if jitted else (),
+            memory_size=strategy.memory_size if jitted else 0,
+            orders_per_step=config.orders_per_step,
+        )
+        self._runner = PythonRunner(strategy, self.simulation) if isinstance(strategy, Strategy) else None
+        needs_liquidity = _needs_liquidity(config.costs)
+        self._liquidity = (
+            TrailingLiquidity(config.liquidity_window_sessions, self._actions) if needs_liquidity else None
+        )
+        self._taken: list[_Taken] = []
+        self._targets: Targets | None = None
+        self._steps_before = 0
+
+    def run(self) -> BacktestResults:
+        """Simulate all bars and return what came of it.
+
+        Raises
+        ------
+        StrategyFailed
+            The strategy raised or asked for what cannot be.
+        MalformedData
+            The bars or the corporate events cannot be.
+        """
+        for bars, warm_up in self._chunks():
+            refuse_double_counting(bars, self._actions)
+            if warm_up == 0:
+                refuse_unpayable_dividends(bars, self._actions)
+            self._feed(bars, warm_up)
+            taken = _Taken(bars, int(bars.sessions["first_step"][warm_up]), warm_up, self.simulation)
+            self._taken.append(taken)
+            try:
+                self._advance(bars)
+            finally:
+                taken.close()
+            if self._config.sessions_per_chunk is not None:
+                taken.release()
+            self._steps_before += bars.n_steps - taken.first
+        return self.results()
+
+    def results(self) -> BacktestResults:
+        """Return what was done so far.
+
+        Raises
+        ------
+        BacktestError
+            No step was taken.
+        """
+        simulation, config = self.simulation, self._config
+        taken = [chunk for chunk in self._taken if chunk.n_steps > 0]
+        return BacktestResults(
+            strategy=_name(self._strategy),
+            source=config.source,
+            is_simulated=config.is_simulated,
+            symbols=simulation.symbols,
+            closes_at=_joined([chunk.closes_at for chunk in taken]),
+            sessions=_joined_sessions(taken),
+            initial_cash_usd=config.initial_cash_usd,
+            equity_usd=_joined([chunk.equity for chunk in taken]),
+            cash_usd=_joined([chunk.cash for chunk in taken]),
+            order_records=simulation.orders,
+            fill_records=simulation.fills,
+            amendment_records=simulation.amendments,
+            action_records=self._actions,
+            position_records=simulation.positions,
+            account_record=simulation.account_array,
+            lot_shares=config.rules.lot_shares,
+            closes_usd=lambda: np.vstack([chunk.session_closes() for chunk in taken]),
+            price_mode=taken[0].price_mode if taken else "raw",
+            settings=_settings(config),
+            risk_free_rate_annual=config.risk_free_rate,
+            sessions_per_year=config.sessions_per_year,
+        )
+
+    def _chunks(self) -> Iterator[tuple[Bars, int]]:
+        """The bars to feed, with how many of their first sessions are history only."""
+        sessions = self._config.sessions_per_chunk
+        if sessions is None and isinstance(self._source, Bars):
+            yield self._source, 0
+            return
+        chunks = self._source.chunks(sessions or 2**31)
+        if not isinstance(self._source, Bars):
+            chunks = read_ahead(chunks)
+        yield from with_history(chunks, self._config.history_sessions)
+
+    def _feed(self, bars: Bars, warm_up: int) -> None:
+        strategy = self._strategy
+        fresh = bars if warm_up == 0 else bars.part(warm_up, len(bars.sessions) - 1)
+        sigma = average = None
+        if self._liquidity is not None:
+            sigma, average = self._liquidity.beside(fresh)
+            missing = np.full(bars.n_rows - fresh.n_rows, np.nan)
+            sigma, average = np.r_[missing, sigma], np.r_[missing, average]
+        if self._config.costs.regulatory_fees:
+            days = bars.sessions["day"][:-1].astype(int)
+            first, last = (_EPOCH + timedelta(days=int(day)) for day in (days[0], days[-1]))
+            self.simulation.set_fee_rates(fee_rate_rows(first, last))
+        indicators = None
+        if isinstance(strategy, JittedStrategy) and strategy.indicators is not None:
+            indicators = strategy.indicators(bars)
+        self.simulation.feed(
+            bars,
+            targets=self._targets_of(bars) if isinstance(strategy, ArrayStrategy) else None,
+            indicators=indicators,
+            sigma_daily=sigma,
+            adv_shares=average,
+            warm_up_sessions=warm_up,
+        )
+
+    def _targets_of(self, bars: Bars) -> Targets:
+        """The array's decisions that fall into the next chunk."""
+        strategy = self._strategy
+        if self._targets is None:
+            assert isinstance(strategy, ArrayStrategy)  # noqa: S101 - for the type checker; _feed asked
+            rows = _rows(strategy) if self._config.sessions_per_chunk else bars.n_steps
+            self._targets = strategy.targets(rows, len(bars.symbols))
+        steps = self._targets.steps
+        first = int(np.searchsorted(steps, self._steps_before))
+        last = int(np.searchsorted(steps, self._steps_before + bars.n_steps))
+        return Targets(
+            steps=steps[first:last] - self._steps_before,
+            values=self._targets.values[first:last],
+            are_weights=self._targets.are_weights,
+        )
+
+    def _advance(self, bars: Bars) -> None:
+        if self._runner is not None:
+            self._runner.run(bars)
+        elif isinstance(self._strategy, JittedStrategy):
+            self.simulation.advance(on_bar=self._strategy.on_bar)
+        else:
+            self.simulation.advance()
+
+
+class _Taken:
+    """What the simulation recorded in one chunk."""
+
+    def __init__(self, bars: Bars, first: int, first_session: int, simulation: Simulation) -> None:
+        self.first, self._first_session = first, first_session
+        self.price_mode = bars.price_mode
+        self._bars, self._simulation = bars, simulation
+        self.n_steps = 0
+
+    def close(self) -> None:
+        """Keep what was recorded, before the next chunk takes its place."""
+        equity, cash = self._simulation.equity, self._simulation.cash
+        self.equity, self.cash = equity[self.first :], cash[self.first :]
+        self.n_steps = len(self.equity)
+        self.closes_at = self._bars.closes_at[self.first : self.first + self.n_steps]
+        self.sessions = self._bars.sessions[self._first_session :].copy()
+        self.sessions["first_step"] -= self.first
+        self._closes: NDArray[np.float64] | None = None
+
+    def release(self) -> None:
+        """Keep the sessions' closes only, not the bars."""
+        self._closes = self.session_closes()
+        self._bars = None  # type: ignore[assignment]
+
+    def session_closes(self) -> NDArray[np.float64]:
+        """The last close of each symbol in each session."""
+        if self._closes is not None:
+            return self._closes
+        bars = self._bars
+        return session_closes(
+            bars.close,
+            session_first_steps=bars.sessions["first_step"],
+            n_symbols=len(bars.symbols),
+            row_symbol=bars.row_symbol,
+            first_row=bars.first_row,
+        )[self._first_session :]
+
+
+def _by_symbol(
+    name: str, values: Mapping[str, float], symbols: tuple[str, ...], default: float
+) -> list[float]:
+    unknown = sorted(set(values) - set(symbols))
+    if unknown:
+        raise BacktestError(f"{name} names {', '.join(unknown[:5])}, of which there are no bars; remove them")
+    return [values.get(symbol, default) for symbol in symbols]
+
+
+def _needs_liquidity(costs: CostModel) -> bool:
+    return isinstance(costs.slippage, Volatility) or not isinstance(costs.impact, NoImpact)
+
+
+def _rows(strategy: ArrayStrategy) -> int:
+    first = strategy.weights if isinstance(strategy, TargetWeights) else None
+    if isinstance(strategy, TargetShares):
+        first = strategy.shares
+    elif isinstance(strategy, Signals):
+        first = strategy.entries
+    return len(np.asarray(first))
+
+
+def _name(strategy: AnyStrategy) -> str:
+    return strategy.name if isinstance(strategy, JittedStrategy) else type(strategy).__name__
+
+
+def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _joined_sessions(taken: list[_Taken]) -> NDArray[Any]:
+    """The session tables of the chunks as one."""
+    if len(taken) == 1:
+        return taken[0].sessions
+    parts, steps = [], 0
+    for i, chunk in enumerate(taken):
+        table = chunk.sessions if i == len(taken) - 1 else chunk.sessions[:-1]
+        table = table.copy()
+        table["first_step"] += steps
+        steps += chunk.n_steps
+        parts.append(table)
+    return np.concatenate(parts)
+
+
+def _settings(config: BacktestConfig) -> dict[str, dict[str, Any]]:
+    """What a reader of the results must know of how they came about."""
+    rules = {name: getattr(config.rules, name) for name in config.rules.__slots__}
+    costs = {
+        "slippage": repr(config.costs.slippage),
+        "impact": repr(config.costs.impact),
+        "commission": repr(config.costs.commission),
+        "financing": repr(config.costs.financing),
+        "regulatory_fees": config.costs.regulatory_fees,
+    }
+    return {"rules": rules, "costs": costs, "account": {"initial_cash_usd": config.initial_cash_usd}}

@@ -1,0 +1,150 @@
+"""Driving a strategy in Python, bar by bar.
+
+Belongs here: what is called in which order, and as little as possible for a bar in which nothing happens: while no order
+is open and no rule watches the account, the kernel is not called at all and catches up when it is asked something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from aegis.backtesting.bars import Bars
+from aegis.backtesting.desk import Desk, Timer
+from aegis.backtesting.kernel.codes import Reason, State
+from aegis.backtesting.kernel.records import CURSOR
+from aegis.backtesting.kernel.simulation import Simulation
+from aegis.backtesting.kernel.vocabulary import REASONS, STATES
+from aegis.backtesting.strategy import FillNotice, OrderNotice, Strategy
+from aegis.errors import AegisError, StrategyFailed
+
+_PLACES: Final = {name: offset // 8 for name, (_, offset) in CURSOR.fields.items()} if CURSOR.fields else {}  # type: ignore[misc]
+
+
+class PythonRunner:
+    """A strategy's callbacks over the bars of a simulation.
+
+    Parameters
+    ----------
+    strategy : Strategy
+        What is called.
+    simulation : Simulation
+        What it acts on.
+    """
+
+    def __init__(self, strategy: Strategy, simulation: Simulation) -> None:
+        self._strategy, self._simulation = strategy, simulation
+        self._desk = Desk(simulation)
+        self._hears = (
+            type(strategy).on_fill is not Strategy.on_fill or type(strategy).on_order is not Strategy.on_order
+        )
+        self._cursor = memoryview(simulation.cursor_array.view(np.int64))
+        self._fills_heard = 0
+        self._amendments_heard = 0
+        self._orders_heard = 0
+        self._open: list[int] = []
+        self._started = False
+
+    def run(self, bars: Bars) -> None:
+        """Go through the bars that the simulation has been fed.
+
+        Raises
+        ------
+        StrategyFailed
+            The strategy raised; the message begins with the time of the bar.
+        """
+        desk, strategy, simulation = self._desk, self._strategy, self._simulation
+        if not self._started:
+            self._started = True
+            self._call(strategy.on_start, desk)
+        indicators = {name: np.asarray(values, np.float64) for name, values in strategy.indicators(bars).items()}
+        desk.begin_chunk(bars, indicators)
+        cursor, working = self._cursor, _PLACES["working"]
+        action, n_actions = _PLACES["action"], len(simulation.actions)
+        watched = simulation.rules.account_type == "margin"
+        due, on_bar = desk.due, strategy.on_bar
+        first = cursor[_PLACES["step"]] + 1
+        step = first
+        try:
+            for step in range(first, bars.n_steps):
+                desk.step = step
+                if watched or cursor[working] or cursor[action] < n_actions:
+                    simulation.advance(step + 1)
+                    desk.moved(step)
+                    if self._hears:
+                        self._tell()
+                if due and step in due:
+                    _ring(due[step], desk)
+                on_bar(desk)
+        except AegisError as error:
+            raise StrategyFailed(f"{_time(bars, step)}: {error}") from error
+        except Exception as error:
+            raise StrategyFailed(
+                f"{_time(bars, step)}: {type(strategy).__name__} raised {type(error).__name__}: {error}; the results "
+                "until this bar are kept"
+            ) from error
+        simulation.advance()
+
+    def _call(self, function: Callable[[Desk], None], desk: Desk) -> None:
+        try:
+            function(desk)
+        except Exception as error:
+            raise StrategyFailed(
+                f"{type(self._strategy).__name__}.on_start raised {type(error).__name__}: {error}"
+            ) from error
+
+    def _tell(self) -> None:
+        """Tell the strategy of fills, then of orders that changed."""
+        simulation, desk, strategy = self._simulation, self._desk, self._strategy
+        fills = simulation.fills
+        for fill in fills[self._fills_heard :]:
+            strategy.on_fill(desk, _fill_notice(fill, simulation.symbols))
+        self._fills_heard = len(fills)
+        for index in self._changed():
+            strategy.on_order(desk, self._order_notice(index))
+
+    def _changed(self) -> list[int]:
+        """The orders that were amended, or that ended, since the strategy was told last."""
+        simulation = self._simulation
+        orders, amendments = simulation.orders, simulation.amendments
+        candidates = [*self._open, *range(self._orders_heard, len(orders))]
+        ended = [i for i in candidates if orders["closed_step"][i] >= 0]
+        amended = amendments["order"][self._amendments_heard :].tolist()
+        self._open = [i for i in candidates if orders["closed_step"][i] < 0]
+        self._orders_heard, self._amendments_heard = len(orders), len(amendments)
+        return sorted(set(ended) | set(amended))
+
+    def _order_notice(self, index: int) -> OrderNotice:
+        order = self._simulation.orders[index]
+        reason = Reason(int(order["reason"]))
+        return OrderNotice(
+            index,
+            self._simulation.symbols[order["symbol"]],
+            str(STATES[State(int(order["state"]))]),
+            "" if reason is Reason.NONE else str(REASONS[reason]),
+            float(order["quantity"]),
+            float(order["filled"]),
+            self._simulation.now_utc,
+        )
+
+
+def _ring(timers: list[Timer], desk: Desk) -> None:
+    for timer in timers:
+        timer(desk)
+
+
+def _fill_notice(fill: np.void, symbols: tuple[str, ...]) -> FillNotice:
+    return FillNotice(
+        int(fill["order"]),
+        symbols[fill["symbol"]],
+        float(fill["quantity"]),
+        float(fill["price"]),
+        float(fill["commission"]),
+        float(fill["fees"]),
+    )
+
+
+def _time(bars: Bars, step: int) -> str:
+    return f"{np.datetime64(int(bars.closes_at[min(step, bars.n_steps - 1)]), 'ns').astype('datetime64[s]')}Z"
