@@ -183,13 +183,70 @@ class ScheduleSettings(Section):
     backtests: str = Field("08:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
 
 
+class SlippageSettings(Section):
+    """Parameters of ``slippage_model``; what is left out has the model's default."""
+
+    spread_usd: float | None = Field(None, ge=0)
+    price_impact: float | None = Field(None, ge=0)
+    volume_limit: float | None = Field(None, gt=0, le=1)
+    sigma_multiple: float | None = Field(None, ge=0)
+    fallback_bps: float | None = Field(None, ge=0, description="Charged while the volatility is not known yet.")
+
+
+class ImpactSettings(Section):
+    """What an order's size does to its price; what is left out has the model's default."""
+
+    model: Literal["none", "square_root", "almgren", "power_law"] = "none"
+    coefficient: float | None = Field(None, ge=0)
+    exponent: float | None = Field(None, gt=0)
+    eta: float | None = Field(None, ge=0)
+    gamma: float | None = Field(None, ge=0)
+    beta: float | None = Field(None, gt=0)
+    duration_days: float | None = Field(None, gt=0)
+    inverse_turnover_days: float | None = Field(None, gt=0)
+    fallback_bps: float | None = Field(None, ge=0, description="Charged while volatility or volume is not known yet.")
+
+
+class CommissionSettings(Section):
+    """The broker's plan; ``bps`` charges ``transaction_cost_bps``."""
+
+    model: Literal["bps", "per_share", "per_trade", "tiered"] = "bps"
+    usd_per_share: float | None = Field(None, ge=0)
+    usd_per_order: float | None = Field(None, ge=0)
+    tiers: tuple[tuple[float, float], ...] | None = Field(
+        None, description="Shares of the month from which a rate holds, and the rate in USD per share."
+    )
+    min_usd_per_order: float | None = Field(None, ge=0)
+    max_usd_per_order: float | None = Field(None, ge=0)
+    max_fraction_of_value: float | None = Field(None, gt=0)
+
+
+class FinancingSettings(Section):
+    """Interest on cash and fees for borrowed shares, fractions a year."""
+
+    credit_rate_per_year: float | None = Field(None, ge=0)
+    debit_rate_per_year: float | None = Field(None, ge=0)
+    borrow_rate_per_year: float | None = Field(None, ge=0)
+    interest_days_per_year: Literal[360, 365] | None = None
+    borrow_days_per_year: Literal[360, 365] | None = None
+
+
 class BacktestingEval(Section):
     """``eval.backtesting``: cost model of simulated fills."""
 
     engine: Literal["event_driven", "vectorized", "walk_forward"] = "event_driven"
-    slippage_model: Literal["none", "fixed"] = "fixed"
+    slippage_model: Literal["none", "fixed", "fixed_spread", "volume_share", "volatility"] = "fixed"
     slippage_basis_points: float = Field(5.0, ge=0)
     transaction_cost_bps: float = Field(1.0, ge=0)
+    slippage: SlippageSettings = SlippageSettings()
+    slippage_within_bar: bool = False
+    impact: ImpactSettings = ImpactSettings()
+    commission: CommissionSettings = CommissionSettings()
+    regulatory_fees: bool = False
+    financing: FinancingSettings = FinancingSettings()
+    liquidity_window_sessions: int = Field(
+        21, ge=2, description="Sessions of the volatility and the average volume that slippage and impact read."
+    )
 
 
 class ExecutionEval(Section):
