@@ -206,9 +206,13 @@ def test_realised_and_unrealised_profit_are_the_cash_that_came_in_plus_what_is_h
     happened = sorted(happened, key=lambda row: row[2])
     marks = np.array([[50.0, 20.0], [52.0, 19.0], [49.0, 23.0], [30.0, 21.0], [31.0, 22.0]])
     rows = fills(*(fill(s, step, q, price, commission=0.01 * abs(q), fees=0.005) for s, step, q, price in drawn))
+    ratio_or_amount = [{"ratio": x} if kind == ActionKind.SPLIT else {"amount": x} for kind, _, _, x in happened]
     events = actions(
-        *(action(kind, s, DAY + session, ratio=x if kind == ActionKind.SPLIT else 1.0, amount=x) for kind, s, session, x in happened)
-    )  # fmt: skip
+        *(
+            action(kind, s, DAY + session, **options)
+            for (kind, s, session, _), options in zip(happened, ratio_or_amount, strict=True)
+        )
+    )
     found = trips(rows, events, marks=marks)
 
     cash, held = 0.0, [0.0, 0.0]
