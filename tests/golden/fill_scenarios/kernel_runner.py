@@ -1,0 +1,239 @@
+"""Runs a scenario of the decision table through the matching kernel, by its Python object.
+
+Belongs here: the table's words in the kernel's terms and back. It decides nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from itertools import groupby
+
+import numpy as np
+
+from aegis.backtesting.bar_times import session_table
+from aegis.backtesting.bars import Bars
+from aegis.backtesting.commissions import Bps, PerShare
+from aegis.backtesting.costs import CostModel
+from aegis.backtesting.kernel.codes import ActionKind, OrderType, Pass, Reason, State, TimeInForce
+from aegis.backtesting.kernel.records import ACTION, NEVER
+from aegis.backtesting.kernel.simulation import Simulation
+from aegis.backtesting.rules import TradingRules
+from tests.golden.fill_scenarios.scenario import (
+    Command,
+    Costs,
+    FillRow,
+    Outcome,
+    Rules,
+    Scenario,
+    ScenarioOrder,
+)
+
+PHASE_OF = {
+    Pass.OPEN_SELL: "open",
+    Pass.OPEN_BUY: "open",
+    Pass.STOP: "inside",
+    Pass.LIMIT: "inside",
+    Pass.AVERAGE_SELL: "average",
+    Pass.AVERAGE_BUY: "average",
+    Pass.CLOSE_SELL: "close",
+    Pass.CLOSE_BUY: "close",
+}
+EXIT_SUFFIXES = (".stop_loss", ".take_profit")
+
+
+def run(scenario: Scenario) -> Outcome:
+    """Simulate a scenario from its first bar to its last."""
+    symbols = tuple(sorted(scenario.symbols))
+    simulation = Simulation(
+        symbols,
+        rules=trading_rules(scenario.rules),
+        costs=cost_model(scenario.costs),
+        cash_usd=scenario.cash,
+        actions=actions(scenario, symbols),
+        tick_usd=[scenario.symbols[symbol].tick for symbol in symbols],
+        capacity=64,
+    )
+    simulation.terms["lot"] = [scenario.symbols[symbol].lot for symbol in symbols]
+    simulation.feed(bars(scenario, symbols))
+    indices: dict[str, int] = {}
+    for step, instant in enumerate(scenario.steps):
+        simulation.advance(step + 1)
+        for command in scenario.commands:
+            if command.after == instant:
+                _command(simulation, command, indices[command.order])
+        _place(simulation, [order for order in scenario.orders if order.after == instant], symbols, indices)
+    return _outcome(simulation, scenario, symbols, indices)
+
+
+def trading_rules(rules: Rules) -> TradingRules:
+    """Return the rules of a scenario; the kernel's margin accounts may sell short, its cash accounts may not."""
+    return TradingRules(
+        account_type="margin" if rules.margin_account else "cash",
+        participation_rate=rules.participation_rate,
+        initial_margin=rules.initial_margin,
+        maintenance_margin=rules.maintenance_margin,
+        max_leverage=rules.max_leverage,
+        settlement_sessions=rules.settlement_sessions,
+        min_notional_usd=rules.min_notional,
+        fractional_shares=rules.fractional,
+        limit_needs_trade_through=rules.limit_needs_trade_through,
+        children_act_in_entry_bar=rules.children_act_in_entry_bar,
+        reject_unaffordable=rules.reject_unaffordable,
+    )
+
+
+def cost_model(costs: Costs) -> CostModel:
+    """Return the costs of a scenario."""
+    per_share = PerShare(costs.commission_per_share_usd, min_usd_per_order=costs.commission_minimum_usd)
+    commission = per_share if costs.commission_per_share_usd else Bps(costs.commission_bps)
+    return CostModel(slippage_bps=costs.slippage_bps, commission=commission)
+
+
+def bars(scenario: Scenario, symbols: Sequence[str]) -> Bars:
+    """Return the bars of a scenario, sparse: only those that exist."""
+    rows = sorted(scenario.bars, key=lambda bar: (bar.closes_at, symbols.index(bar.symbol)))
+    steps = scenario.steps
+    days = [next(bar.session for bar in rows if bar.closes_at == instant) for instant in steps]
+    closes_at = np.array([nanoseconds(instant) for instant in steps], np.int64)
+    return Bars(
+        symbols=tuple(symbols),
+        open=np.array([bar.open for bar in rows]),
+        high=np.array([bar.high for bar in rows]),
+        low=np.array([bar.low for bar in rows]),
+        close=np.array([bar.close for bar in rows]),
+        volume=np.array([bar.volume for bar in rows]),
+        closes_at=closes_at,
+        sessions=session_table(closes_at, np.array(days, "datetime64[D]")),
+        row_symbol=np.array([symbols.index(bar.symbol) for bar in rows], np.int32),
+        first_row=np.searchsorted([nanoseconds(bar.closes_at) for bar in rows], [*closes_at, NEVER]).astype(np.int64),
+        row_opens_at=np.array([nanoseconds(bar.opens_at) for bar in rows], np.int64),
+    )
+
+
+def actions(scenario: Scenario, symbols: Sequence[str]) -> np.ndarray:
+    """Return the corporate actions of a scenario in the order in which a session books them."""
+    rows = [
+        (
+            action.ratio,
+            action.amount,
+            _day(action.session),
+            _day(action.pay_session or action.session),
+            symbols.index(action.symbol),
+            ActionKind[action.kind.upper()],
+        )
+        for action in scenario.actions
+    ]
+    return np.array(sorted(rows, key=lambda row: (row[2], row[5])), dtype=ACTION)
+
+
+def nanoseconds(instant: datetime) -> int:
+    """Return whole nanoseconds since 1970."""
+    return round(instant.timestamp()) * 1_000_000_000
+
+
+def _day(day: date) -> int:
+    return int(np.datetime64(day, "D").astype(np.int64))
+
+
+def _place(
+    simulation: Simulation, orders: Sequence[ScenarioOrder], symbols: Sequence[str], indices: dict[str, int]
+) -> None:
+    """Place the orders of one close: entries with their exits, children after their parents, rings side by side."""
+    for order in orders:
+        if order.id not in indices:
+            exits = [o for o in orders if o.parent == order.id and o.id.endswith(EXIT_SUFFIXES)]
+            names = [order.id, *(exit_.id for exit_ in exits)]
+            first = _place_one(simulation, order, exits, symbols.index(order.symbol), indices)
+            indices.update({name: first + number for number, name in enumerate(names)})
+    rings = [o for o in orders if o.oco and not o.id.endswith(EXIT_SUFFIXES)]
+    for _, ring in groupby(rings, key=lambda order: order.oco):
+        members = [indices[order.id] for order in ring]
+        simulation.link(members[0], len(members))
+
+
+def _place_one(
+    simulation: Simulation,
+    order: ScenarioOrder,
+    exits: Sequence[ScenarioOrder],
+    symbol: int,
+    indices: Mapping[str, int],
+) -> int:
+    terms = {
+        "order_type": OrderType[order.type.upper()],
+        "time_in_force": TimeInForce[order.tif],
+        "limit_usd": _nan(order.limit),
+        "stop_usd": _nan(order.stop),
+    }
+    if exits:
+        return simulation.place_bracket(
+            symbol,
+            order.quantity,
+            stop_loss_usd=_nan(next((o.stop for o in exits if o.type == "stop"), None)),
+            take_profit_usd=_nan(next((o.limit for o in exits if o.type == "limit"), None)),
+            **terms,
+        )
+    if order.parent is not None:
+        return simulation.place_child(indices[order.parent], symbol, order.quantity, **terms)
+    return simulation.place(
+        symbol,
+        order.quantity,
+        trail=_nan(order.trail),
+        trail_is_fraction=order.trail_is_fraction,
+        expires_ns=NEVER if order.expires is None else nanoseconds(order.expires),
+        **terms,
+    )
+
+
+def _command(simulation: Simulation, command: Command, index: int) -> None:
+    if command.kind == "cancel":
+        simulation.cancel(index)
+    else:
+        simulation.replace(
+            index,
+            quantity=_nan(command.quantity),
+            limit_usd=_nan(command.limit),
+            stop_usd=_nan(command.stop),
+        )
+
+
+def _nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _outcome(simulation: Simulation, scenario: Scenario, symbols: Sequence[str], indices: Mapping[str, int]) -> Outcome:
+    names = {index: name for name, index in indices.items()}
+    for index, order in enumerate(simulation.orders):
+        names.setdefault(index, f"margin_call:{symbols[order['symbol']]}")
+    positions = dict(zip(symbols, simulation.positions, strict=True))
+    return Outcome(
+        fills=tuple(
+            FillRow(
+                order=names[int(fill["order"])],
+                bar=scenario.steps[fill["step"]],
+                phase=PHASE_OF[Pass(fill["at"])],
+                quantity=float(fill["quantity"]),
+                price=float(fill["price"]),
+                commission=float(fill["commission"]),
+            )
+            for fill in simulation.fills
+        ),
+        states={names[index]: _state(order) for index, order in enumerate(simulation.orders)},
+        cash=float(simulation.account["cash"]),
+        positions={symbol: float(p["quantity"]) for symbol, p in positions.items() if p["quantity"] != 0},
+        average_costs={symbol: float(p["average_cost"]) for symbol, p in positions.items()},
+        realised={symbol: float(p["realised"]) for symbol, p in positions.items()},
+        receivable=float(simulation.account["receivable"]),
+        equity=float(simulation.equity[-1]),
+    )
+
+
+def _state(order: np.void) -> tuple[str, str]:
+    state, reason = State(order["state"]), Reason(order["reason"])
+    ended = state in (State.CANCELLED, State.EXPIRED, State.REJECTED)
+    return _words(state.name), _words(reason.name) if ended else ""
+
+
+def _words(name: str) -> str:
+    return name.lower().replace("_", " ")
