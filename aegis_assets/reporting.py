@@ -22,6 +22,9 @@ from aegis_resources.desk import Desk, config_hash
 from aegis_resources.lake import LakeResource
 from aegis_resources.market_data import Market
 
+_WHOLE = (tables.CHECK_RESULTS, tables.PRE_TRADE_GATE)
+"""Read from the first session of the market on, and not from the account's first decision."""
+
 REPORT_KEY = dg.AssetKey(["reporting", "performance_report"])
 
 
@@ -61,12 +64,13 @@ def reporting_assets() -> Sequence[dg.AssetsDefinition]:
 
 
 def read_report(store: Lake, market: Market, desk: Desk) -> PerformanceReport:
-    """Return the report of the desk's account, from the session before its first order on.
+    """Return the report of the desk's account, from the session of its first order on.
 
     Notes
     -----
     Sessions before the first order, while features have no history yet, would only dilute the account's numbers against
-    its benchmark's.
+    its benchmark's. What data checks and gate stopped is told of every session, those before included: a bad bar in the
+    look-back is a bad bar.
     """
     snapshot = store.snapshot_id()
     orders = store.read(tables.ORDERS, account=desk.account, snapshot_id=snapshot)
@@ -74,7 +78,8 @@ def read_report(store: Lake, market: Market, desk: Desk) -> PerformanceReport:
     frames: dict[str, Any] = {}
     for table in REPORT_TABLES:
         own = {"account": desk.account} if "account" in table.column_names else {}
-        frames[table.name] = store.read(table, first=first if table.is_sessioned else None, snapshot_id=snapshot, **own)
+        is_cut = table.is_sessioned and table not in _WHOLE
+        frames[table.name] = store.read(table, first=first if is_cut else None, snapshot_id=snapshot, **own)
     return assemble(ReportInputs(identity=_identity(market, desk, snapshot), **frames))
 
 

@@ -17,6 +17,7 @@ from aegis.reporting.report import PerformanceReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,17 @@ _VISIBLE_SHARE = 1e-4
 _LOGARITHMIC_TICKS = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0)
 
 
-def _percent_axis(axes: Axes, decimals: int = 0) -> None:
-    axes.yaxis.set_major_formatter(lambda value, _position: f"{value:.{decimals}%}")
+def percent_tick(value: float) -> str:
+    """Return a share as percent with the decimals that it has: ``5%``, ``2.5%``, ``-0.25%``."""
+    return f"{round(value * 100, 6) + 0.0:.6g}%"
+
+
+def _percent_axis(axis: Axis) -> None:
+    """Label an axis of shares; a tick is labelled with what it is, whatever the step."""
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 - half a second
+
+    axis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(lambda value, _position: percent_tick(value))
 
 
 def _time_axis(axes: Axes, sessions: pd.Series) -> None:
@@ -81,7 +91,7 @@ def draw_drawdown(axes: Axes, report: PerformanceReport) -> None:
         label = report.identity.benchmark_symbol
         axes.plot(rows["session"], rows["benchmark_drawdown"], color=theme.BENCHMARK, linewidth=0.9, label=label)
     axes.set_ylim(top=0.0)
-    _percent_axis(axes)
+    _percent_axis(axes.yaxis)
     _time_axis(axes, rows["session"])
     _legend(axes)
 
@@ -90,7 +100,7 @@ def draw_rolling_volatility(axes: Axes, report: PerformanceReport) -> None:
     """Draw the trailing volatility."""
     _draw_rolling(axes, report, "volatility_annualised")
     axes.set_ylim(bottom=0.0)
-    _percent_axis(axes)
+    _percent_axis(axes.yaxis)
 
 
 def draw_rolling_sharpe(axes: Axes, report: PerformanceReport) -> None:
@@ -119,7 +129,7 @@ def draw_years(axes: Axes, report: PerformanceReport) -> None:
         axes.bar(position + shift, rows["benchmark_return"], width, color=theme.BENCHMARK, label=label)
     axes.axhline(0.0, color=theme.MUTED, linewidth=0.8)
     axes.set_xticks(position, [str(year) for year in rows["year"]])
-    _percent_axis(axes)
+    _percent_axis(axes.yaxis)
     _legend(axes)
 
 
@@ -162,7 +172,7 @@ def draw_exposure(axes: Axes, report: PerformanceReport) -> None:
     if has_shorts:
         axes.plot(rows["session"], rows["net_exposure"], color=theme.BENCHMARK, linewidth=0.9, label="Net")
     axes.set_ylim(bottom=min(0.0, float(rows["net_exposure"].min())))
-    _percent_axis(axes)
+    _percent_axis(axes.yaxis)
     _time_axis(axes, rows["session"])
     _legend(axes)
 
@@ -175,8 +185,7 @@ def draw_sectors(axes: Axes, report: PerformanceReport) -> None:
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
     axes.axvline(0.0, color=theme.MUTED, linewidth=0.8)
-    axes.locator_params(axis="x", steps=[1, 2, 5, 10], nbins=7)
-    axes.xaxis.set_major_formatter(lambda value, _position: f"{value:.0%}")
+    _percent_axis(axes.xaxis)
 
 
 def draw_value_at_risk(axes: Axes, report: PerformanceReport) -> None:
@@ -186,7 +195,7 @@ def draw_value_at_risk(axes: Axes, report: PerformanceReport) -> None:
     axes.scatter(inside["session"], inside["return_daily"], s=2.0, color=theme.BENCHMARK, linewidths=0, label="Return")
     axes.scatter(outside["session"], outside["return_daily"], s=8.0, color=theme.LOSS, linewidths=0, label="Exceedance")
     axes.plot(rows["session"], -rows["forecast"], color=theme.ACCOUNT, linewidth=1.0, label="95 % value at risk")
-    _percent_axis(axes, 1)
+    _percent_axis(axes.yaxis)
     _time_axis(axes, rows["session"])
     _legend(axes)
 

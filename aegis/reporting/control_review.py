@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from aegis.reporting.report import CheckFigures, ReportInputs, RiskFigures
+from aegis.reporting.stopped_sessions import stopped_sessions
 
 CONFIDENCE = 0.95
-LAST_BLOCKED_SESSIONS = 20
 _ARMED = "armed"
 _CHECK_OUTCOMES = ("pass", "warn", "repair", "quarantine", "block")
 _GATE_OUTCOMES = ("pass", "reduce only", "refuse")
@@ -25,6 +25,7 @@ class ControlReview:
     value_at_risk: pd.DataFrame
     breaker_trips: pd.DataFrame
     blocked_sessions: pd.DataFrame
+    stopped_stretches: pd.DataFrame
     checks: pd.DataFrame
     gate_rules: pd.DataFrame
 
@@ -39,12 +40,14 @@ def control_review(inputs: ReportInputs, sessions: pd.DataFrame) -> ControlRevie
         ``session, return_daily, gross_exposure, net_exposure`` of the report.
     """
     compared = _value_at_risk(inputs.risk_report, sessions)
+    stopped = stopped_sessions(inputs)
     return ControlReview(
         risk=_risk(inputs, sessions, compared),
         data_checks=_check_figures(inputs),
         value_at_risk=compared,
         breaker_trips=_breaker_trips(inputs.risk_report),
-        blocked_sessions=_blocked_sessions(inputs),
+        blocked_sessions=stopped.blocked_sessions,
+        stopped_stretches=stopped.stopped_stretches,
         checks=_outcome_counts(inputs.check_results, ["table", "check"], _CHECK_OUTCOMES),
         gate_rules=_gate_rules(inputs.pre_trade_gate),
     )
@@ -95,20 +98,6 @@ def _breaker_trips(risk_report: pd.DataFrame) -> pd.DataFrame:
         exposure_scale=("exposure_scale", "min"),
     )
     return trips.iloc[::-1].reset_index(drop=True)
-
-
-def _blocked_sessions(inputs: ReportInputs) -> pd.DataFrame:
-    """Return every reason why one of the last sessions that were stopped was, newest session first."""
-    checks, gate = inputs.check_results, inputs.pre_trade_gate
-    by_data = checks[checks["outcome"] == "block"].rename(columns={"check": "rule"}).assign(by="data check")
-    by_gate = gate[gate["outcome"] == "refuse"].assign(by="pre-trade gate")
-    columns = ["session", "by", "rule", "detail"]
-    parts = [part[columns] for part in (by_data, by_gate) if len(part)]
-    if not parts:
-        return pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
-    rows = pd.concat(parts, ignore_index=True).sort_values(["session", "by"], ascending=[False, True], kind="stable")
-    shown = rows["session"].drop_duplicates().head(LAST_BLOCKED_SESSIONS)
-    return rows[rows["session"].isin(shown)].reset_index(drop=True)
 
 
 def _outcome_counts(frame: pd.DataFrame, keys: list[str], outcomes: tuple[str, ...]) -> pd.DataFrame:

@@ -19,6 +19,9 @@ from aegis.reporting.printing import (
 )
 from aegis.reporting.report import PerformanceReport
 
+ORDER_DIGITS = 8
+"""Digits of an order's id that are printed: enough to find it with ``make trace ORDER=<digits>``."""
+
 
 def trading(report: PerformanceReport) -> Section:
     """Return what was traded and what it cost."""
@@ -35,9 +38,10 @@ def trading(report: PerformanceReport) -> Section:
     )
     orders = PrintedTable(
         "Last orders",
-        ("Decided", "Executes", "Symbol", "Shares", "Arrival", "Algorithm", "Gate", "Reason"),
+        ("Order", "Decided", "Executes", "Symbol", "Shares", "Arrival, USD", "Algorithm", "Gate", "Reason"),
         tuple(
             (
+                r["client_order_id"][:ORDER_DIGITS],
                 day(r["session"]),
                 day(r["execution_session"]),
                 r["symbol"],
@@ -49,8 +53,8 @@ def trading(report: PerformanceReport) -> Section:
             )
             for r in report.last_orders.to_dict("records")
         ),
-        text_columns=(0, 1, 2, 5, 6, 7),
-        widths=(1.1, 1.1, 0.9, 0.9, 1, 1, 1, 2.4),
+        text_columns=(0, 1, 2, 3, 6, 7, 8),
+        widths=(1.0, 1.1, 1.1, 0.8, 0.8, 1.1, 1, 1, 2.3),
         when_empty="No order was decided.",
     )
     return Section("trading", "Trading and costs", "", figures, (), (orders,))
@@ -73,7 +77,7 @@ def book(report: PerformanceReport) -> Section:
     title = "Positions" if shown == report.position_count else f"Largest {shown} of {report.position_count} positions"
     positions = PrintedTable(
         title,
-        ("Symbol", "Name", "Sector", "Shares", "Mark", "Value, USD", "Weight", "Unrealised, USD"),
+        ("Symbol", "Name", "Sector", "Shares", "Mark, USD", "Value, USD", "Weight", "Unrealised, USD"),
         tuple(
             (
                 r["symbol"],
@@ -114,7 +118,7 @@ def risk(report: PerformanceReport) -> Section:
         text = "No forecast of risk has been followed by a session yet."
     trips = PrintedTable(
         "Breaker trips",
-        ("First session", "Last session", "Sessions", "State", "Drawdown", "Exposure allowed"),
+        ("First session", "Last session", "Sessions", "State", "Deepest drawdown", "Exposure allowed"),
         tuple(
             (
                 day(r["first_session"]),

@@ -34,7 +34,8 @@ def pdf_bytes(report: PerformanceReport) -> bytes:
         paper = Paper(pages, label=identity.data_label, is_warning=identity.is_simulated, footer=footer)
         paper.new_page()
         period = f"{report.first_session} to {report.last_session} · benchmark {identity.benchmark_symbol}"
-        paper.title(f"Account {identity.account}", "Performance report", f"{period} · {identity.data_label}")
+        account = f"account {identity.account}, workspace {identity.workspace}"
+        paper.title(identity.data_label, "Performance report", f"{period} · {account}")
         for position, section in enumerate(sections(report)):
             if position:
                 paper.heading(section.title, _ROOM_UNDER_A_HEADING)

@@ -63,15 +63,18 @@ def performance_report(inputs: ReportInputs) -> PerformanceReport:
 
     Notes
     -----
-    Returns are ``daily_pnl.return_daily``, costs included. The benchmark's are ``benchmark_return_daily``, from the
-    first session that has one; a later session without one returned nothing, as the return accrues at the next.
-    Relative figures use the same sessions of the account. A ratio that does not exist is None.
+    Account and benchmark are measured from the close of the first session, when the account decides for the first
+    time: what either did in that session lies before, and the benchmark must not be given a session that the account
+    could not trade. Returns are ``daily_pnl.return_daily`` from the second session on, costs included. The benchmark's
+    are ``benchmark_return_daily``, from the first session that has one; a later session without one returned nothing,
+    as the return accrues at the next. Relative figures use the same sessions of the account. A number that does not
+    exist is None.
     """
     inputs = _conformed(inputs)
-    values, pnl = inputs.account_values, inputs.daily_pnl
-    account_returns = returns.return_series(pnl["return_daily"].to_numpy())
+    values, pnl = inputs.account_values, inputs.daily_pnl.iloc[1:]
+    account_returns = returns.return_series(pnl["return_daily"].to_numpy(), minimum=0)
     rate = inputs.identity.risk_free_rate_annual
-    levels = returns.compounded_levels(account_returns)
+    levels = _levels(account_returns)
     benchmark_returns = _benchmark_returns(pnl)
     has_benchmark = len(benchmark_returns) > 0
     sessions = _sessions(inputs, levels, benchmark_returns)
@@ -82,7 +85,7 @@ def performance_report(inputs: ReportInputs) -> PerformanceReport:
         first_session=values["session"].iloc[0].date(),
         last_session=values["session"].iloc[-1].date(),
         session_count=len(values),
-        first_equity_usd=float(values["equity_usd"].iloc[0] - pnl["equity_change_usd"].iloc[0]),
+        first_equity_usd=float(values["equity_usd"].iloc[0]),
         last_equity_usd=float(values["equity_usd"].iloc[-1]),
         cash_usd=float(values["cash_usd"].iloc[-1]),
         account=_figures(account_returns, rate),
@@ -96,16 +99,17 @@ def performance_report(inputs: ReportInputs) -> PerformanceReport:
         data_checks=controls.data_checks,
         rolling_window_sessions=ROLLING_WINDOW_SESSIONS,
         sessions=sessions,
-        rolling=_rolling(values["session"], account_returns, rate),
+        rolling=_rolling(pnl["session"], account_returns, rate),
         value_at_risk=controls.value_at_risk,
-        months=_months(values["session"], account_returns, benchmark_returns),
-        pnl_by_year=_pnl_by_year(inputs),
+        months=_months(pnl["session"], account_returns, benchmark_returns),
+        pnl_by_year=_pnl_by_year(pnl, inputs.fills),
         drawdowns=_deepest_drawdowns(values["session"], levels),
         positions=book.positions,
         position_count=book.position_count,
         sectors=book.sectors,
         breaker_trips=controls.breaker_trips,
         blocked_sessions=controls.blocked_sessions,
+        stopped_stretches=controls.stopped_stretches,
         checks=controls.checks,
         gate_rules=controls.gate_rules,
         last_orders=book.last_orders,
@@ -137,6 +141,11 @@ def _benchmark_returns(pnl: pd.DataFrame) -> FloatArray:
     return known[known.notna().cummax()].fillna(0.0).to_numpy()
 
 
+def _levels(series: FloatArray) -> FloatArray:
+    """Return the growth of 1, which is 1 alone where there is no return yet."""
+    return returns.compounded_levels(series) if len(series) else np.ones(1)
+
+
 def _unless_undefined(metric: Callable[..., float], *arguments: Any, **options: Any) -> float | None:
     """Return the metric, or None where it does not exist for a series that has already been found sound."""
     try:
@@ -146,16 +155,17 @@ def _unless_undefined(metric: Callable[..., float], *arguments: Any, **options: 
 
 
 def _figures(series: FloatArray, rate: float) -> PerformanceFigures:
+    has_returns = len(series) > 0
     return PerformanceFigures(
-        total_return=returns.total_return(series),
-        annualised_return=returns.annualised_return(series),
+        total_return=returns.total_return(series) if has_returns else 0.0,
+        annualised_return=_unless_undefined(returns.annualised_return, series),
         volatility_annualised=_unless_undefined(risk.annualised_volatility, series),
         sharpe_ratio=_unless_undefined(ratios.sharpe_ratio, series, risk_free_rate=rate),
         sortino_ratio=_unless_undefined(ratios.sortino_ratio, series, risk_free_rate=rate),
         calmar_ratio=_unless_undefined(ratios.calmar_ratio, series),
-        max_drawdown=risk.max_drawdown(returns.compounded_levels(series)).depth,
-        best_session=float(series.max()),
-        worst_session=float(series.min()),
+        max_drawdown=risk.max_drawdown(_levels(series)).depth,
+        best_session=float(series.max()) if has_returns else None,
+        worst_session=float(series.min()) if has_returns else None,
         hit_rate=_unless_undefined(returns.hit_rate, series),
     )
 
@@ -176,18 +186,18 @@ def _sessions(inputs: ReportInputs, levels: FloatArray, benchmark_returns: Float
         {
             "session": values["session"],
             "equity_usd": values["equity_usd"],
-            "growth": levels[1:],
+            "growth": levels,
             "benchmark_growth": np.nan,
-            "drawdown": risk.drawdowns(levels)[1:],
+            "drawdown": risk.drawdowns(levels),
             "benchmark_drawdown": np.nan,
             "return_daily": inputs.daily_pnl["return_daily"],
         }
     )
     if len(benchmark_returns):
-        benchmark = returns.compounded_levels(benchmark_returns)
-        drawn = frame.index[-len(benchmark) :]  # with the session before the first return, where the report has it
-        frame.loc[drawn, "benchmark_growth"] = benchmark[-len(drawn) :]
-        frame.loc[drawn, "benchmark_drawdown"] = risk.drawdowns(benchmark)[-len(drawn) :]
+        benchmark = _levels(benchmark_returns)
+        drawn = frame.index[-len(benchmark) :]  # with the session before the first return
+        frame.loc[drawn, "benchmark_growth"] = benchmark
+        frame.loc[drawn, "benchmark_drawdown"] = risk.drawdowns(benchmark)
     return frame.join(book_review.exposures(inputs.positions), on="session").fillna(
         {"gross_exposure": 0.0, "net_exposure": 0.0, "position_count": 0}
     )
@@ -205,7 +215,7 @@ def _rolling(sessions: pd.Series, series: FloatArray, rate: float) -> pd.DataFra
 
 
 def _months(sessions: pd.Series, series: FloatArray, benchmark: FloatArray) -> pd.DataFrame:
-    months = returns.monthly_returns([s.date() for s in sessions], series)
+    months = returns.monthly_returns([s.date() for s in sessions], series) if len(series) else []
     cells = {(month.year, month.month): month.total_return for month in months}
     year_of = sessions.dt.year.to_numpy()
     benchmark_year_of = year_of[len(year_of) - len(benchmark) :]
@@ -217,22 +227,21 @@ def _months(sessions: pd.Series, series: FloatArray, benchmark: FloatArray) -> p
         row["year_return"] = returns.total_return(series[year_of == year])
         row["benchmark_return"] = returns.total_return(of_benchmark) if len(of_benchmark) else np.nan
         rows.append(row)
-    return pd.DataFrame(rows)
+    columns = ["year", *range(1, 13), "year_return", "benchmark_return"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _profit_and_loss(pnl: pd.DataFrame) -> ProfitAndLoss:
     parts = {field: float(pnl[column].sum()) for field, column in _PNL_COLUMNS.items()}
-    return ProfitAndLoss(**parts, largest_session_residual_usd=float(pnl["residual_usd"].abs().max()))
+    largest = float(pnl["residual_usd"].abs().max()) if len(pnl) else 0.0
+    return ProfitAndLoss(**parts, largest_session_residual_usd=largest)
 
 
-def _pnl_by_year(inputs: ReportInputs) -> pd.DataFrame:
-    pnl = inputs.daily_pnl
+def _pnl_by_year(pnl: pd.DataFrame, fills: pd.DataFrame) -> pd.DataFrame:
     years = pnl["session"].dt.year.rename("year")
     frame = pnl.groupby(years)[list(_PNL_COLUMNS.values())].sum()
     frame = frame.rename(columns={column: field for field, column in _PNL_COLUMNS.items()})
-    traded = (inputs.fills["quantity_shares"].abs() * inputs.fills["price_usd"]).groupby(
-        inputs.fills["session"].dt.year
-    )
+    traded = (fills["quantity_shares"].abs() * fills["price_usd"]).groupby(fills["session"].dt.year)
     frame["traded_usd"] = traded.sum().reindex(frame.index, fill_value=0.0)
     return frame.reset_index()
 
@@ -267,11 +276,10 @@ def _deepest_drawdowns(sessions: pd.Series, levels: FloatArray) -> pd.DataFrame:
     rows = []
     for first, last in _falls(levels):
         fall = risk.max_drawdown(levels[first : last + 1])
-        recovery = None if fall.recovery is None else sessions.iloc[first + fall.recovery - 1]
+        recovery = None if fall.recovery is None else sessions.iloc[first + fall.recovery]
         rows.append(
-            (sessions.iloc[max(first + fall.peak - 1, 0)], sessions.iloc[first + fall.trough - 1], recovery, fall.depth,
-             last - first)
-        )  # fmt: skip
+            (sessions.iloc[first + fall.peak], sessions.iloc[first + fall.trough], recovery, fall.depth, last - first)
+        )
     columns = ["peak_session", "trough_session", "recovery_session", "depth", "sessions"]
     frame = pd.DataFrame(rows, columns=columns).astype({"recovery_session": "datetime64[ns]", "depth": float})
     return frame.nsmallest(_DEEPEST_DRAWDOWNS, "depth").reset_index(drop=True)

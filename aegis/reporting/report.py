@@ -86,14 +86,14 @@ class PerformanceFigures:
     """Performance of one return series; None where the series is too short or constant for the number to exist."""
 
     total_return: float
-    annualised_return: float
+    annualised_return: float | None
     volatility_annualised: float | None
     sharpe_ratio: float | None
     sortino_ratio: float | None
     calmar_ratio: float | None
     max_drawdown: float
-    best_session: float
-    worst_session: float
+    best_session: float | None
+    worst_session: float | None
     hit_rate: float | None
 
 
@@ -180,8 +180,8 @@ class PerformanceReport:
     ----------
     sessions : DataFrame
         One row a session: ``session, equity_usd, growth, benchmark_growth, drawdown, benchmark_drawdown, return_daily,
-        gross_exposure, net_exposure, position_count``. Growth is of one dollar from before the first session, or from
-        the benchmark's first return.
+        gross_exposure, net_exposure, position_count``. Growth is of one dollar from the close of the first session,
+        when the account first decides; a benchmark that begins later grows from the close before its first return.
     rolling : DataFrame
         ``session, volatility_annualised, sharpe_ratio`` of the trailing window, sampled.
     value_at_risk : DataFrame
@@ -197,6 +197,9 @@ class PerformanceReport:
     breaker_trips, blocked_sessions, checks, gate_rules, last_orders : DataFrame
         Events, newest first. Blocked are the last 20 sessions that a data check or the gate stopped, with every reason;
         orders are the last 20.
+    stopped_stretches : DataFrame
+        ``first_session, last_session, sessions, reason``, newest first: all stopped sessions, one row for those that
+        follow each other with the same reason.
     """
 
     identity: ReportIdentity
@@ -225,6 +228,7 @@ class PerformanceReport:
     sectors: pd.DataFrame
     breaker_trips: pd.DataFrame
     blocked_sessions: pd.DataFrame
+    stopped_stretches: pd.DataFrame
     checks: pd.DataFrame
     gate_rules: pd.DataFrame
     last_orders: pd.DataFrame

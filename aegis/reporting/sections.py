@@ -80,8 +80,9 @@ def headline(report: PerformanceReport) -> tuple[Figure, ...]:
 
 def _summary(report: PerformanceReport) -> Section:
     text = (
-        f"From {day(report.first_session)} to {day(report.last_session)}, {count(report.session_count)} sessions, the "
-        f"account returned {signed_percent(report.account.total_return, 1)} after all costs"
+        f"From the close of {day(report.first_session)} to {day(report.last_session)}, "
+        f"{count(report.session_count)} sessions, the account returned "
+        f"{signed_percent(report.account.total_return, 1)} after all costs"
     )
     if report.benchmark is not None:
         symbol = report.identity.benchmark_symbol
@@ -138,7 +139,7 @@ def _returns(report: PerformanceReport) -> Section:
     for record in report.months.to_dict("records"):
         months = [record[month] for month in range(1, 13)]
         values = [*months, record["year_return"], record["benchmark_return"]]
-        rows.append((str(record["year"]), *("" if pd.isna(v) else f"{v * 100:.1f}" for v in values)))
+        rows.append((str(record["year"]), *("" if pd.isna(v) else number(v * 100, 1) for v in values)))
         shades.append((None, *(None if pd.isna(v) else _shade(v) for v in months), None, None))
     months_table = PrintedTable(
         "Monthly returns, %",

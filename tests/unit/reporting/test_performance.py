@@ -26,17 +26,20 @@ def test_account_figures_are_those_of_the_daily_returns(report: PerformanceRepor
     assert account.total_return == -0.0625
     assert account.max_drawdown == -0.5
     assert (account.best_session, account.worst_session, account.hit_rate) == (1.0, -0.5, 0.5)
-    # mean 0.1; squared deviations 0.01 + 0.0225 + 0.36 + 0.81 + 0.1225 = 1.325, over 4, root, times root of 252
-    assert account.volatility_annualised == pytest.approx((1.325 / 4 * 252) ** 0.5)
-    assert account.sharpe_ratio == pytest.approx(0.1 / (1.325 / 4) ** 0.5 * 252**0.5)
-    assert account.annualised_return == pytest.approx(0.9375 ** (252 / 5) - 1)
+    # From the close of the first session 1/4, -1/2, 1, -1/4, mean 1/8; squared deviations
+    # (1/8)^2 + (5/8)^2 + (7/8)^2 + (3/8)^2 = (1 + 25 + 49 + 9) / 64 = 1.3125, over 3, root, times root of 252
+    assert account.volatility_annualised == pytest.approx((1.3125 / 3 * 252) ** 0.5)
+    assert account.sharpe_ratio == pytest.approx(0.125 / (1.3125 / 3) ** 0.5 * 252**0.5)
+    assert account.annualised_return == pytest.approx(0.9375 ** (252 / 4) - 1)
 
 
-def test_first_equity_is_the_equity_before_the_first_session(inputs: ReportInputs) -> None:
+def test_what_was_earned_before_the_first_decision_is_left_out(inputs: ReportInputs) -> None:
     pnl = inputs.daily_pnl.copy()
-    pnl.loc[0, ["equity_change_usd", "price_pnl_usd"]] = 200.0
+    pnl.loc[0, ["equity_change_usd", "price_pnl_usd", "return_daily"]] = [200.0, 200.0, 0.25]
     report = performance_report(dataclasses.replace(inputs, daily_pnl=pnl))
-    assert report.first_equity_usd == 800.0
+    assert report.first_equity_usd == 1000.0
+    assert report.account.total_return == -0.0625
+    assert report.pnl.equity_change_usd == -62.5 == report.last_equity_usd - report.first_equity_usd
 
 
 def test_benchmark_is_measured_from_its_first_return(report: PerformanceReport) -> None:
@@ -47,24 +50,31 @@ def test_benchmark_is_measured_from_its_first_return(report: PerformanceReport) 
     assert report.sessions["benchmark_drawdown"].tolist() == [0.0, 0.0, -0.5, 0.0, 0.0]
 
 
-def test_a_benchmark_with_earlier_bars_is_measured_over_all_sessions(inputs: ReportInputs) -> None:
-    """A run that begins inside the data: the first session's return counts, for the account and for the benchmark."""
-    values = inputs.account_values.assign(benchmark_level=inputs.account_values["benchmark_level"] * 0.5)
+def test_the_benchmark_is_given_no_session_that_the_account_could_not_trade(inputs: ReportInputs) -> None:
+    """The account decides at the close of the first session: what the benchmark returned in it lies before."""
     pnl = inputs.daily_pnl.copy()
     pnl.loc[0, "benchmark_return_daily"] = -0.5
-    report = performance_report(dataclasses.replace(inputs, account_values=values, daily_pnl=pnl))
+    report = performance_report(dataclasses.replace(inputs, daily_pnl=pnl))
     assert report.benchmark is not None
-    # -50 %, then +50 %: five sessions, as the account
-    assert report.benchmark.total_return == -0.25
-    assert report.benchmark.annualised_return == pytest.approx(0.75 ** (252 / 5) - 1)
-    assert report.benchmark.max_drawdown == -0.625  # 1, 0.5, 0.75, 0.375
-    assert report.sessions["benchmark_growth"].tolist() == [0.5, 0.75, 0.375, 0.75, 0.75]
-    assert report.sessions["benchmark_drawdown"].tolist() == [-0.5, -0.25, -0.625, -0.25, -0.25]
-    assert report.months["benchmark_return"].tolist() == [-0.25]
-    assert report.relative is not None
-    # account 0, 1/4, -1/2, 1, -1/4 and benchmark -1/2, 1/2, -1/2, 1, 0; means 0.1 and 0.1: sum of products
-    # 0 + 0.125 + 0.25 + 1 + 0 - 5 x 0.01 = 1.325; squares of the benchmark 1.75 - 0.05 = 1.7
-    assert report.relative.beta == pytest.approx(1.325 / 1.7)
+    # 1, 1.5, 0.75, 1.5, 1.5 from the first close on: four returns, as the account
+    assert report.benchmark.total_return == 0.5
+    assert report.benchmark.annualised_return == pytest.approx(1.5 ** (252 / 4) - 1)
+    assert report.benchmark.max_drawdown == -0.5
+    assert report.sessions["benchmark_growth"].tolist() == [1.0, 1.5, 0.75, 1.5, 1.5]
+    assert report.sessions["benchmark_drawdown"].tolist() == [0.0, 0.0, -0.5, 0.0, 0.0]
+    assert report.sessions["growth"].tolist() == [1.0, 1.25, 0.625, 1.25, 0.9375]
+
+
+def test_a_first_session_in_the_year_before_makes_no_year_of_its_own(inputs: ReportInputs) -> None:
+    frames = {}
+    for name in ("account_values", "daily_pnl"):
+        frame = getattr(inputs, name).copy()
+        frame.loc[0, "session"] = pd.Timestamp("2023-12-29")
+        frames[name] = frame
+    frames["daily_pnl"].loc[0, "benchmark_return_daily"] = -0.5
+    report = performance_report(dataclasses.replace(inputs, **frames))
+    assert report.months[["year", "year_return", "benchmark_return"]].to_numpy().tolist() == [[2024, -0.0625, 0.5]]
+    assert report.pnl_by_year["year"].tolist() == [2024]
 
 
 def test_a_later_session_without_a_benchmark_return_returned_nothing(inputs: ReportInputs) -> None:
@@ -192,6 +202,10 @@ def test_one_session_makes_a_report_without_ratios(inputs: ReportInputs) -> None
     assert report.account.total_return == 0.0
     assert report.account.volatility_annualised is None
     assert report.account.sharpe_ratio is None
+    assert (report.account.annualised_return, report.account.best_session) == (None, None)
+    assert report.sessions["growth"].tolist() == [1.0]
+    assert report.months.empty
+    assert report.pnl.equity_change_usd == 0.0
     assert report.benchmark is None
     assert report.trading.cost_bps is None
     assert report.risk.forecasts_compared == 0
