@@ -67,6 +67,7 @@ class Desk:
 
     def policy(self) -> BookPolicy:
         """Return how the book decides, with the kill switch as it stands now."""
+        switch = self.kill_switch.status()
         return BookPolicy(
             book=self.config.run.book,
             portfolio=self.config.portfolio,
@@ -74,7 +75,8 @@ class Desk:
             execution=self.config.eval.execution,
             costs=CostModel.from_settings(self.config.eval.backtesting),
             required_checks={check.name: check.version for check in CHECKS if check.is_blocking},
-            kill_switch_engaged=self.kill_switch.is_engaged(),
+            kill_switch_engaged=switch.is_engaged,
+            kill_switch_told=switch.told,
             code_version=__version__,
             config_hash=config_hash(self.config),
         )

@@ -43,6 +43,15 @@ class KillSwitchStatus:
     actor: str
     at_utc: datetime | None
 
+    @property
+    def told(self) -> str:
+        """Say since when, by whom and why nothing may leave; empty while orders may."""
+        if not self.is_engaged:
+            return ""
+        if self.at_utc is None:
+            return f"cannot be read, which counts as engaged: {self.reason}"
+        return f"engaged since {self.at_utc:%Y-%m-%d %H:%M} UTC by {self.actor}: {self.reason}"
+
 
 class KillSwitch:
     """The switch of one account.

@@ -57,6 +57,8 @@ class BookPolicy:
         Data checks that must have passed for a session's raw bars, and the version of each.
     kill_switch_engaged : bool
         Whether a person has stopped the account.
+    kill_switch_told : str
+        Since when, by whom and why, for the gate's words.
     code_version, config_hash : str
         Recorded with each decision.
     """
@@ -70,6 +72,7 @@ class BookPolicy:
     kill_switch_engaged: bool
     code_version: str
     config_hash: str
+    kill_switch_told: str = ""
 
 
 @dataclass(frozen=True)
@@ -290,6 +293,7 @@ class SessionLoop:
             execution_opens_at_utc=inputs.next_open_utc,
             passed_by_session=None,
             kill_switch_engaged=policy.kill_switch_engaged,
+            kill_switch_told=policy.kill_switch_told,
             reconciliation_clean=False,
             breaker=valued.breaker,
             limits=self._limits,

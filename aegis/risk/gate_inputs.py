@@ -96,6 +96,8 @@ class GateInputs:
         A later session that the account was booked in without this decision; None if there is none.
     kill_switch_engaged, reconciliation_clean : bool
         Of the account. Anything but False and True, respectively, refuses.
+    kill_switch_told : str
+        Since when, by whom and why the switch is engaged, or that it cannot be read; for the refusal's words only.
     breaker : BreakerState
         Of the account, after this session.
     limits : RiskLimits
@@ -127,6 +129,7 @@ class GateInputs:
     reconciliation_clean: bool
     breaker: BreakerState
     limits: RiskLimits
+    kill_switch_told: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

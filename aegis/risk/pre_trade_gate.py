@@ -43,14 +43,16 @@ from aegis.risk.rule_finding import RuleFinding, finding
 
 Rule = Callable[[GateInputs], RuleFinding]
 
+_SWITCH_UNTOLD = "engaged, or not known to be off"
+
 
 def kill_switch_is_off(inputs: GateInputs) -> RuleFinding:
     """Hold when the account's kill switch is off."""
     return finding(
         [
             (
-                f"{inputs.account} {inputs.session}: the kill switch is engaged or cannot be read; find the cause, "
-                "then let a person release it"
+                f"{inputs.account} {inputs.session}: kill switch {inputs.kill_switch_told or _SWITCH_UNTOLD}; find the "
+                "cause, then let a person release it"
             )
         ]
         if inputs.kill_switch_engaged is not False

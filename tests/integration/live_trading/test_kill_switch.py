@@ -38,9 +38,11 @@ def test_engaging_stops_and_releasing_lets_go_and_both_are_remembered(switch: Ki
     switch.engage("fat finger", actor="ada", at_utc=NOW)
     status = switch.status()
     assert (status.is_engaged, status.reason, status.actor, status.at_utc) == (True, "fat finger", "ada", NOW)
+    assert status.told == "engaged since 2014-06-09 14:30 UTC by ada: fat finger"
     assert KillSwitch(switch.path).is_engaged(), "another process sees it"
     switch.release("order cancelled", actor="grace", at_utc=LATER)
     assert not KillSwitch(switch.path).is_engaged()
+    assert switch.status().told == ""
     assert [(use.is_engaged, use.actor, use.at_utc) for use in switch.history()] == [
         (True, "ada", NOW),
         (False, "grace", LATER),
@@ -183,3 +185,10 @@ def test_a_torn_last_line_of_the_history_does_not_swallow_the_next(switch: KillS
     assert json.loads(lines[-1])["reason"] == "again"
     with pytest.raises(ExecutionError, match="cannot be read"):
         switch.history()
+
+
+def test_a_switch_that_cannot_be_read_says_so_and_counts_as_engaged(switch: KillSwitch) -> None:
+    switch.path.parent.mkdir(parents=True)
+    switch.path.write_text("{", encoding="utf-8")
+    assert switch.is_engaged()
+    assert switch.status().told.startswith(f"cannot be read, which counts as engaged: {switch.path} or its history")

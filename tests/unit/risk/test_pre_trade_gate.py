@@ -94,6 +94,14 @@ def test_anything_but_a_switch_that_is_off_refuses_everything(inputs_of: MakeInp
     assert refuses_all(evaluate(inputs_of(kill_switch_engaged=state)), "kill_switch_is_off")
 
 
+def test_a_refusal_by_the_kill_switch_says_since_when_by_whom_and_why(inputs_of: MakeInputs) -> None:
+    told = "engaged since 2016-01-05 14:03 UTC by ann: odd fills"
+    verdict = evaluate(inputs_of(kill_switch_engaged=True, kill_switch_told=told))
+    assert f"{SESSION}: kill switch {told}; find the cause" in detail(verdict, "kill_switch_is_off")
+    untold = evaluate(inputs_of(kill_switch_engaged=None))
+    assert "kill switch engaged, or not known to be off; find" in detail(untold, "kill_switch_is_off")
+
+
 @pytest.mark.parametrize("state", [False, None, 1, "yes"])
 def test_anything_but_a_clean_reconciliation_refuses_everything(inputs_of: MakeInputs, state: Any) -> None:
     assert refuses_all(evaluate(inputs_of(reconciliation_clean=state)), "reconciliation_is_clean")
