@@ -121,9 +121,9 @@ def target_weights(
     -------
     list of TargetWeight
         Symbols ascending: every optimized member and every name held. ``reason`` is one of ``optimal``, ``capped``,
-        ``unchanged: trading costs more than it gains``, ``none: not worth its risk``, ``hold: no signal``,
-        ``hold: no signal, cut by the exposure limit`` and ``exit: left the universe``. ``optimized_return_daily`` of a
-        name that was not optimized is 0.
+        ``unchanged: trading costs more than it gains``, ``not held: its return does not pay for its risk``,
+        ``hold: no signal``, ``hold: no signal, cut by the exposure limit`` and ``exit: left the universe``.
+        ``optimized_return_daily`` of a name that was not optimized is 0.
 
     Raises
     ------
@@ -246,7 +246,7 @@ def _held_rows(held: Mapping[str, float], allowed: float) -> list[TargetWeight]:
 
 def _reason(weight: float, now: float, *, cap: float) -> str:
     if weight == 0.0:
-        return "none: not worth its risk"
+        return "not held: its return does not pay for its risk"
     if weight == cap:
         return "capped"
     return "unchanged: trading costs more than it gains" if weight == now else "optimal"

@@ -127,10 +127,10 @@ def _imported(path: str) -> Strategy:
     module_name, _, class_name = path.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # a person's own module may fail in any way, and its setting is what leads to it
         raise ConfigurationError(
-            f"signals.strategies: {path!r}: module {module_name!r} cannot be imported ({error}); "
-            "put its file under aegis/signals or install its package"
+            f"signals.strategies: {path!r}: module {module_name!r} cannot be imported "
+            f"({type(error).__name__}: {error}); put its file under aegis/signals, install its package, or correct it"
         ) from error
     if not hasattr(module, class_name):
         near = difflib.get_close_matches(class_name, vars(module), n=1, cutoff=0.0)

@@ -6,7 +6,8 @@ bars arrive.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -18,6 +19,8 @@ from aegis.calendars import TradingCalendar
 
 MAX_GAP_SESSIONS = 5
 """Missing sessions in a row that an instrument stays listed through; the quality gate names each of them."""
+
+_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,25 @@ def trace_coverage(
         _dated(pd.DataFrame(actions, columns=["session", "symbol", "action", "new_ticker"])),
         tuple(notes),
     )
+
+
+def notes_by_relevance(notes: Iterable[str], first: date, last: date) -> list[str]:
+    """Return remarks with those that touch ``[first, last]`` before those about other years, each in its order.
+
+    Parameters
+    ----------
+    notes : iterable of str
+        Sentences of a source. One touches the range when its dates, from the earliest to the latest that it names, do;
+        one without a date is about all of it.
+    first, last : date
+        Sessions that are decided.
+    """
+    return sorted(notes, key=lambda note: not _touches(note, first, last))
+
+
+def _touches(note: str, first: date, last: date) -> bool:
+    named = sorted(_DATE.findall(note))
+    return not named or (named[0] <= last.isoformat() and named[-1] >= first.isoformat())
 
 
 def _spans(positions: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], final: int) -> list[_Span]:

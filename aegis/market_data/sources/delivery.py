@@ -171,7 +171,8 @@ def _require_benchmark(symbol: str, bars: pd.DataFrame) -> None:
     if symbol not in known:
         raise ConfigurationError(
             f"eval.metrics.benchmark_symbol: {symbol!r} is not among the {len(known)} instruments of this source; "
-            f"{nearest(symbol, known)}; set it to one of them or add its bars"
+            f"{nearest(symbol, known)}; set it to one of them or add its bars. The account is measured against the "
+            "benchmark and never holds it"
         )
 
 

@@ -17,6 +17,7 @@ from aegis.errors import ConfigurationError, MalformedData
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 
+_OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _MISSING_TEXTS = ("", "nan", "null", "none", "na", "n/a")
 
 
@@ -32,10 +33,12 @@ def read_table(file: Path) -> pd.DataFrame:
     Raises
     ------
     MalformedData
-        The file cannot be read as what its name says, or has no rows.
+        The file cannot be read as what its name says, has no rows, or separates its columns by something else than
+        commas.
     """
     try:
         if file.suffix.lower() == ".csv":
+            _refuse_another_delimiter(file)
             frame = pd.read_csv(file, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
         else:
             frame = pd.read_parquet(file)
@@ -46,6 +49,18 @@ def read_table(file: Path) -> pd.DataFrame:
     if frame.empty:
         raise MalformedData(f"{file.name}: no rows; fill the file or remove it")
     return frame
+
+
+def _refuse_another_delimiter(file: Path) -> None:
+    """Refuse a heading that is one column under commas and several under another delimiter."""
+    with file.open(encoding="utf-8-sig", errors="replace") as lines:
+        heading = lines.readline().strip()
+    for delimiter, word in _OTHER_DELIMITERS.items():
+        if delimiter in heading and "," not in heading:
+            raise MalformedData(
+                f"{file.name}: its columns are separated by {word} and not by commas, its first line is {heading!r}; "
+                "export it again with commas between columns and points in decimal numbers"
+            )
 
 
 def select_columns(

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from aegis.calendars import trading_calendar
-from aegis.market_data.sources.coverage import MAX_GAP_SESSIONS, Coverage, trace_coverage
+from aegis.market_data.sources.coverage import MAX_GAP_SESSIONS, Coverage, notes_by_relevance, trace_coverage
 
 XNYS = trading_calendar("XNYS")
 DAYS = XNYS.sessions(date(2014, 1, 2), date(2014, 3, 31))
@@ -117,3 +117,18 @@ def test_what_is_listed_and_announced_up_to_t_does_not_depend_on_bars_after_t(po
 
     assert listed(known_at_t) == listed(whole)
     assert events(known_at_t) == [event for event in events(whole) if event[0] <= t]
+
+
+def test_remarks_about_the_decided_years_come_first() -> None:
+    before = "AAA: 3 bars missing, 2001-02-01 to 2001-03-01"
+    around = "BBB: 2 split(s) left out, 1999-01-04 to 2020-01-06"
+    within = "CCC: bars end on 2015-06-15"
+    undated = "no actions and no factors file"
+    after = "DDD: bars begin on 2021-01-04"
+    assert notes_by_relevance([before, around, after, within, undated], date(2014, 1, 2), date(2016, 1, 4)) == [
+        around,
+        within,
+        undated,
+        before,
+        after,
+    ]

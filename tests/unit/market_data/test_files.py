@@ -190,6 +190,10 @@ def replaced(old: str, new: str) -> str:
          r"AAA 2014-06-07 \(Saturday\): a bar on a day that is no session of XNYS"),
         ({"bars.csv": bars_csv(("SPY", "../../etc"))}, "is not a symbol"),
         ({"bars.csv": "symbol,date,open,high,low,close,volume\n"}, r"bars\.csv: no rows"),
+        ({"bars.csv": bars_csv().replace(",", ";")},
+         r"bars\.csv: its columns are separated by semicolons and not by commas, .*'symbol;date;open;"),
+        ({"bars.csv": bars_csv().replace(",", ";").replace(".", ",")}, "separated by semicolons .* points in decimal"),
+        ({"bars.csv": bars_csv().replace(",", "\t")}, "separated by tabs"),
         ({"bars.csv": ""}, r"bars\.csv: cannot be read as csv"),
         ({"bars.parquet": "not parquet"}, r"bars\.parquet: cannot be read as parquet"),
         ({"bars.csv": bars_csv(), "actions.csv": "symbol,ex_date,action\nAAA,2014-06-04,merger\n"},
@@ -224,7 +228,8 @@ def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
 
 def test_a_benchmark_without_bars_names_what_there_is(tmp_path: Path) -> None:
     folder = write(tmp_path, {"bars.csv": bars_csv(("AAA", "BBB"))})
-    with pytest.raises(ConfigurationError, match=r"benchmark_symbol: 'SPY' is not among the 2 .* available AAA, BBB"):
+    problem = r"benchmark_symbol: 'SPY' is not among the 2 .* available AAA, BBB.*never holds it"
+    with pytest.raises(ConfigurationError, match=problem):
         source(folder).session_range()
 
 

@@ -54,7 +54,7 @@ def test_a_better_expected_return_gets_more_and_the_reason_says_what_bound_it():
 
     assert (rows["AAA"].target_weight, rows["AAA"].reason) == (0.3, "capped")
     assert (rows["BBB"].target_weight, rows["BBB"].reason) == (0.11, "unchanged: trading costs more than it gains")
-    assert decide([1e-5, -1e-3], {})["BBB"].reason == "none: not worth its risk"
+    assert decide([1e-5, -1e-3], {})["BBB"].reason == "not held: its return does not pay for its risk"
     assert decide([1e-5, 0.0], {})["AAA"].target_weight == pytest.approx(0.1, abs=1e-7)
 
 

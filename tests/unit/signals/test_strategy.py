@@ -137,6 +137,13 @@ def test_a_wrong_strategy_name_is_refused_with_its_remedy(names, message):
         find_strategies(names)
 
 
+def test_a_module_that_is_broken_is_refused_under_the_setting_that_names_it(tmp_path, monkeypatch):
+    (tmp_path / "half_written.py").write_text("class Mine\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"'half_written' cannot be imported \(SyntaxError: .*correct it"):
+        find_strategies(["half_written:Mine"])
+
+
 class Fixed:
     name = "fixed"
 
