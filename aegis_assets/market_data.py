@@ -79,7 +79,7 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
                 TableRows(tables.CHECK_RESULTS, result.check_results),
                 TableRows(tables.DAILY_BARS, result.daily_bars, picture=bars_picture(result.daily_bars)),
             ]
-            for published in publish(context, store, rows, sessions=sessions, metadata=read_from(start)):
+            for published in publish(context, store, rows, sessions=sessions, metadata=read_from(start, bars)):
                 if published.asset_key == asset_key(tables.CHECK_RESULTS) or not result.daily_bars.empty:
                     yield published
         if result.daily_bars.empty:
@@ -107,14 +107,15 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
         first, last = sessions[0], sessions[-1]
         start = first - PREVIOUS_CLOSE_LOOKBACK
         with lake.open() as store:
+            bars = store.read(tables.DAILY_BARS, first=start, last=last)
             frame = compute_factors(
-                store.read(tables.DAILY_BARS, first=start, last=last),
+                bars,
                 store.read(tables.CORPORATE_ACTIONS, first=first, last=last),
                 first=first,
                 last=last,
             )
             rows = [TableRows(tables.ADJUSTMENT_FACTORS, frame)]
-            yield from publish(context, store, rows, sessions=sessions, metadata=read_from(start))
+            yield from publish(context, store, rows, sessions=sessions, metadata=read_from(start, bars))
 
     @dg.asset(
         name=tables.UNIVERSE.name,
@@ -133,8 +134,9 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
         first, last = sessions[0], sessions[-1]
         start = market.calendar.offset(first, -lookback_sessions(market.config.universe))
         with lake.open() as store:
+            bars = store.read(tables.DAILY_BARS, first=start, last=last)
             frame = compute_universe(
-                store.read(tables.DAILY_BARS, first=start, last=last),
+                bars,
                 store.read(tables.LISTINGS),
                 store.read(tables.CORPORATE_ACTIONS, first=start),
                 first=first,
@@ -144,7 +146,7 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
                 decision_times=market.decision_times(sessions),
             )
             rows = [TableRows(tables.UNIVERSE, frame)]
-            yield from publish(context, store, rows, sessions=sessions, metadata=read_from(start))
+            yield from publish(context, store, rows, sessions=sessions, metadata=read_from(start, bars))
 
     return [*vendor_data_assets(partitions), quality_gate, adjustment_factors, universe]
 

@@ -59,7 +59,7 @@ def monitoring_checks() -> Sequence[dg.AssetChecksDefinition]:
                 "detail": f"the vendor has no session {missing} yet"
                 if is_vendor_late and not is_fresh
                 else _freshness(expected, missing, delivered, blocking, is_fresh=is_fresh),
-                CAUSE_METADATA: f"session {missing}",
+                **_caused_by("" if is_fresh else f"session {missing}"),
             },
         )
 
@@ -87,7 +87,7 @@ def monitoring_checks() -> Sequence[dg.AssetChecksDefinition]:
             metadata={
                 "events": events,
                 "detail": problem or "every event follows from the one before",
-                CAUSE_METADATA: problem,
+                **_caused_by(problem),
             },
         )
 
@@ -111,13 +111,18 @@ def monitoring_checks() -> Sequence[dg.AssetChecksDefinition]:
             metadata={
                 "observed": len(different),
                 "threshold": 0,
-                "first": first,
+                "first": first if different else "none",
                 "detail": problem or "fills are compared by order, number and quantity",
-                CAUSE_METADATA: problem or first,
+                **_caused_by((problem or first) if different else ""),
             },
         )
 
     return [bars_are_fresh, journal_chain_verifies, fills_match_the_journal]
+
+
+def _caused_by(cause: str) -> dict[str, str]:
+    """Return the metadata that names a cause; nothing for a check that found none."""
+    return {CAUSE_METADATA: cause} if cause else {}
 
 
 def _freshness(
@@ -132,7 +137,7 @@ def _freshness(
         return f"session {expected} was fetched and judged"
     if delivered is not None and delivered >= missing:
         return f"the bars of {missing} are there but were not judged; materialize the quality gate of {missing}"
-    return f"session {missing} has not been fetched; run fetch_market_data for it, or `aegis run`"
+    return f"session {missing} has not been fetched; run fetch_market_data for it, or `make run`"
 
 
 def _lost_orders(ordered: Set[str], journal: Journal) -> str:

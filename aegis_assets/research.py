@@ -61,8 +61,9 @@ def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.Ass
         first, last = sessions[0], sessions[-1]
         start = market.calendar.offset(first, -LOOKBACK_SESSIONS)
         with lake.open() as store:
+            bars = store.read(tables.DAILY_BARS, first=start, last=last)
             frame = compute_features(
-                store.read(tables.DAILY_BARS, first=start, last=last),
+                bars,
                 store.read(tables.CORPORATE_ACTIONS, first=start, last=last),
                 store.read(tables.UNIVERSE, first=first, last=last),
                 first=first,
@@ -75,7 +76,7 @@ def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.Ass
                 store,
                 [TableRows(tables.DAILY_FEATURES, frame, picture=features_picture(frame))],
                 sessions=sessions,
-                metadata=read_from(start),
+                metadata=read_from(start, bars),
             )
 
     @dg.asset(
@@ -145,8 +146,9 @@ def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.Ass
         settings = market.config.portfolio
         start = market.calendar.offset(first, -lookback_sessions(settings))
         with lake.open() as store:
+            bars = store.read(tables.DAILY_BARS, first=start, last=last)
             frame = compute_covariances(
-                store.read(tables.DAILY_BARS, first=start, last=last),
+                bars,
                 store.read(tables.CORPORATE_ACTIONS, first=start, last=last),
                 store.read(tables.UNIVERSE, first=first, last=last),
                 first=first,
@@ -156,6 +158,6 @@ def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.Ass
                 decision_times=market.decision_times(sessions),
             )
             rows = [TableRows(tables.COVARIANCES, frame)]
-            yield from publish(context, store, rows, sessions=sessions, metadata=read_from(start))
+            yield from publish(context, store, rows, sessions=sessions, metadata=read_from(start, bars))
 
     return [daily_features, strategy_signals, ensemble_signals, covariances]

@@ -33,8 +33,9 @@ _SQL_TO_UI = {"floats": "list[float]"}
 
 
 _LOOK_BACK = (
-    "**Looks back**: a session is computed from the sessions since `read_from_session`, and its lineage shows only the "
-    "last of them. After correcting a session, materialize from it on."
+    "**Looks back**: a session is computed from earlier ones too, and its lineage shows only itself. "
+    "`read_from_session` is the first that its run read, for the first of the run's sessions. After correcting a "
+    "session, materialize from it on."
 )
 
 
@@ -111,16 +112,26 @@ def description(table: TableSchema, *, looks_back: bool = False) -> str:
     return "\n".join(lines)
 
 
-def read_from(session: date) -> dict[str, str]:
+def read_from(session: date, read: pd.DataFrame) -> dict[str, str]:
     """Return metadata that says where the look-back of a run began.
+
+    Parameters
+    ----------
+    session : date
+        First session that was asked for; the market may begin later.
+    read : DataFrame
+        The rows that were read, with their ``session``.
 
     Notes
     -----
+    The same for all sessions of a run, whose look-back is that of its first session.
+
     Dagster's lineage of a session is that session alone. A mapping onto the whole look-back was tried and is worse:
     Dagster does not follow dependencies on 100 partitions or more, so a correction of the session itself would no
     longer make what was computed from it stale. After a correction, materialize from the corrected session on.
     """
-    return {"read_from_session": session.isoformat()}
+    first = session if read.empty else max(session, read["session"].min().date())
+    return {"read_from_session": first.isoformat()}
 
 
 def definition_metadata(table: TableSchema) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from aegis.clock import Clock, SystemClock
 from aegis.config import AegisConfig
 from aegis.live_trading.alerts import Alert, AlertLog, deliver
 from aegis.workspace import Workspace
-from aegis_assets.monitoring import CAUSE_METADATA
+from aegis_assets.monitoring import CAUSE_METADATA, MONITORED_CHECKS
 from aegis_sensors.causes import Cleared, Failure, Sessions, Success, news
 from aegis_sensors.dead_runs import mark_dead_runs
 from aegis_sensors.jobs import WHOLE_CHAIN
@@ -173,8 +173,8 @@ def _outcome_of_check(
     at_utc = datetime.fromtimestamp(event.timestamp, UTC)
     found = {name: value.value for name, value in evaluation.metadata.items()}
     cause = found.pop(CAUSE_METADATA, None)
-    if evaluation.passed:  # a check that names its cause looks at everything, whichever sessions its run was for
-        return Success(subject, None if cause is not None else sessions, at_utc)
+    if evaluation.passed:  # a monitored check looks at everything, whichever sessions its run was for
+        return Success(subject, None if key in MONITORED_CHECKS else sessions, at_utc)
     return Failure(
         subject,
         str(cause or sessions or _EVERYTHING),

@@ -51,11 +51,13 @@ def traded(make_chain: MakeChain) -> Chain:
 def test_bars_are_fresh_until_the_next_session_s_bars_could_exist(make_chain: MakeChain) -> None:
     chain = make_chain(**settings(last_session=None))
     chain.run(FETCH_MARKET_DATA, FIRST, SECOND)
-    assert monitor(at(chain, "2014-06-04 20:14"))["bars_are_fresh"][0]
+    checks = monitor(at(chain, "2014-06-04 20:14"))
+    assert checks["bars_are_fresh"][0]
+    assert not any("cause" in seen for passed, seen, _ in checks.values() if passed), "what is well has no cause"
     passed, seen, severity = monitor(at(chain, "2014-06-04 20:15"))["bars_are_fresh"]
     assert not passed
     assert (seen["observed"], seen["threshold"], seen["cause"]) == ("2014-06-03", "2014-06-04", "session 2014-06-04")
-    assert seen["detail"] == "session 2014-06-04 has not been fetched; run fetch_market_data for it, or `aegis run`"
+    assert seen["detail"] == "session 2014-06-04 has not been fetched; run fetch_market_data for it, or `make run`"
     assert severity == dg.AssetCheckSeverity.ERROR
     later = monitor(at(chain, "2014-06-06 20:15"))["bars_are_fresh"][1]
     assert later["cause"] == seen["cause"], "the same gap is the same cause, however long it lasts"

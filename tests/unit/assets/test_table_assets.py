@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from aegis.lake import tables
-from aegis_assets.table_assets import readable, session_numbers
+from aegis_assets.table_assets import read_from, readable, session_numbers
 
 MONDAY, TUESDAY = pd.Timestamp(date(2014, 6, 9)), pd.Timestamp(date(2014, 6, 10))
 
@@ -80,3 +80,10 @@ def test_the_numbers_of_every_table_with_sessions_are_columns_of_it() -> None:
             found = session_numbers(table, pd.DataFrame(row))
             assert found["2014-06-09"].pop("dagster/partition_row_count") == 1
             assert set(found["2014-06-09"].values()) <= {1}, table.key
+
+
+def test_a_look_back_begins_where_rows_were_read() -> None:
+    rows = pd.DataFrame({"session": [TUESDAY, MONDAY]})
+    assert read_from(date(2012, 12, 24), rows) == {"read_from_session": "2014-06-09"}
+    assert read_from(date(2014, 6, 11), rows) == {"read_from_session": "2014-06-11"}
+    assert read_from(date(2014, 6, 11), rows.iloc[:0]) == {"read_from_session": "2014-06-11"}
