@@ -28,6 +28,7 @@ help: ## List the targets.
 	  /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\nEverything under "Using it" takes SOURCE=simulated|yahoo|files, DATA=<folder of your prices>, WORKSPACE=<name>,\n'
 	@printf 'FIRST=<date> and LAST=<date>; they override aegis.yaml. Give the same ones to each command on one history.\n'
+	@printf 'make run FROM=<date> decides the sessions from that date on once more; TO=<date> stops at a later session than the newest.\n'
 
 # Only what stands on the command line counts: an environment variable called WORKSPACE or DATA means something else.
 given = $(filter command line,$(origin $(1)))
@@ -50,8 +51,8 @@ $(COMMANDS): export AEGIS_RUN__LAST_SESSION := $(LAST)
 endif
 
 .PHONY: run
-run: $(RUNTIME_STAMP) ## Bring the whole decision chain up to date and print what was decided.
-	@$(BIN)/aegis run
+run: $(RUNTIME_STAMP) ## Bring the whole decision chain up to date and print what was decided; FROM=<date>: again from there on.
+	@$(BIN)/aegis run $${GIVEN_FROM:+--from "$$GIVEN_FROM"} $${GIVEN_TO:+--to "$$GIVEN_TO"}
 
 .PHONY: ui
 ui: $(RUNTIME_STAMP) ## Open the Dagster UI on the same history.
@@ -81,6 +82,8 @@ audit: $(RUNTIME_STAMP) ## Verify the journal of the account.
 	@$(BIN)/aegis audit verify
 
 # A person's words reach the program through the environment: no quote or dollar in them is the shell's or make's.
+run: export GIVEN_FROM := $(if $(call given,FROM),$(value FROM))
+run: export GIVEN_TO := $(if $(call given,TO),$(value TO))
 kill release: export GIVEN_REASON := $(if $(call given,REASON),$(value REASON))
 trace: export GIVEN_ORDER := $(if $(call given,ORDER),$(value ORDER))
 require_reason = test -n "$$GIVEN_REASON" || { echo 'problem: say why: make $@ REASON="..."' >&2; exit 2; }

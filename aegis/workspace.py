@@ -83,8 +83,8 @@ class Workspace:
         """
         if not self.lake.catalog.exists():
             raise ConfigurationError(
-                f"workspace {self.name} has no history yet, there is no lake in {self.folder}; `aegis run` makes one"
-                f"{self._others()}"
+                f"workspace {self.name} has no history yet, there is no lake in {self.folder}; `make run` with the "
+                f"same SOURCE, DATA or WORKSPACE makes one{self._others()}"
             )
 
     def _others(self) -> str:

@@ -187,7 +187,7 @@ def _previous_state(store: Lake, market: Market, desk: Desk, first: date) -> Boo
     if rows.empty:
         raise LakeError(
             f"account {desk.account}: the book of session {previous} does not exist, so {first} has nothing to start "
-            f"from; materialize the book from the first missing session on (`aegis run` does)"
+            f"from; materialize the book from the first missing session on (`make run` does)"
         )
     return restore_state(rows["state_json"].iloc[0], rows["state_hash"].iloc[0])
 
@@ -213,7 +213,7 @@ def _refuse_a_break(store: Lake, desk: Desk, last: SessionOutcome) -> None:
         raise LakeError(
             f"account {desk.account}: session {session} now ends with another state than the one that the sessions up "
             f"to {booked[-1]} were booked on; nothing was written. Materialize the book up to {booked[-1]} in one run "
-            "(`aegis run --from` the first changed session)"
+            "(`make run FROM=<the first changed session>`)"
         )
 
 

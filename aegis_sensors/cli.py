@@ -42,10 +42,16 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="materialise every missing session, then print a summary")
     run.add_argument(
-        "--from", dest="first", type=_session, help="materialise again from this session on (default: what is missing)"
+        "--from",
+        dest="first",
+        type=_session,
+        help="materialise again from this session on; make's FROM (default: what is missing)",
     )
     run.add_argument(
-        "--to", dest="last", type=_session, help="last session; not before the newest there is (default: the last)"
+        "--to",
+        dest="last",
+        type=_session,
+        help="last session, not before the newest there is; make's TO (default: the last)",
     )
     run.set_defaults(command=_run)
 

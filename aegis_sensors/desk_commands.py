@@ -20,6 +20,7 @@ from aegis.lake.attachment import connect
 from aegis.lake.lake import Lake
 from aegis.workspace import Workspace
 from aegis_resources.desk import Desk
+from aegis_sensors.make_commands import make_command
 from aegis_sensors.workspace_identity import require_account
 
 
@@ -33,7 +34,8 @@ def kill_command(config: AegisConfig, *, reason: str, console: Console) -> None:
     """
     desk = _existing_desk(config)
     desk.kill_switch.engage(reason=reason, actor=getpass.getuser(), at_utc=SystemClock().now_utc())
-    _say(console, desk, "stopped. No new order leaves until `aegis release` with the same settings.")
+    release = make_command('release REASON="..."')
+    _say(console, desk, f"stopped. No new order leaves until `{release}`.")
 
 
 def release_command(config: AegisConfig, *, reason: str, console: Console) -> None:
@@ -97,7 +99,7 @@ def _refuse_missing(desk: Desk, file: Path, ordered: Set[str]) -> None:
     remedy = (
         f"it must explain {len(ordered):,} orders of {tables.ORDERS.key}: restore it from a backup"
         if ordered
-        else "`aegis run` makes it with the first session"
+        else f"`{make_command('run')}` makes it with the first session"
     )
     state = "is empty" if file.exists() else "does not exist"
     raise JournalError(f"journal of {desk.account}: {file} {state}, so there is nothing to verify; {remedy}")

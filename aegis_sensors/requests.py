@@ -78,7 +78,7 @@ class Window:
             return None
         if missing[0] == self.sessions[0] and not self.is_whole:
             return NotDue(
-                f"more than {LONGEST_GAP_SESSIONS} sessions up to {self.sessions[-1]} are missing; `aegis run` "
+                f"more than {LONGEST_GAP_SESSIONS} sessions up to {self.sessions[-1]} are missing; `make run` "
                 "materialises them in one run, schedules and sensors go on from there"
             )
         return Due(missing[0])
@@ -225,7 +225,7 @@ def next_attempt(request: str, attempts: Sequence[Attempt], now_utc: datetime) -
     if failures == len(keys):
         return NotDue(
             f"{request} failed {failures} times and is not asked for again; mend the cause, then materialise the "
-            "session in the UI or with `aegis run`"
+            "session in the UI or with `make run`"
         )
     ends = [attempt.ended_utc for attempt in attempts if attempt.ended_utc is not None]
     if ends and now_utc < (again := max(ends) + RETRY_PAUSES[failures - 1]):

@@ -14,6 +14,10 @@ from rich.console import Console
 from aegis.clock import Clock, SystemClock
 from aegis.config import AegisConfig
 from aegis.errors import ConfigurationError
+from aegis.lake import tables
+from aegis.lake.lake import Lake
+from aegis.market_data.sources.coverage import notes_by_relevance
+from aegis.portfolio.capacity import idle_money_remark
 from aegis.workspace import Workspace
 from aegis_assets.monitoring import FRESHNESS_CHECK
 from aegis_assets.reporting import read_report
@@ -88,9 +92,26 @@ def summary_command(config: AegisConfig, *, console: Console) -> None:
 
 
 def _print(config: AegisConfig, market: Market, workspace: Workspace, run: ChainRun | None, console: Console) -> None:
+    desk = Desk(config, workspace)
     with lake_resource(workspace).open() as store:
-        report = read_report(store, market, Desk(config, workspace))
-    print_summary(console, report, workspace, run=run, notes=market.source.coverage_notes() if run else ())
+        report = read_report(store, market, desk)
+        remark = idle_money_remark(_member_count(store), config.portfolio)
+    notes = notes_by_relevance(market.source.coverage_notes(), *market.session_range()) if run else ()
+    print_summary(
+        console,
+        report,
+        workspace,
+        kill_switch=desk.kill_switch.status(),
+        run=run,
+        notes=notes,
+        remarks=[remark] if remark else [],
+    )
+
+
+def _member_count(store: Lake) -> int:
+    """Return how many names might be held in the newest session that has a universe."""
+    last = store.last_session(tables.UNIVERSE)
+    return 0 if last is None else int(store.read(tables.UNIVERSE, first=last, last=last)["is_member"].sum())
 
 
 def _refuse_outside(market: Market, first: date | None, last: date | None) -> None:
@@ -131,13 +152,14 @@ def _sessions_to_run(
     missing, newest = missing_sessions(definitions, instance, market), newest_session(definitions, instance)
     if last is not None and newest is not None and last < newest:
         raise ConfigurationError(
-            f"--to {last} stops before {newest}, the newest session of this workspace; the sessions after {last} "
-            f"follow from it and would keep a past that is no more: leave --to out, or give --to {newest}"
+            f"--to {last} (TO) stops before {newest}, the newest session of this workspace; the sessions after {last} "
+            f"follow from it and would keep a past that is no more: leave it out, or give {newest}"
         )
     if first is not None and missing and missing[0] < first:
         raise ConfigurationError(
-            f"--from {first} leaves out {missing[0]}, which is missing; each session starts from the book of the one "
-            f"before: leave --from out, or begin the history later with run.first_session (FIRST) in a new workspace"
+            f"--from {first} (FROM) leaves out {missing[0]}, which is missing; each session starts from the book of "
+            f"the one before: leave it out, or begin the history later with run.first_session (FIRST) in a new "
+            "workspace"
         )
     end = last or market.fresh_session()
     if first is not None:

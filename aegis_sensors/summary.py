@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import pandas as pd
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from aegis.live_trading.kill_switch import KillSwitchStatus
 from aegis.reporting.printing import count, day, number, percent, signed_percent, usd
 from aegis.reporting.report import PerformanceReport
 from aegis.workspace import Workspace
+from aegis_sensors.make_commands import make_command
 from aegis_sensors.whole_chain import ChainRun
 
 _SHOWN_EVENTS = 5
@@ -24,7 +25,14 @@ _SHOWN_NOTES = 5
 
 
 def print_summary(
-    console: Console, report: PerformanceReport, workspace: Workspace, *, run: ChainRun | None, notes: Sequence[str]
+    console: Console,
+    report: PerformanceReport,
+    workspace: Workspace,
+    *,
+    kill_switch: KillSwitchStatus,
+    run: ChainRun | None,
+    notes: Sequence[str],
+    remarks: Sequence[str] = (),
 ) -> None:
     """Print the summary of `report`, and of the run that led to it, if one was asked for.
 
@@ -33,10 +41,14 @@ def print_summary(
     console : Console
     report : PerformanceReport
     workspace : Workspace
+    kill_switch : KillSwitchStatus
+        Of the account, as it stands now.
     run : ChainRun or None
         None prints no claim about a run.
     notes : sequence of str
         What the source left out or does not have.
+    remarks : sequence of str
+        What a reader of the figures should know, such as why money is idle.
     """
     identity = report.identity
     console.print()
@@ -48,6 +60,11 @@ def print_summary(
         f"{report.last_session}.\n{usd(report.first_equity_usd)} USD became {usd(report.last_equity_usd)} USD.",
         highlight=False,
     )
+    if kill_switch.is_engaged:
+        release = make_command('release REASON="..."')
+        console.print(
+            Text(f"KILL SWITCH {_told(kill_switch)}. No new order leaves until `{release}`.", style="bold red")
+        )
     console.print()
     console.print(_performance(report))
     console.print()
@@ -56,10 +73,19 @@ def print_summary(
     if events:
         console.print()
         console.print(_rows(events), style="yellow", highlight=False)
+    for remark in remarks:
+        console.print()
+        console.print(Text(remark), highlight=False)
     _print_notes(console, notes)
     console.print()
     console.print(f"Report: {workspace.reports}", soft_wrap=True, highlight=False)
-    console.print("All of this history in the Dagster UI: [bold]make ui[/bold], then http://localhost:3000")
+    console.print(
+        Text.assemble(
+            "All of this history in the Dagster UI: ", (make_command("ui"), "bold"), ", then http://localhost:3000"
+        ),
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def print_failures(console: Console, run: ChainRun) -> None:
@@ -70,14 +96,23 @@ def print_failures(console: Console, run: ChainRun) -> None:
         word, style = ("check failed", "red") if check.is_error else ("warning", "yellow")
         console.print(Text(f"{word}: {check.name}: {check.detail}", style=style), soft_wrap=True)
     if not run.is_complete:
-        console.print("Everything that was materialised before stays as it was; `make ui` shows the run.")
+        console.print(
+            Text(f"Everything that was materialised before stays as it was; `{make_command('ui')}` shows the run."),
+            soft_wrap=True,
+        )
+
+
+def _told(kill_switch: KillSwitchStatus) -> str:
+    word, _, rest = kill_switch.told.partition(" ")
+    return f"{word.upper()} {rest}"
 
 
 def _run_line(run: ChainRun) -> str:
     if not run.run_id:
         return (
             "Nothing to do: every session is materialised. What was decided stays when code or settings change; "
-            "`aegis run --from <date>` decides again, `make run WORKSPACE=<name>` starts a history beside this one."
+            f"`{make_command('run FROM=<date>')}` decides again, `make run WORKSPACE=<name>` starts a history beside "
+            "this one."
         )
     made = f"in {run.seconds:.1f} s (Dagster run {run.run_id[:8]})."
     if not run.sessions:
@@ -91,7 +126,7 @@ def _performance(report: PerformanceReport) -> Table:
     table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
     for heading in ("return a year", "volatility", "Sharpe", "max drawdown", "total"):
         table.add_column(heading, justify="right", no_wrap=True)
-    named = ((report.identity.account, report.account), (report.identity.benchmark_symbol, report.benchmark))
+    named = (("account", report.account), (report.identity.benchmark_symbol, report.benchmark))
     for label, figures in named:
         if figures is not None:
             table.add_row(
@@ -145,7 +180,7 @@ def _breaker_trips(report: PerformanceReport) -> Iterator[tuple[str, str]]:
     for trip in trips.head(_SHOWN_EVENTS).to_dict("records"):
         words = (
             f"{str(trip['breaker_state']).removeprefix('tripped: ')}, {_counted(trip['sessions'], 'session')} to "
-            f"{day(trip['last_session'])}; exposure {percent(trip['exposure_scale'], 0)}"
+            f"{day(trip['last_session'])}; at most {percent(trip['exposure_scale'], 0)} held"
         )
         yield f"Breaker {day(trip['first_session'])}", words
     if len(trips) > _SHOWN_EVENTS:
@@ -153,22 +188,15 @@ def _breaker_trips(report: PerformanceReport) -> Iterator[tuple[str, str]]:
 
 
 def _stopped_sessions(report: PerformanceReport) -> Iterator[tuple[str, str]]:
-    """Yield one line for each of the last stopped sessions."""
-    reasons = report.blocked_sessions
-    shown = reasons["session"].drop_duplicates().head(_SHOWN_EVENTS)
-    for session in shown:
-        yield f"Blocked {day(session)}", _reason(reasons[reasons["session"] == session])
-    more = report.data_checks.sessions_stopped - len(shown)
-    if more > 0:
+    """Yield one line for each of the last stretches of stopped sessions."""
+    stretches = report.stopped_stretches
+    for stretch in stretches.head(_SHOWN_EVENTS).to_dict("records"):
+        first, last, sessions = stretch["first_session"], stretch["last_session"], stretch["sessions"]
+        until = f"to {day(last)}, {_counted(sessions, 'session')}; " if sessions > 1 else ""
+        yield f"Blocked {day(first)}", f"{until}{stretch['reason']}"
+    more = int(stretches["sessions"].iloc[_SHOWN_EVENTS:].sum())
+    if more:
         yield "", f"{_counted(more, 'earlier session')} blocked or refused; the newest are in the report"
-
-
-def _reason(reasons: pd.DataFrame) -> str:
-    """Return what is wrong with the session's data, which the gate's rules repeat; else why the gate refused."""
-    by_data = reasons[reasons["by"] == "data check"]
-    told = by_data if len(by_data) else reasons
-    others = f" (and {_counted(len(told) - 1, 'other rule')})" if len(told) > 1 else ""
-    return f"{told['rule'].iloc[0]}{others}: {told['detail'].iloc[0] or 'no detail was recorded'}"
 
 
 def _print_notes(console: Console, notes: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ from aegis.lake.schema import TableSchema
 from aegis.workspace import Workspace
 from aegis_resources.desk import Desk
 from aegis_sensors.definitions import lake_resource
+from aegis_sensors.make_commands import make_command
 
 _RESEARCH = (
     tables.TARGET_WEIGHTS,
@@ -70,7 +71,7 @@ def trace_command(config: AegisConfig, order: str, *, console: Console) -> None:
     """
     workspace, desk = Workspace.of(config), Desk.of(config)
     if not workspace.lake.catalog.exists():
-        raise ConfigurationError(f"workspace {workspace.name} has no history yet; `aegis run` makes one")
+        raise ConfigurationError(f"workspace {workspace.name} has no history yet; `{make_command('run')}` makes one")
     with lake_resource(workspace).open() as store:
         row = find_order(store.read(tables.ORDERS, account=desk.account), order)
         session, symbol = row["session"].date(), str(row["symbol"])

@@ -6,6 +6,7 @@ Belongs here: everything that must be right before they start, and starting them
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -43,5 +44,7 @@ def up_command(config: AegisConfig, *, port: int) -> NoReturn:
         mark_dead_runs(instance)
     file = Path(os.environ.get(CONFIG_FILE_VARIABLE, CONFIG_FILE)).resolve()
     command = [sys.executable, "-m", "dagster", "dev", "-m", CODE_LOCATION, "-p", str(port)]
-    sys.stdout.flush()
+    print(f"starting; then http://localhost:{port}", flush=True)
+    # A script's `make ui &` starts with SIGINT ignored. Dagster ends on SIGTERM as it does on SIGINT: not at all, then.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execve(sys.executable, command, os.environ | {CONFIG_FILE_VARIABLE: str(file)})  # noqa: S606 - our own module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from aegis_sensors.make_commands import make_command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Prints the settings that reach the program, in place of the program.
@@ -136,6 +139,26 @@ def test_the_sources_and_dates_of_the_command_line_reach_the_program(built_clone
         "AEGIS_RUN__SOURCE=yahoo",
         "AEGIS_RUN__WORKSPACE=trial",
     ]
+
+
+def test_a_run_may_begin_and_end_with_sessions_of_its_own(built_clone: Path) -> None:
+    again = _make(built_clone, "run", "FROM=2015-06-12", "WORKSPACE=broken-bar")
+    assert again.stdout.splitlines() == ["run --from 2015-06-12", "AEGIS_RUN__WORKSPACE=broken-bar"]
+    assert _make(built_clone, "run", "TO=2015-06-19").stdout == "run --to 2015-06-19\n"
+    assert _make(built_clone, "run", "FROM=a", "TO=b c").stdout == "run --from a --to b c\n"
+    assert _make(built_clone, "run", FROM="of the shell", TO="of the shell").stdout == "run\n"
+
+
+@pytest.mark.parametrize(
+    "words", ["DATA='/srv/my prices'", "SOURCE=yahoo FIRST=2014-01-02 LAST=2015-12-31 WORKSPACE=w"]
+)
+def test_a_command_that_is_printed_reaches_the_same_history(built_clone: Path, words: str) -> None:
+    settings = _make(built_clone, "run", *shlex.split(words)).stdout.splitlines()[1:]
+    printed = make_command("summary", dict(line.split("=", 1) for line in settings))
+
+    again = _make(built_clone, *shlex.split(printed)[1:]).stdout.splitlines()
+
+    assert again == ["summary", *settings]
 
 
 @pytest.mark.parametrize(

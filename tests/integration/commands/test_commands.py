@@ -89,6 +89,17 @@ def test_a_date_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [("run",), ("up",)])
+def test_a_strategy_that_does_not_exist_is_refused_before_anything_is_made(
+    tmp_path: Path, ask: Ask, write_config: Write, contents: Contents, command: tuple[str, ...]
+) -> None:
+    config = write_config(tmp_path, signals={"strategies": ["momentun"]})
+    status, printed, errors = ask(config, *command)
+    assert (status, printed) == (2, "")
+    assert "signals.strategies: 'momentun' is not a strategy; the nearest is 'momentum'" in errors
+    assert contents(tmp_path).keys() == {"aegis.yaml"}
+
+
 def test_a_fault_in_a_symbol_that_does_not_exist_is_refused(
     tmp_path: Path, ask: Ask, write_config: Write, contents: Contents
 ) -> None:
@@ -208,7 +219,7 @@ def test_a_workspace_without_a_history_says_how_to_make_one(
 ) -> None:
     status, _, errors = ask(write_config(tmp_path), *command)
     assert status == 2
-    assert "`aegis run`" in errors
+    assert "`make run" in errors
     assert contents(tmp_path).keys() == {"aegis.yaml"}
 
 

@@ -24,8 +24,8 @@ def test_a_range_that_stops_before_the_newest_session_is_refused(
     before = contents(_workspace(own) / "lake")
     status, _, errors = ask(own, "run", *words)
     assert status == 2
-    assert "--to 2014-06-10 stops before 2014-06-13, the newest session of this workspace" in errors
-    assert "leave --to out, or give --to 2014-06-13" in errors
+    assert "--to 2014-06-10 (TO) stops before 2014-06-13, the newest session of this workspace" in errors
+    assert "leave it out, or give 2014-06-13" in errors
     assert contents(_workspace(own) / "lake") == before
 
 
@@ -40,6 +40,18 @@ def test_a_last_session_before_what_the_workspace_holds_is_refused_and_nothing_i
     assert contents(own.parent) == before
 
 
+@pytest.mark.parametrize("first", ["2014-06-04", "2014-05-29"])
+def test_another_first_session_than_that_of_the_book_is_refused_and_nothing_is_written(
+    own: Path, ask: Ask, contents: Contents, first: str
+) -> None:
+    before = contents(own.parent)
+    status, _, errors = ask(own, "run", AEGIS_RUN__FIRST_SESSION=first)
+    assert status == 2
+    assert f"holds a book that begins with 2014-06-02, but run.first_session (FIRST) is {first}" in errors
+    assert "say FIRST=2014-06-02 as when it was made, or choose another workspace" in errors
+    assert contents(own.parent) == before
+
+
 def test_missing_sessions_up_to_a_date_are_made_and_no_more(own: Path, ask: Ask) -> None:
     status, printed, errors = ask(own, "run", "--to", "2014-06-17", AEGIS_RUN__LAST_SESSION="2014-06-20")
     assert status == 0, printed + errors
@@ -51,7 +63,7 @@ def test_a_range_after_a_gap_is_refused(own: Path, ask: Ask, contents: Contents)
     before = contents(_workspace(own) / "lake")
     status, _, errors = ask(own, "run", "--from", "2014-06-18", AEGIS_RUN__LAST_SESSION="2014-06-20")
     assert status == 2
-    assert "--from 2014-06-18 leaves out 2014-06-16, which is missing" in errors
+    assert "--from 2014-06-18 (FROM) leaves out 2014-06-16, which is missing" in errors
     assert contents(_workspace(own) / "lake") == before
 
 

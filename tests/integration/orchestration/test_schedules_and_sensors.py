@@ -151,7 +151,7 @@ def test_sessions_that_were_missed_are_fetched_in_order_and_one_at_a_time(platfo
 
 
 def test_a_history_is_left_to_aegis_run(platform: Platform) -> None:
-    assert "more than 60 sessions up to 2014-11-28 are missing; `aegis run`" in str(
+    assert "more than 60 sessions up to 2014-11-28 are missing; `make run`" in str(
         platform.sense("final_bars_exist", "2014-11-28 18:15")
     )
 

@@ -126,7 +126,7 @@ def test_a_quarter_is_caught_up_and_a_longer_gap_is_left_to_one_run() -> None:
     newest = sessions[100]
     window = Window.until(XNYS, MONDAY, newest)
     assert window.first_missing(sessions[:41]) == Due(sessions[41])  # 60 are missing: 41 ... 100
-    assert "more than 60 sessions up to 2014-10-22 are missing; `aegis run`" in reason(
+    assert "more than 60 sessions up to 2014-10-22 are missing; `make run`" in reason(
         window.first_missing(sessions[:40])
     )
 
@@ -219,7 +219,7 @@ def test_pauses_grow_and_the_last_attempt_is_made_before_the_open() -> None:
     ]
     assert reason(next_attempt("fetch", attempts, now)) == (
         "fetch failed 6 times and is not asked for again; mend the cause, then materialise the session in the UI or "
-        "with `aegis run`"
+        "with `make run`"
     )
 
 
