@@ -83,7 +83,7 @@ class Signals:
 
 @compiled
 def _weights_of_signals(entries: NDArray[np.bool_], exits: NDArray[np.bool_], weight: float) -> Any:
-    """The weight at each entry that counts, 0 at each exit that counts, NaN elsewhere."""
+    """Return the weight at each entry that counts, 0 at each exit that counts, NaN elsewhere."""
     steps, symbols = entries.shape
     weights = np.full((steps, symbols), np.nan)
     for s in range(symbols):
@@ -100,7 +100,7 @@ def _weights_of_signals(entries: NDArray[np.bool_], exits: NDArray[np.bool_], we
 
 @compiled
 def _decides(values: NDArray[np.float64]) -> Any:
-    """Which rows hold anything but NaN."""
+    """Say which rows hold anything but NaN."""
     steps, symbols = values.shape
     found = np.zeros(steps, dtype=np.bool_)
     for i in range(steps):

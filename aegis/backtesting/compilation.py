@@ -2,8 +2,8 @@
 
 Belongs here: how machine code is kept on disk and when it is stale. numba looks only at the file of the function that
 is called: after a change of a function that it calls, in another file, it would go on running the old code. Here the
-code belongs to the text of all compiled sources of this package, and to the strategy's own file. It stands apart from the kernel
-because the cost models are compiled too, and the kernel imports them.
+code belongs to the text of all compiled sources of this package, and to the strategy's own file. It stands apart from
+the kernel because the cost models are compiled too, and the kernel imports them.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ def callback(signature: Any) -> Callable[[Function], Any]:
 def _kept(native: Any) -> Any:
     """Keep a function's code on disk, stamped with all sources that it can be made of."""
     native.enable_caching()
-    file = native._cache._cache_file  # noqa: SLF001 - numba offers no other way to say what else the code depends on
-    file._source_stamp = (file._source_stamp, source_stamp())  # noqa: SLF001
+    # numba offers no other way to say what else the code depends on.
+    file = native._cache._cache_file
+    file._source_stamp = (file._source_stamp, source_stamp())
     return native
 
 

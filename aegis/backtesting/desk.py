@@ -7,6 +7,7 @@ for the account, bars pass without it, which is what makes a callback for every 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
@@ -91,7 +92,7 @@ class Desk:
         field : {"open", "high", "low", "close", "volume"}
             USD per share, or shares.
         """
-        return self._values[field][self.step * self._n + self.number(symbol)]  # type: ignore[no-any-return]
+        return self._values[field][self.step * self._n + self.number(symbol)]
 
     def history(self, symbol: str | int, field: Field, length: int) -> NDArray[np.float64]:
         """Return the last `length` values up to the current bar, oldest first; read-only.
@@ -111,7 +112,7 @@ class Desk:
 
     def indicator(self, name: str, symbol: str | int = 0) -> float:
         """Return an indicator's value at the current bar; see :meth:`Strategy.indicators`."""
-        return self._indicators[name][self.step * self._n + self.number(symbol)]  # type: ignore[no-any-return]
+        return self._indicators[name][self.step * self._n + self.number(symbol)]
 
     def number(self, symbol: str | int) -> int:
         """Return a symbol's number.
@@ -191,7 +192,7 @@ class Desk:
         StrategyFailed
             It cannot be an order. What the venue does not take is rejected with a reason instead.
         """
-        is_fraction = trail_fraction == trail_fraction
+        is_fraction = not math.isnan(trail_fraction)
         return self._account_now().place(
             self.number(symbol),
             quantity_shares,
@@ -272,9 +273,7 @@ class Desk:
         self, order: int, *, quantity_shares: float = _NAN, limit_usd: float = _NAN, stop_usd: float = _NAN
     ) -> bool:
         """Change an open order's total quantity and prices; false if it had ended."""
-        return self._account_now().replace(
-            order, quantity=quantity_shares, limit_usd=limit_usd, stop_usd=stop_usd
-        )
+        return self._account_now().replace(order, quantity=quantity_shares, limit_usd=limit_usd, stop_usd=stop_usd)
 
     # The timetable
 
@@ -309,12 +308,12 @@ class Desk:
         dense = bars.row_symbol is None
         for field in ("open", "high", "low", "close", "volume"):
             column = getattr(bars, field)
-            self._values[field] = memoryview(column)
+            self._values[field] = column.data
             if dense:
                 table = column.reshape(shape)[:]
                 table.flags.writeable = False
                 self._columns[field] = table
-        self._indicators = {name: memoryview(np.ascontiguousarray(v).reshape(-1)) for name, v in indicators.items()}
+        self._indicators = {name: np.ascontiguousarray(v).reshape(-1).data for name, v in indicators.items()}
         self._session_starts = frozenset(bars.sessions["first_step"].tolist())
         self._taken = int(self._simulation.cursor["step"])
         self.due = _timetable(bars, self._timers)
@@ -324,7 +323,7 @@ class Desk:
         self._taken = step
 
     def _account_now(self) -> Simulation:
-        """The simulation, moved to the current bar."""
+        """Return the simulation, moved to the current bar."""
         if self._taken < self.step:
             self._simulation.advance(self.step + 1)
             self._taken = self.step
@@ -364,9 +363,7 @@ def _nanoseconds(instant: datetime | None) -> int:
     return int(instant.timestamp()) * 1_000_000_000
 
 
-def _timetable(
-    bars: Bars, timers: list[tuple[Timer, Period, Literal["open", "close"], int]]
-) -> dict[int, list[Timer]]:
+def _timetable(bars: Bars, timers: list[tuple[Timer, Period, Literal["open", "close"], int]]) -> dict[int, list[Timer]]:
     """Return the callbacks that are due at each step."""
     starts, days = bars.sessions["first_step"], bars.sessions["day"][:-1]
     due: dict[int, list[Timer]] = {}

@@ -63,7 +63,7 @@ class EventDrivenBacktest:
         self._strategy, self._source, self._config = strategy, source, config
         symbols = tuple(source.symbols)
         self._actions = event_records(config.events, symbols=symbols)
-        jitted = isinstance(strategy, JittedStrategy)
+        jitted = strategy if isinstance(strategy, JittedStrategy) else None
         self.simulation = Simulation(
             symbols,
             rules=config.rules,
@@ -72,8 +72,8 @@ class EventDrivenBacktest:
             actions=self._actions,
             tick_usd=_by_symbol("tick_usd", config.tick_usd, symbols, 0.0),
             borrow_rates=_by_symbol("borrow_rate_per_year", config.borrow_rate_per_year, symbols, np.nan),
-            parameters=strategy.parameters if jitted else (),
-            memory_size=strategy.memory_size if jitted else 0,
+            parameters=jitted.parameters if jitted else (),
+            memory_size=jitted.memory_size if jitted else 0,
             orders_per_step=config.orders_per_step,
         )
         self._runner = PythonRunner(strategy, self.simulation) if isinstance(strategy, Strategy) else None
@@ -146,7 +146,7 @@ class EventDrivenBacktest:
         )
 
     def _chunks(self) -> Iterator[tuple[Bars, int]]:
-        """The bars to feed, with how many of their first sessions are history only."""
+        """Yield the bars to feed, with how many of their first sessions are history only."""
         sessions = self._config.sessions_per_chunk
         if sessions is None and isinstance(self._source, Bars):
             yield self._source, 0
@@ -181,7 +181,7 @@ class EventDrivenBacktest:
         )
 
     def _targets_of(self, bars: Bars) -> Targets:
-        """The array's decisions that fall into the next chunk."""
+        """Return the array's decisions that fall into the next chunk."""
         strategy = self._strategy
         if self._targets is None:
             assert isinstance(strategy, ArrayStrategy)  # noqa: S101 - for the type checker; _feed asked
@@ -230,7 +230,7 @@ class _Taken:
         self._bars = None  # type: ignore[assignment]
 
     def session_closes(self) -> NDArray[np.float64]:
-        """The last close of each symbol in each session."""
+        """Return the last close of each symbol in each session."""
         if self._closes is not None:
             return self._closes
         bars = self._bars
@@ -243,9 +243,7 @@ class _Taken:
         )[self._first_session :]
 
 
-def _by_symbol(
-    name: str, values: Mapping[str, float], symbols: tuple[str, ...], default: float
-) -> list[float]:
+def _by_symbol(name: str, values: Mapping[str, float], symbols: tuple[str, ...], default: float) -> list[float]:
     unknown = sorted(set(values) - set(symbols))
     if unknown:
         raise BacktestError(f"{name} names {', '.join(unknown[:5])}, of which there are no bars; remove them")
@@ -274,7 +272,7 @@ def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _joined_sessions(taken: list[_Taken]) -> NDArray[Any]:
-    """The session tables of the chunks as one."""
+    """Return the session tables of the chunks as one."""
     if len(taken) == 1:
         return taken[0].sessions
     parts, steps = [], 0
@@ -288,7 +286,7 @@ def _joined_sessions(taken: list[_Taken]) -> NDArray[Any]:
 
 
 def _settings(config: BacktestConfig) -> dict[str, dict[str, Any]]:
-    """What a reader of the results must know of how they came about."""
+    """Return what a reader of the results must know of how they came about."""
     rules = {name: getattr(config.rules, name) for name in config.rules.__slots__}
     costs = {
         "slippage": repr(config.costs.slippage),

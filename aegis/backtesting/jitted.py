@@ -97,7 +97,7 @@ def jitted_strategy(function: Callable[[int], None]) -> JittedStrategy:
 
 @compiled
 def _row(market: int, symbol: int, lag: int) -> int:
-    """The row of a symbol's bar `lag` steps ago, -1 and a fault where there is none."""
+    """Return the row of a symbol's bar `lag` steps ago, -1 and a fault where there is none."""
     header, cursor = header_of(market), cursor_of(market)
     if symbol < 0 or symbol >= header.n_symbols:
         sizing.fail(market, _SYMBOL, symbol, lag)
@@ -268,9 +268,7 @@ def stop_order(market: int, symbol: int, quantity: float, stop: float, time_in_f
 
 
 @compiled
-def stop_limit_order(
-    market: int, symbol: int, quantity: float, stop: float, limit: float, time_in_force: int
-) -> int:
+def stop_limit_order(market: int, symbol: int, quantity: float, stop: float, limit: float, time_in_force: int) -> int:
     """Order signed shares at `limit` USD or better once the price comes to `stop` USD; return the order's index."""
     return submission.place(market, symbol, _STOP_LIMIT, quantity, limit, stop, _NAN, 0, time_in_force, NEVER)
 

@@ -1,7 +1,7 @@
 """Driving a strategy in Python, bar by bar.
 
-Belongs here: what is called in which order, and as little as possible for a bar in which nothing happens: while no order
-is open and no rule watches the account, the kernel is not called at all and catches up when it is asked something.
+Belongs here: what is called in which order, and as little as possible for a bar in which nothing happens: while no
+order is open and no rule watches the account, the kernel is not called at all and catches up when it is asked.
 """
 
 from __future__ import annotations
@@ -37,10 +37,8 @@ class PythonRunner:
     def __init__(self, strategy: Strategy, simulation: Simulation) -> None:
         self._strategy, self._simulation = strategy, simulation
         self._desk = Desk(simulation)
-        self._hears = (
-            type(strategy).on_fill is not Strategy.on_fill or type(strategy).on_order is not Strategy.on_order
-        )
-        self._cursor = memoryview(simulation.cursor_array.view(np.int64))
+        self._hears = type(strategy).on_fill is not Strategy.on_fill or type(strategy).on_order is not Strategy.on_order
+        self._cursor = simulation.cursor_array.view(np.int64).data
         self._fills_heard = 0
         self._amendments_heard = 0
         self._orders_heard = 0
@@ -106,7 +104,7 @@ class PythonRunner:
             strategy.on_order(desk, self._order_notice(index))
 
     def _changed(self) -> list[int]:
-        """The orders that were amended, or that ended, since the strategy was told last."""
+        """Return the orders that were amended, or that ended, since the strategy was told last."""
         simulation = self._simulation
         orders, amendments = simulation.orders, simulation.amendments
         candidates = [*self._open, *range(self._orders_heard, len(orders))]

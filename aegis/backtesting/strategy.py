@@ -91,6 +91,7 @@ class Strategy:
         Row i may use what is known at the close of its bar and nothing later; that it does is checked by the
         look-ahead detector, not here.
         """
+        del bars
         return {}
 
     def on_start(self, desk: Desk) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from aegis.backtesting.compilation import compiled
 from aegis.backtesting.commissions import commission_usd
+from aegis.backtesting.compilation import compiled
 from aegis.backtesting.kernel.codes import State
 from aegis.backtesting.kernel.memory import (
     account_of,
@@ -107,6 +107,7 @@ def _move_cash(handle: int, paid: float) -> None:
     if paid < 0 and rules.settlement_sessions > 0:
         due = (cursor_of(handle).session + rules.settlement_sessions) % SETTLEMENT_RING
         account.unsettled[due] -= paid
+        account.unsettled_total -= paid
 
 
 @compiled

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from aegis.backtesting.compilation import compiled
 from aegis.backtesting.commissions import commission_usd
+from aegis.backtesting.compilation import compiled
 from aegis.backtesting.kernel.memory import (
     account_of,
     costs_of,
@@ -20,17 +20,13 @@ from aegis.backtesting.kernel.memory import (
     symbol_of,
 )
 from aegis.backtesting.kernel.order_book import whole_lots
-from aegis.backtesting.kernel.records import SETTLEMENT_RING
 
 
 @compiled
 def spendable_cash_usd(handle: int) -> float:
     """Return the settled cash of the account, USD."""
     account = account_of(handle)
-    cash = account.cash
-    for i in range(SETTLEMENT_RING):
-        cash -= account.unsettled[i]
-    return cash
+    return account.cash - account.unsettled_total
 
 
 @compiled
@@ -62,7 +58,7 @@ def affordable(handle: int, order: Any, quantity: float, price: float) -> float:
 
 @compiled
 def _closing(held: float, quantity: float) -> float:
-    """The part of a fill that closes what is held."""
+    """Return the part of a fill that closes what is held."""
     if held * quantity >= 0:
         return 0.0
     return quantity if abs(quantity) <= abs(held) else -held
@@ -70,10 +66,10 @@ def _closing(held: float, quantity: float) -> float:
 
 @compiled
 def _margin_room_usd(handle: int, symbol: int, price: float, quantity_after_closing: float) -> float:
-    """USD of exposure, and of its costs, that may be added to what stands after the closing part."""
+    """Return the USD of exposure, and of its costs, that may be added to what stands after the closing part."""
     rules, account = rules_of(handle), account_of(handle)
     position = position_of(handle, symbol)
-    mark = position.mark if position.mark == position.mark else price
+    mark = position.mark if not np.isnan(position.mark) else price
     equity = account.equity_now + position.quantity * (price - mark)
     others = account.long_value - account.short_value - abs(position.quantity) * mark
     leverage = min(1.0 / rules.initial_margin, rules.max_leverage)
@@ -83,14 +79,12 @@ def _margin_room_usd(handle: int, symbol: int, price: float, quantity_after_clos
 @compiled
 def _charge(handle: int, order: Any, quantity: float, price: float) -> float:
     account = account_of(handle)
-    return commission_usd(
-        costs_of(handle), quantity, price, abs(order.filled), order.commission, account.month_shares
-    )
+    return commission_usd(costs_of(handle), quantity, price, abs(order.filled), order.commission, account.month_shares)
 
 
 @compiled
 def _cost(handle: int, order: Any, quantity: float, price: float) -> float:
-    """What opening `quantity` takes: its value, and its commission as often as the account's leverage counts it."""
+    """Return what opening takes: its value, and its commission as often as the account's leverage counts it."""
     rules = rules_of(handle)
     weight = min(1.0 / rules.initial_margin, rules.max_leverage) if rules.margin_account else 1.0
     return abs(quantity) * price + weight * _charge(handle, order, quantity, price)
@@ -98,7 +92,7 @@ def _cost(handle: int, order: Any, quantity: float, price: float) -> float:
 
 @compiled
 def _largest(handle: int, order: Any, wanted: float, price: float, room: float) -> float:
-    """The largest part of `wanted` in whole lots whose cost is at most `room`."""
+    """Return the largest part of `wanted` in whole lots whose cost is at most `room`."""
     if _cost(handle, order, wanted, price) <= room:
         return wanted
     if room <= 0:

@@ -64,7 +64,7 @@ def match_step(handle: int) -> None:
             continue
         if not load_f8(header.volume, row) > 0 or np.isnan(load_f8(header.close, row)):
             continue
-        if symbol.status != TRADING and symbol.status != IS_LEAVING:
+        if symbol.status not in (TRADING, IS_LEAVING):
             continue
         high, low = load_f8(header.high, row), load_f8(header.low, row)
         if symbol.always == 0 and low > symbol.down_trigger and high < symbol.up_trigger:
@@ -72,7 +72,7 @@ def match_step(handle: int) -> None:
         symbol.volume_taken = 0.0
         found, wanted = _ask(handle, s, row, found, wanted)
     if found > 0:
-        _carry_out(handle, first, found, wanted)
+        _carry_out(handle, found, wanted)
 
 
 @compiled
@@ -106,7 +106,7 @@ def _ask(handle: int, s: int, row: int, found: int, wanted: int) -> tuple[int, i
                 candidate.price, candidate.order, candidate.at, candidate.row = price, index, at, row
                 found += 1
                 wanted |= 1 << at
-            elif order.time_in_force == _IOC or order.time_in_force == _FOK:
+            elif order.time_in_force in (_IOC, _FOK):
                 close_order(handle, index, _CANCELLED, _NOT_IMMEDIATE)
         index = following
     return found, wanted
@@ -123,7 +123,7 @@ def _bar_opens_at(handle: int, row: int) -> int:
 
 
 @compiled
-def _note_trigger(handle: int, order: Any, index: int, triggered: bool) -> None:  # noqa: FBT001
+def _note_trigger(handle: int, order: Any, index: int, triggered: bool) -> None:
     if triggered and order.triggered_step < 0:
         order.triggered_step = cursor_of(handle).steps_before + cursor_of(handle).step
         amend(handle, index, _TRIGGERED)
@@ -138,7 +138,7 @@ def _trail(order: Any, high: float, low: float) -> None:
 
 
 @compiled
-def _carry_out(handle: int, first: int, found: int, wanted: int) -> None:
+def _carry_out(handle: int, found: int, wanted: int) -> None:
     """Execute the candidates pass by pass; then end those that had one chance only."""
     candidates = header_of(handle).candidates
     for at in range(_PASSES):
@@ -151,7 +151,7 @@ def _carry_out(handle: int, first: int, found: int, wanted: int) -> None:
     for k in range(found):
         index = candidate_record(candidates, k).order
         order = order_of(handle, index)
-        if is_open(order) and (order.time_in_force == _IOC or order.time_in_force == _FOK):
+        if is_open(order) and (order.time_in_force in (_IOC, _FOK)):
             close_order(handle, index, _CANCELLED, _NOT_IMMEDIATE)
 
 
@@ -190,7 +190,7 @@ def _execute(handle: int, index: int, row: int, reference: float, at: int) -> No
 
 @compiled
 def _exit_quantity(handle: int, order: Any, quantity: float) -> float:
-    """An exit closes no more than there is."""
+    """Return what an exit may close: no more than there is."""
     held = position_of(handle, order.symbol).quantity
     if held * quantity >= 0:
         return 0.0

@@ -63,7 +63,7 @@ def whole_lots(quantity: float, lot: float) -> float:
 
 @compiled
 def new_order(handle: int, symbol: int, kind: int, quantity: float, time_in_force: int) -> Any:
-    """Append an order without prices and relations to the records and return it; the caller has checked the capacity."""
+    """Append an order without prices and relations to the records and return it; there must be room."""
     cursor = cursor_of(handle)
     order = order_of(handle, cursor.orders)
     cursor.orders += 1
@@ -100,17 +100,17 @@ def new_order(handle: int, symbol: int, kind: int, quantity: float, time_in_forc
 
 @compiled
 def _time_in_force(kind: int, time_in_force: int) -> int:
-    """An auction order lives for its auction."""
-    if kind == _ON_OPEN or kind == _LIMIT_ON_OPEN:
+    """Return how long an order lives: an auction order for its auction."""
+    if kind in (_ON_OPEN, _LIMIT_ON_OPEN):
         return _OPG
-    if kind == _ON_CLOSE or kind == _LIMIT_ON_CLOSE:
+    if kind in (_ON_CLOSE, _LIMIT_ON_CLOSE):
         return _CLS
     return time_in_force
 
 
 @compiled
 def _session_for(handle: int, order: Any) -> int:
-    """The session of the next bar; for the opening auction always a session that has not opened."""
+    """Return the session of the next bar; for the opening auction one that has not opened."""
     cursor = cursor_of(handle)
     session_is_over = cursor.step + 1 >= cursor.next_session_step
     waits = session_is_over or order.time_in_force == _OPG
@@ -144,7 +144,7 @@ def release(handle: int, index: int) -> None:
 
 @compiled
 def _refusal(handle: int, order: Any) -> int:
-    """Why the venue does not take an order; the :class:`Reason`, 0 if it does."""
+    """Return why the venue does not take an order; the :class:`Reason`, 0 if it does."""
     symbol = symbol_of(handle, order.symbol)
     position = position_of(handle, order.symbol)
     if symbol.status != TRADING:
@@ -161,7 +161,7 @@ def _refusal(handle: int, order: Any) -> int:
 
 @compiled
 def _refused_size(handle: int, order: Any, symbol: Any, position: Any) -> int:
-    """Why the venue does not take an order of this size or price."""
+    """Return why the venue does not take an order of this size or price."""
     rules = rules_of(handle)
     if not _is_multiple(abs(order.quantity), symbol.lot):
         return _LOT_SIZE
@@ -180,7 +180,7 @@ def _refused_size(handle: int, order: Any, symbol: Any, position: Any) -> int:
 @compiled
 def _is_multiple(value: float, step: float) -> bool:
     ratio = value / step
-    return abs(ratio - np.round(ratio)) <= _PRICE_TOLERANCE * max(1.0, ratio)
+    return abs(ratio - np.floor(ratio + 0.5)) <= _PRICE_TOLERANCE * max(1.0, ratio)
 
 
 @compiled
@@ -190,7 +190,7 @@ def _on_tick(price: float, tick: float) -> bool:
 
 @compiled
 def _open_sales(handle: int, symbol: Any) -> float:
-    """The shares of a symbol that are on sale already; negative. One of a ring of siblings counts for all of it."""
+    """Return the shares on sale already, negative; one of a ring of siblings counts for all of it."""
     total = 0.0
     index = symbol.first_order
     while index != NO_ORDER:
@@ -224,8 +224,8 @@ def _link(handle: int, order: Any, index: int) -> None:
 def watch(symbol: Any, order: Any) -> None:
     """Narrow the two prices between which a bar does not touch the symbol's book, so that this order is seen."""
     kind = order.type
-    resting = kind == _LIMIT or kind == _STOP or kind == _STOP_LIMIT
-    lives_on = order.time_in_force == _DAY or order.time_in_force == _GTC
+    resting = kind in (_LIMIT, _STOP, _STOP_LIMIT)
+    lives_on = order.time_in_force in (_DAY, _GTC)
     triggered = order.triggered_step >= 0
     if not resting or not lives_on or (kind == _STOP and triggered):
         symbol.always = 1
@@ -345,7 +345,9 @@ def replace(handle: int, index: int, quantity: float, limit: float, stop: float)
 def reduce_siblings(handle: int, index: int, quantity: float) -> None:
     """Take what one of a ring filled from the others; what has nothing left is cancelled."""
     other = order_of(handle, index).sibling
-    while other != NO_ORDER and other != index:
+    if other == NO_ORDER:
+        return
+    while other != index:
         order = order_of(handle, other)
         following = order.sibling
         if is_open(order):
@@ -409,7 +411,7 @@ def end_of_session(handle: int) -> None:
                 if order.expires <= cursor.now:
                     close_order(handle, index, _EXPIRED, _END_OF_LIFE)
             elif in_force != _GTC and order.session <= cursor.session:
-                missed = in_force == _OPG or in_force == _CLS
+                missed = in_force in (_OPG, _CLS)
                 close_order(handle, index, _EXPIRED, _MISSED_AUCTION if missed else _END_OF_SESSION)
             index = following
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from aegis.backtesting.compilation import compiled
-from aegis.backtesting.kernel.memory import costs_of, header_of, load_f8
+from aegis.backtesting.kernel.memory import costs_of, header_of, load_f8, symbol_of
 from aegis.backtesting.market_impact import impact_fraction
 from aegis.backtesting.slippage import slipped_price
 
@@ -41,10 +41,12 @@ def fill_price_usd(handle: int, order: Any, reference: float, quantity: float, r
     header, costs = header_of(handle), costs_of(handle)
     sigma = load_f8(header.sigma, row) if header.sigma != 0 else np.nan
     adv = load_f8(header.adv, row) if header.adv != 0 else np.nan
+    # Volume-share slippage counts all that the bar has filled so far, this fill included.
+    taken = symbol_of(handle, order.symbol).volume_taken
     price = slipped_price(
         costs,
         reference,
-        quantity,
+        taken if quantity > 0 else -taken,
         load_f8(header.volume, row),
         sigma,
         load_f8(header.high, row),
@@ -53,6 +55,6 @@ def fill_price_usd(handle: int, order: Any, reference: float, quantity: float, r
     moved = impact_fraction(costs, quantity, adv, sigma) * reference
     if quantity > 0:
         price += moved
-        return min(price, order.limit) if order.limit == order.limit else price
-    price -= moved
-    return max(price, order.limit) if order.limit == order.limit else price
+        return min(price, order.limit) if not np.isnan(order.limit) else price
+    price = max(price - moved, 0.0)
+    return max(price, order.limit) if not np.isnan(order.limit) else price

@@ -3,7 +3,7 @@
 Belongs here: numpy dtypes and nothing else. Everything that must survive from one chunk of bars to the next is in
 `ACCOUNT`, `CURSOR`, `POSITION`, `SYMBOL`, `ORDER` and `RECEIVABLE`; bars and outputs are plain columns whose addresses
 stand in `HEADER`. Times are nanoseconds since 1970 in UTC, days are whole days since 1970, amounts are USD, quantities
-are shares, signed: bought positive, sold negative. Integer codes are explained in :mod:`aegis.backtesting.kernel.codes`.
+are shares, signed: bought positive, sold negative. :mod:`aegis.backtesting.kernel.codes` explains the integer codes.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ SYMBOL: Final = np.dtype(
     align=True,
 )
 """A symbol's terms and its book of open orders. Between the two triggers no resting order can execute. `always`: orders
-that need every bar. `tick`: 0 for none. `lot`: smallest step of a quantity. `borrow_rate`: a year. `status`: 0 trades,
+that need every bar. `tick`: 0 for none. `lot`: smallest step of a quantity. `borrow_rate`: a year, NaN for the
+account's. `status`: 0 trades,
 1 halted, 2 delisted,
 3 trades for the last time this session."""
 
@@ -136,6 +137,7 @@ ACCOUNT: Final = np.dtype(
         ("cash", "f8"),
         ("receivable", "f8"),
         ("unsettled", "f8", (SETTLEMENT_RING,)),
+        ("unsettled_total", "f8"),
         ("long_value", "f8"),
         ("short_value", "f8"),
         ("equity_now", "f8"),

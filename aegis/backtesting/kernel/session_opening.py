@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from aegis.backtesting.compilation import compiled
 from aegis.backtesting.financing import borrow_fee_usd, interest_usd
 from aegis.backtesting.kernel.bookings import value_position
@@ -74,8 +76,9 @@ def _accrue(handle: int, days: int) -> None:
         for s in range(header_of(handle).n_symbols):
             position = position_of(handle, s)
             if position.quantity < 0:
+                rate = symbol_of(handle, s).borrow_rate
                 value = position.quantity * position.mark
-                fees += borrow_fee_usd(costs, value, symbol_of(handle, s).borrow_rate, days)
+                fees += borrow_fee_usd(costs, value, costs.borrow_rate if np.isnan(rate) else rate, days)
     account.interest += interest
     account.borrow_fees += fees
     account.cash += interest - fees
@@ -84,7 +87,15 @@ def _accrue(handle: int, days: int) -> None:
 
 @compiled
 def _settle(handle: int) -> None:
-    account_of(handle).unsettled[cursor_of(handle).session % SETTLEMENT_RING] = 0.0
+    """Let what is due today be spent; the total is added up anew, so that rounding does not gather in it."""
+    account = account_of(handle)
+    if account.unsettled_total == 0:
+        return
+    account.unsettled[cursor_of(handle).session % SETTLEMENT_RING] = 0.0
+    total = 0.0
+    for due in range(SETTLEMENT_RING):
+        total += account.unsettled[due]
+    account.unsettled_total = total
 
 
 @compiled
@@ -110,8 +121,8 @@ def month_of(day: int) -> int:
     year = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
     of_year = of_era - (365 * year + year // 4 - year // 100)
     month = (5 * of_year + 2) // 153
-    month += 3 if month < 10 else -9
-    return (year + era * 400 + (1 if month <= 2 else 0)) * 12 + month - 1
+    # March is month 0 here, so January and February belong to the year before.
+    return (year + era * 400) * 12 + month + 2
 
 
 @compiled

@@ -25,6 +25,7 @@ from aegis.errors import BacktestError, StrategyFailed
 Records = NDArray[np.void]
 
 _GROWTH = 4
+_TABLE = 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GROWING: dict[Stopped, tuple[str, ...]] = {
     Stopped.GROW_ORDERS: ("orders", "candidates"),
@@ -40,12 +41,12 @@ _DTYPES = {
     "receivables": records.RECEIVABLE,
 }
 _FAULTS = {
-    Fault.QUANTITY: "a quantity of {value} shares cannot be ordered; order a finite quantity other than 0 of the right side",
-    Fault.PRICE: "{value} USD cannot be the price of this order; give a positive price where the type has one, NaN elsewhere",
+    Fault.QUANTITY: "a quantity of {value} shares cannot be ordered; give a finite one other than 0, on the right side",
+    Fault.PRICE: "{value} USD cannot be a price of this order; give positive ones where its type has them, else none",
     Fault.SYMBOL: "symbol number {symbol_number} does not exist; there are {n_symbols}",
     Fault.LOOK_AHEAD: "asked for a value {value} bars ahead; only the current bar and earlier ones are known",
     Fault.TOO_MANY_ORDERS: "placed more than {value:.0f} orders at one close; raise orders_per_step",
-    Fault.UNKNOWN_ORDER: "order {value:.0f} does not exist, or is not the one placed last; use the index that placing it gave",
+    Fault.UNKNOWN_ORDER: "order {value:.0f} does not exist, or was not placed last; use the index that placing it gave",
     Fault.WEIGHT: "a target weight of {value} is no number; use NaN in an array to leave a symbol as it is",
     Fault.TIME_IN_FORCE: "a GTD order needs the time at which it expires",
     Fault.OUTSIDE_HISTORY: "asked for bar {value:.0f} before the first one; wait until enough bars have closed",
@@ -89,7 +90,7 @@ class Simulation:
     fee_rates : ndarray of FEE_RATE, optional
         Regulatory fees by effective day.
     tick_usd, borrow_rates : float or sequence of float
-        For each symbol, or for all: smallest step of a price, 0 for none; fee on borrowed shares, a year.
+        For each symbol, or for all: smallest step of a price, 0 for none; fee on borrowed shares, a year, NaN for the rate of `costs`.
     parameters : sequence of float
         Numbers that a jitted strategy reads.
     memory_size : int
@@ -114,7 +115,7 @@ class Simulation:
         actions: Records | None = None,
         fee_rates: Records | None = None,
         tick_usd: float | Sequence[float] = 0.0,
-        borrow_rates: float | Sequence[float] = 0.0,
+        borrow_rates: float | Sequence[float] = np.nan,
         parameters: Sequence[float] = (),
         memory_size: int = 0,
         orders_per_step: int | None = None,
@@ -216,9 +217,7 @@ class Simulation:
         self._own("fee_rates", fee_rates, count="n_fee_rates")
         self.cursor["fee_rate"] = 0
 
-    def advance(
-        self, until_step: int | None = None, *, on_bar: Any = hold, stop_on_notice: bool = False
-    ) -> Stopped:
+    def advance(self, until_step: int | None = None, *, on_bar: Any = hold, stop_on_notice: bool = False) -> Stopped:
         """Take the steps of the chunk before `until_step`, all of them if it is not given.
 
         Returns
@@ -457,7 +456,7 @@ class Simulation:
         if bars.symbols != self.symbols:
             raise BacktestError(
                 f"the bars are of {len(bars.symbols)} symbols ({', '.join(bars.symbols[:3])}, …), the simulation of "
-                f"{len(self.symbols)} ({', '.join(self.symbols[:3])}, …); feed chunks with the same symbols in one order"
+                f"{len(self.symbols)} ({', '.join(self.symbols[:3])}, …); feed the same symbols in one order"
             )
         if self._bars is not None and self.cursor["step"] + 1 < self._header["n_steps"]:
             raise BacktestError(f"{self.now_utc:%Y-%m-%d %H:%M}Z: the bars of before are not used up; advance first")
@@ -475,6 +474,6 @@ def _column(name: str, column: NDArray[np.float64] | None, rows: int) -> NDArray
 
 
 def _indicators(values: NDArray[np.float64] | None, rows: int) -> NDArray[np.float64] | None:
-    if values is not None and (values.ndim != 2 or values.shape[1] != rows):  # noqa: PLR2004 - indicators by rows
+    if values is not None and (values.ndim != _TABLE or values.shape[1] != rows):
         raise BacktestError(f"indicators have the shape {values.shape}, expected (indicators, {rows}): a value a bar")
     return None if values is None else np.ascontiguousarray(values, dtype=np.float64)

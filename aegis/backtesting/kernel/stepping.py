@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import types
 
 from aegis.backtesting.compilation import callback, compiled, compiled_for
@@ -95,7 +96,7 @@ def mark_step(handle: int) -> None:
         first = cursor.step * n
         for s in range(n):
             close = load_f8(header.close, first + s)
-            if close == close:
+            if not np.isnan(close):
                 position_of(handle, s).mark = close
     else:
         for row in range(load_i8(header.first_row, cursor.step), load_i8(header.first_row, cursor.step + 1)):

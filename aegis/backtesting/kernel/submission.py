@@ -33,7 +33,6 @@ _BY_STRATEGY = int(Reason.BY_STRATEGY)
 _BRACKET = 3
 
 
-
 @compiled
 def place(
     handle: int,
@@ -103,10 +102,10 @@ def place_bracket(
     entry = new_order(handle, symbol, _of_auction(kind, time_in_force), quantity, time_in_force)
     entry.limit, entry.stop = limit, stop
     entry.child = index + 1
-    if stop_loss == stop_loss:
+    if not np.isnan(stop_loss):
         exit_order = _new_exit(handle, symbol, _STOP, quantity, index)
         exit_order.stop = stop_loss
-    if take_profit == take_profit:
+    if not np.isnan(take_profit):
         exit_order = _new_exit(handle, symbol, _LIMIT, quantity, index)
         exit_order.limit = take_profit
     if cursor.orders == index + _BRACKET:
@@ -179,11 +178,11 @@ def replace_order(handle: int, index: int, quantity: float, limit: float, stop: 
         fail(handle, _UNKNOWN, 0, index)
         return False
     order = order_of(handle, index)
-    bad_price = (limit == limit and not _is_price(limit)) or (stop == stop and not _is_price(stop))
-    if bad_price or (limit == limit and np.isnan(order.limit)) or (stop == stop and np.isnan(order.stop)):
-        fail(handle, _PRICE, order.symbol, limit if limit == limit else stop)
+    bad_price = (not np.isnan(limit) and not _is_price(limit)) or (not np.isnan(stop) and not _is_price(stop))
+    if bad_price or (not np.isnan(limit) and np.isnan(order.limit)) or (not np.isnan(stop) and np.isnan(order.stop)):
+        fail(handle, _PRICE, order.symbol, limit if not np.isnan(limit) else stop)
         return False
-    if quantity == quantity and (quantity == 0 or (quantity > 0) != (order.quantity > 0)):
+    if not np.isnan(quantity) and (quantity == 0 or (quantity > 0) != (order.quantity > 0)):
         fail(handle, _QUANTITY, order.symbol, quantity)
         return False
     return replace(handle, index, quantity, limit, stop)
@@ -191,7 +190,7 @@ def replace_order(handle: int, index: int, quantity: float, limit: float, stop: 
 
 @compiled
 def _of_auction(kind: int, time_in_force: int) -> int:
-    """A market or limit order for the opening or closing auction is an auction order."""
+    """Return the type: a market or limit order for an auction is an auction order."""
     if time_in_force == _OPG:
         return _LIMIT_ON_OPEN if kind == _LIMIT else _MARKET_ON_OPEN if kind == _MARKET else kind
     if time_in_force == _CLS:
@@ -205,9 +204,7 @@ def _is_price(value: float) -> bool:
 
 
 @compiled
-def _is_sound(
-    handle: int, symbol: int, kind: int, quantity: float, limit: float, stop: float, trail: float
-) -> bool:
+def _is_sound(handle: int, symbol: int, kind: int, quantity: float, limit: float, stop: float, trail: float) -> bool:
     """Whether an order can be one at all; notes the fault where it cannot."""
     if symbol < 0 or symbol >= header_of(handle).n_symbols:
         fail(handle, _SYMBOL, symbol, quantity)
@@ -215,10 +212,10 @@ def _is_sound(
     if not np.isfinite(quantity) or quantity == 0:
         fail(handle, _QUANTITY, symbol, quantity)
         return False
-    needs_limit = kind == _LIMIT or kind == _STOP_LIMIT or kind == _LIMIT_ON_OPEN or kind == _LIMIT_ON_CLOSE
-    needs_stop = kind == _STOP or kind == _STOP_LIMIT
-    wrong_limit = not _is_price(limit) if needs_limit else limit == limit
-    wrong_stop = not _is_price(stop) if needs_stop else stop == stop
+    needs_limit = kind in (_LIMIT, _STOP_LIMIT, _LIMIT_ON_OPEN, _LIMIT_ON_CLOSE)
+    needs_stop = kind in (_STOP, _STOP_LIMIT)
+    wrong_limit = not _is_price(limit) if needs_limit else not np.isnan(limit)
+    wrong_stop = not _is_price(stop) if needs_stop else not np.isnan(stop)
     if wrong_limit or wrong_stop or (kind == _TRAILING and not _is_price(trail)):
         fail(handle, _PRICE, symbol, limit if wrong_limit else stop if wrong_stop else trail)
         return False
@@ -228,7 +225,7 @@ def _is_sound(
 @compiled
 def _exits_are_sound(handle: int, symbol: int, quantity: float, stop_loss: float, take_profit: float) -> bool:
     """Whether a bracket's exits are prices on the right sides of each other."""
-    has_stop, has_profit = stop_loss == stop_loss, take_profit == take_profit
+    has_stop, has_profit = not np.isnan(stop_loss), not np.isnan(take_profit)
     side = 1.0 if quantity > 0 else -1.0
     wrong_stop = has_stop and not _is_price(stop_loss)
     wrong_profit = has_profit and not _is_price(take_profit)

@@ -18,7 +18,11 @@ _MARKET, _LIMIT, _STOP, _STOP_LIMIT = (
     int(OrderType.STOP),
     int(OrderType.STOP_LIMIT),
 )
-_TRAILING, _ON_OPEN, _ON_CLOSE = int(OrderType.TRAILING_STOP), int(OrderType.MARKET_ON_OPEN), int(OrderType.MARKET_ON_CLOSE)
+_TRAILING, _ON_OPEN, _ON_CLOSE = (
+    int(OrderType.TRAILING_STOP),
+    int(OrderType.MARKET_ON_OPEN),
+    int(OrderType.MARKET_ON_CLOSE),
+)
 _LIMIT_ON_OPEN, _LIMIT_ON_CLOSE = int(OrderType.LIMIT_ON_OPEN), int(OrderType.LIMIT_ON_CLOSE)
 _AVERAGE = int(OrderType.BAR_AVERAGE)
 _IOC, _FOK = int(TimeInForce.IOC), int(TimeInForce.FOK)
@@ -30,15 +34,15 @@ _NOT = int(Pass.NONE)
 
 
 @compiled
-def evaluate(
+def evaluate(  # noqa: PLR0911 - one answer for each kind of order
     order: Any,
     opened: float,
     high: float,
     low: float,
     close: float,
-    opens_session: bool,  # noqa: FBT001
-    closes_session: bool,  # noqa: FBT001
-    needs_through: bool,  # noqa: FBT001
+    opens_session: bool,
+    closes_session: bool,
+    needs_through: bool,
 ) -> tuple[int, float, bool]:
     """Return the pass in which a bar executes an order, the price before costs, and whether its stop is triggered.
 
@@ -64,20 +68,20 @@ def evaluate(
     at_open = _OPEN_BUY if buying else _OPEN_SELL
     at_close = _CLOSE_BUY if buying else _CLOSE_SELL
     triggered = order.triggered_step >= 0
-    if kind == _MARKET or (triggered and (kind == _STOP or kind == _TRAILING)):
+    if kind == _MARKET or (triggered and (kind in (_STOP, _TRAILING))):
         return at_open, opened, triggered
-    if kind == _ON_OPEN or kind == _LIMIT_ON_OPEN:
+    if kind in (_ON_OPEN, _LIMIT_ON_OPEN):
         return _auction(at_open, opened, order.limit, side, happens=opens_session)
-    if kind == _ON_CLOSE or kind == _LIMIT_ON_CLOSE:
+    if kind in (_ON_CLOSE, _LIMIT_ON_CLOSE):
         return _auction(at_close, close, order.limit, side, happens=closes_session)
     if kind == _AVERAGE:
         return (_AVERAGE_BUY if buying else _AVERAGE_SELL), (opened + high + low + close) / 4.0, False
     favourable, adverse = (low, high) if buying else (high, low)
-    if kind == _STOP or kind == _TRAILING:
+    if kind in (_STOP, _TRAILING):
         return _stop(at_open, opened, adverse, order.stop, side)
     if kind == _STOP_LIMIT and not triggered:
         return _stop_limit(at_open, opened, favourable, adverse, close, order, side, needs_through)
-    at_once = order.time_in_force == _IOC or order.time_in_force == _FOK
+    at_once = order.time_in_force in (_IOC, _FOK)
     where, price = _limit(at_open, opened, favourable, order.limit, side, needs_through)
     if at_once and where == _AT_LIMIT:
         return _NOT, price, triggered
@@ -85,8 +89,8 @@ def evaluate(
 
 
 @compiled
-def _auction(where: int, price: float, limit: float, side: float, happens: bool) -> tuple[int, float, bool]:  # noqa: FBT001
-    """An auction's price, if it is held and no worse than the limit; a market order's limit is NaN."""
+def _auction(where: int, price: float, limit: float, side: float, happens: bool) -> tuple[int, float, bool]:
+    """Return an auction's price, if it is held and no worse than the limit; a market order's limit is NaN."""
     if not happens or side * (price - limit) > 0:
         return _NOT, price, False
     return where, price, False
@@ -94,9 +98,14 @@ def _auction(where: int, price: float, limit: float, side: float, happens: bool)
 
 @compiled
 def _limit(
-    at_open: int, opened: float, favourable: float, limit: float, side: float, needs_through: bool  # noqa: FBT001
+    at_open: int,
+    opened: float,
+    favourable: float,
+    limit: float,
+    side: float,
+    needs_through: bool,
 ) -> tuple[int, float]:
-    """A limit order: at the open if that is as good or better, else at the limit once the price comes to it."""
+    """Execute a limit order at the open if that is as good, else at the limit once the price comes to it."""
     if side * (opened - limit) <= 0:
         return at_open, opened
     distance = side * (favourable - limit)
@@ -107,7 +116,7 @@ def _limit(
 
 @compiled
 def _stop(at_open: int, opened: float, adverse: float, stop: float, side: float) -> tuple[int, float, bool]:
-    """A stop order: at the open if the price gapped through it, else at the stop once the price reaches it."""
+    """Execute a stop order at the open if the price gapped through it, else at the stop once the price reaches it."""
     if side * (opened - stop) >= 0:
         return at_open, opened, True
     if side * (adverse - stop) >= 0:
@@ -124,9 +133,9 @@ def _stop_limit(
     close: float,
     order: Any,
     side: float,
-    needs_through: bool,  # noqa: FBT001
+    needs_through: bool,
 ) -> tuple[int, float, bool]:
-    """A stop-limit order that has not been triggered.
+    """Execute a stop-limit order that has not been triggered.
 
     Triggered at the open, the whole bar lies behind it: it is a limit order. Triggered inside the bar, only the stop
     itself and the close are known to come no earlier than the trigger.
@@ -145,14 +154,19 @@ def _stop_limit(
 
 
 @compiled
-def trailed_stop(watermark: float, trail: float, side: float, is_fraction: bool) -> float:  # noqa: FBT001
+def trailed_stop(watermark: float, trail: float, side: float, is_fraction: bool) -> float:
     """Return the stop of a trailing stop order, USD: `trail` (USD, or a fraction) beyond its watermark."""
     return watermark * (1.0 + side * trail) if is_fraction else watermark + side * trail
 
 
 @compiled
 def exits_in_entry_bar(
-    order: Any, entered: int, high: float, low: float, close: float, needs_through: bool  # noqa: FBT001
+    order: Any,
+    entered: int,
+    high: float,
+    low: float,
+    close: float,
+    needs_through: bool,
 ) -> tuple[int, float]:
     """Return whether a bracket's exit acts in the bar that filled its entry.
 
