@@ -42,6 +42,7 @@ REASONS = {
     "sibling filled",
     "parent ended",
     "position closed",
+    "liquidation",
     "buying power",
     "short sale",
     "tick size",
