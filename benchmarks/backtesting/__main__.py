@@ -20,7 +20,6 @@ from benchmarks.backtesting import environments, expectations, rounds, table, ta
 OURS = "aegis_engine"
 PEERS = (
     OURS,
-    "aegis_fused",
     "vectorbt_rust",
     "vectorbt_numba",
     "hftbacktest",
@@ -31,7 +30,7 @@ PEERS = (
     "nautilus_rust",
     "nautilus_cython",
 )
-OUR_MODULES = {OURS, "aegis_fused"}
+OUR_MODULES = {OURS}
 
 
 def facts_of(peer: str) -> dict[str, Any]:
