@@ -6,6 +6,12 @@ Usage::
 
     python -m benchmarks.long_history write <folder> [--bars 100000000] [--symbols 512]
     python -m benchmarks.long_history read <folder> [--sessions-per-chunk 5]
+    python -m benchmarks.long_history run <folder> [--sessions-per-chunk 5]
+    python -m benchmarks.long_history compare <folder> [--sessions-per-chunk 5]
+
+`read` only streams. `run` simulates a strategy that trades every symbol once a day, from the files to the results.
+`compare` runs it over the first file in chunks and as a whole, and fails unless orders, fills, equity and cash are
+equal to the bit.
 
 Bars are of the regular hours of New York from 2010 on, half days included. Each session is drawn from a stream of its
 own, so that the first sessions of a long history are those of a short one.
@@ -25,7 +31,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from aegis.backtesting.backtest_config import BacktestConfig
 from aegis.backtesting.bar_times import trading_hours
+from aegis.backtesting.bars import Bars
+from aegis.backtesting.event_driven import EventDrivenBacktest
+from aegis.backtesting.jitted import (
+    close,
+    closes_session,
+    jitted_strategy,
+    keep,
+    n_symbols,
+    order_target_weight,
+    recall,
+)
+from aegis.backtesting.results import BacktestResults
 from aegis.backtesting.streaming import ParquetBars
 from aegis.calendars import trading_calendar
 
@@ -42,6 +61,18 @@ _SCHEMA = pa.schema(
         *((name, pa.float64()) for name in ("open", "high", "low", "close", "volume")),
     ]
 )
+
+
+@jitted_strategy
+def follow_yesterday(market):
+    """At the last bar of a session, hold for the next one what closed higher than the session before."""
+    if closes_session(market):
+        symbols = n_symbols(market)
+        for symbol in range(symbols):
+            last, now = recall(market, symbol), close(market, symbol, 0)
+            if last > 0.0:
+                order_target_weight(market, symbol, 0.9 / symbols if now > last else 0.0)
+            keep(market, symbol, now)
 
 
 def session_of_bars(number: int, closes_at: NDArray[np.int64], last: NDArray[np.float64]) -> dict[str, NDArray]:
@@ -120,7 +151,7 @@ def read(folder: Path, sessions_per_chunk: int) -> None:
     """Stream the history chunk by chunk, checks included, and say how long that took and what memory it held."""
     before = _peak()
     began = time.perf_counter()
-    source = ParquetBars(folder, sessions=trading_calendar(CALENDAR), bar_interval=MINUTE)
+    source = _source(folder)
     rows = chunks = largest = 0
     for chunk in source.chunks(sessions_per_chunk):
         rows, chunks, largest = rows + chunk.n_rows, chunks + 1, max(largest, chunk.n_rows)
@@ -129,6 +160,48 @@ def read(folder: Path, sessions_per_chunk: int) -> None:
         f"read {rows:,} bars of {len(source.symbols)} symbols in {chunks} chunks of at most {largest:,}: "
         f"{seconds:.1f} s, {rows / seconds / 1e6:.1f} million bars/s; {_peak()}, {before} before"
     )
+
+
+def run(folder: Path, sessions_per_chunk: int) -> None:
+    """Simulate the strategy over the whole history, and say how long that took and what memory it held."""
+    before = _peak()
+    began = time.perf_counter()
+    source = _source(folder)
+    results = _simulate(source, sessions_per_chunk)
+    seconds = time.perf_counter() - began
+    bars = len(results.closes_at) * len(source.symbols)
+    print(
+        f"simulated {bars:,} bars of {len(source.symbols)} symbols, {len(results.order_records):,} orders and "
+        f"{len(results.fill_records):,} fills: {seconds:.1f} s, {bars / seconds / 1e6:.1f} million bars/s, "
+        f"final equity {results.equity_usd[-1]:,.2f} USD; {_peak()}, {before} before"
+    )
+
+
+def compare(folder: Path, sessions_per_chunk: int) -> None:
+    """Simulate the first file's sessions in chunks and as a whole, and fail unless everything is equal to the bit."""
+    source = _source(min(folder.glob("*.parquet")))
+    (whole,) = source.chunks(SESSIONS_A_FILE)
+    streamed, at_once = _simulate(source, sessions_per_chunk), _simulate(whole, None)
+    for name in ("closes_at", "equity_usd", "cash_usd"):
+        assert getattr(streamed, name).tobytes() == getattr(at_once, name).tobytes(), name
+    frames, expected = streamed.to_frames(), at_once.to_frames()
+    assert frames.keys() == expected.keys()
+    for name, frame in frames.items():
+        assert frame.equals(expected[name]), name
+    print(
+        f"chunks of {sessions_per_chunk} sessions and the whole agree to the bit: {whole.n_rows:,} bars, "
+        f"{len(at_once.order_records):,} orders, {len(at_once.fill_records):,} fills"
+    )
+
+
+def _source(path: Path) -> ParquetBars:
+    return ParquetBars(path, sessions=trading_calendar(CALENDAR), bar_interval=MINUTE)
+
+
+def _simulate(source: Bars | ParquetBars, sessions_per_chunk: int | None) -> BacktestResults:
+    strategy = follow_yesterday.using(memory_size=len(source.symbols))
+    config = BacktestConfig(sessions_per_chunk=sessions_per_chunk, initial_cash_usd=100_000_000.0, is_simulated=True)
+    return EventDrivenBacktest(strategy, source, config).run()
 
 
 def _peak() -> str:
@@ -144,14 +217,16 @@ def main() -> None:
     writing.add_argument("folder", type=Path)
     writing.add_argument("--bars", type=int, default=100_000_000)
     writing.add_argument("--symbols", type=int, default=512)
-    reading = commands.add_parser("read", help="stream it")
-    reading.add_argument("folder", type=Path)
-    reading.add_argument("--sessions-per-chunk", type=int, default=5)
+    uses = {"read": read, "run": run, "compare": compare}
+    for name, use in uses.items():
+        using = commands.add_parser(name, help=str(use.__doc__).split(",", maxsplit=1)[0])
+        using.add_argument("folder", type=Path)
+        using.add_argument("--sessions-per-chunk", type=int, default=5)
     given = parser.parse_args()
     if given.command == "write":
         write(given.folder, given.bars, given.symbols)
     else:
-        read(given.folder, given.sessions_per_chunk)
+        uses[given.command](given.folder, given.sessions_per_chunk)
 
 
 if __name__ == "__main__":

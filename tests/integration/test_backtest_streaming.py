@@ -92,6 +92,14 @@ def test_chunks_of_a_folder_of_files_that_end_inside_a_session_are_the_whole(tmp
     _assert_chunks_are_the_whole(source, bars_from_frame(FRAME, sessions=NEW_YORK, bar_interval=20 * MINUTE), 2)
 
 
+def test_one_chunk_may_hold_everything(tmp_path: Path) -> None:
+    source = ParquetBars(_write(FRAME, tmp_path / "bars.parquet"), sessions=NEW_YORK, bar_interval=20 * MINUTE)
+
+    (chunk,) = source.chunks(2**31)
+
+    assert _same(chunk, bars_from_frame(FRAME, sessions=NEW_YORK, bar_interval=20 * MINUTE))
+
+
 def test_a_source_can_be_read_again_and_left_early(tmp_path: Path) -> None:
     source = ParquetBars(_write(FRAME, tmp_path / "bars.parquet"), sessions="utc_days", bar_interval=20 * MINUTE)
 

@@ -237,6 +237,7 @@ def sparse(**changes):
     [
         ({"row_symbol": np.array([0, 1, 0, 2, 0, 1], dtype=np.int32)}, "symbol 2 2014-06-09T12:01:00Z: .*row 3"),
         ({"row_symbol": np.array([0, 1, 1, 0, 0, 1], dtype=np.int32)}, "AAA 2014-06-09T12:01:00Z: .*row 3"),
+        ({"row_symbol": np.array([0, 1, 0, 1, 1, 1], dtype=np.int32)}, "BBB 2014-06-09T12:02:00Z: .*row 5"),
         ({"row_symbol": np.array([0, -1, 0, 1, 0, 1], dtype=np.int32)}, "symbol -1 2014-06-09T12:00:00Z: .*row 1"),
         ({"first_row": np.array([0, 2, 2, 6])}, "a row or more in each step"),
         ({"first_row": np.array([0, 2, 4, 5])}, "ascend from 0 to 6"),

@@ -185,12 +185,15 @@ def test_chunks_in_memory_joined_are_the_whole(frame, layout, size):
 
 def test_a_part_counts_its_steps_and_rows_from_zero():
     whole = bars_from_frame(
-        long_frame([(f"2014-06-{day}T14:00Z", "AAA", 1.0, 1.0, 1.0, 1.0, 1.0) for day in ("09", "10", "11")]),
+        long_frame([(f"2014-06-{day}T14:00Z", "AAA", 1.0, 1.0, 1.0, 1.0, 1.0) for day in ("09", "10", "12")]),
         layout="sparse",
     )
     part = whole.part(1, 3)
     assert part.sessions["first_step"].tolist() == [0, 1, 2]
     assert part.first_row.tolist() == [0, 1, 2]
+    # 2014-06-09 is day 16,230: 44 years of 365 days, 11 leap days, 151 days to June and 8 more.
+    assert whole.part(0, 2).sessions["day"].tolist() == [16_230, 16_231, 16_232]
+    assert whole.sessions["day"].tolist() == [16_230, 16_231, 16_233, 16_234]
     with pytest.raises(MalformedData, match="sessions 2 to 4 are not a part of 3"):
         whole.part(2, 4)
     with pytest.raises(MalformedData, match="at least one session"):

@@ -188,5 +188,6 @@ def test_a_dividend_before_any_close_looks_at_the_close_of_the_chunk_before(spar
 
 
 def test_dividends_of_other_chunks_are_left_to_them():
-    far = [event(ex_date=date(2013, 1, 2), amount_usd=99.0), event(ex_date=date(2015, 1, 2), amount_usd=99.0)]
+    days = (date(2013, 1, 2), date(2014, 6, 5), date(2014, 6, 11), date(2015, 1, 2))
+    far = [event(ex_date=day, amount_usd=99.0) for day in days]
     refuse_unpayable_dividends(market(), event_records(far, symbols=SYMBOLS), previous_close=np.array([10.0, 10.0]))
