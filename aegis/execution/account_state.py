@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from aegis.execution.order_records import order_from_record, order_record
-from aegis.execution.order_states import OrderState, OrderStatus
+from aegis.execution.order_records import status_from_record, status_record
+from aegis.execution.order_states import OrderStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +134,7 @@ class AccountState:
                 for p in self.positions
             ],
             "receivables": [[r.pay_session.isoformat(), r.symbol, r.amount_usd] for r in self.receivables],
-            "open_orders": [
-                {
-                    "order": order_record(status.order),
-                    "state": str(status.state),
-                    "filled_shares": status.filled_shares,
-                    "fills": status.fills,
-                }
-                for status in self.open_orders
-            ],
+            "open_orders": [status_record(status) for status in self.open_orders],
         }
 
     @classmethod
@@ -159,12 +151,7 @@ class AccountState:
                 DividendReceivable(date.fromisoformat(day), symbol, amount)
                 for day, symbol, amount in record["receivables"]
             ),
-            open_orders=tuple(
-                OrderStatus(
-                    order_from_record(item["order"]), OrderState(item["state"]), item["filled_shares"], item["fills"]
-                )
-                for item in record["open_orders"]
-            ),
+            open_orders=tuple(status_from_record(item) for item in record["open_orders"]),
         )
 
 

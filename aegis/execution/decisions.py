@@ -154,9 +154,9 @@ def describe_conflict(committed: CommittedDecision, decision: Decision) -> str |
 
     Notes
     -----
-    Compared is what reaches a market: which orders exist, their side, quantity, algorithm, time in force and execution
-    session, and whether the gate refused them. Prices and weights that a recomputation on another machine changes in
-    the last digits, snapshots and code versions are not.
+    Compared is what reaches a market: which orders exist, their side, quantity, algorithm, type and its prices, time in
+    force, parent, OCO group and execution session, and whether the gate refused them. Arrival prices and weights that a
+    recomputation on another machine changes in the last digits, snapshots and code versions are not.
     """
     if decision.is_refused:
         rules = ", ".join(decision.refusing_rules)
@@ -180,9 +180,30 @@ def describe_conflict(committed: CommittedDecision, decision: Decision) -> str |
     )
 
 
+_MARKET_TERMS = (
+    "order_type",
+    "limit_price_usd",
+    "stop_price_usd",
+    "trail_usd",
+    "trail_fraction",
+    "expires_at_utc",
+    "parent_id",
+    "oco_group",
+)
+"""Terms beyond quantity, algorithm and time in force; an order that does not use them does not mention them."""
+
+
 def _market_terms(order: Order, refusals: Mapping[str, str]) -> str:
     verdict = "refused" if order.client_order_id in refusals else "approved"
+    quantity = f"{order.quantity_shares:+.0f}" if not order.is_fractional else f"{order.quantity_shares:+.9g}"
+    told = {name: getattr(order, name) for name in _MARKET_TERMS}
+    others = "".join(f"{name} {_term(value)} " for name, value in told.items() if value not in (None, "market"))
     return (
-        f"{order.quantity_shares:+.0f} {order.symbol} {order.algorithm} {order.time_in_force} for "
+        f"{quantity} {order.symbol} {order.algorithm} {order.time_in_force} {others}for "
         f"{order.execution_session} ({verdict})"
     )
+
+
+def _term(value: object) -> str:
+    # Ten digits: a limit price that is computed may differ in the last ones on another machine.
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

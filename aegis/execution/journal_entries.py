@@ -70,9 +70,8 @@ def order_entry(event: OrderEvent, *, decision_id: str) -> NewEvent:
 
 
 def order_event_key(event: OrderEvent) -> str:
-    """Return the key of an event: an order is accepted once, filled once for each fill number."""
-    number = 0 if event.fill is None else event.fill.fill_number
-    return f"{event.client_order_id}:{event.kind}:{number}"
+    """Return the key of an event: an order is accepted once, and filled or changed once for each number."""
+    return f"{event.client_order_id}:{event.kind}:{event.number}"
 
 
 def _decision_entry(

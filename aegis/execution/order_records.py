@@ -1,24 +1,30 @@
 """How orders, fills and events are written as JSON, and read back to the bit.
 
 Belongs here: one codec for the journal, the carried state and the broker's books. Floats are written as their shortest
-exact decimal, dates and instants in ISO 8601, keys in order, so that equal values give equal text.
+exact decimal, dates and instants in ISO 8601, keys in order, so that equal values give equal text. A field with a
+default is written only where it differs from it: a vocabulary that grows changes no text written before.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 
 from aegis.errors import ExecutionError
+from aegis.execution.order_states import OrderState, OrderStatus
 from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
-_ORDER_FIELDS = tuple(field.name for field in fields(Order))
-_FILL_FIELDS = tuple(field.name for field in fields(Fill))
+_ORDER_FIELDS = tuple((field.name, field.default) for field in fields(Order))
+_FILL_FIELDS = tuple((field.name, field.default) for field in fields(Fill))
+_STATUS_FIELDS = tuple(
+    (field.name, field.default) for field in fields(OrderStatus) if field.name not in ("order", "state")
+)
+_ALWAYS_WRITTEN = frozenset({"filled_shares", "fills"})
 
 
 def canonical_json(value: object) -> str:
@@ -60,9 +66,11 @@ def instant_from_text(text: str) -> datetime:
 
 def order_record(order: Order) -> dict[str, Any]:
     """Return an order as a mapping that JSON can hold."""
-    record = {name: getattr(order, name) for name in _ORDER_FIELDS}
+    record = _told(order, _ORDER_FIELDS)
     record["session"] = order.session.isoformat()
     record["execution_session"] = order.execution_session.isoformat()
+    if order.expires_at_utc is not None:
+        record["expires_at_utc"] = instant_text(order.expires_at_utc)
     return record
 
 
@@ -71,12 +79,14 @@ def order_from_record(record: Mapping[str, Any]) -> Order:
     values = dict(record)
     values["session"] = date.fromisoformat(values["session"])
     values["execution_session"] = date.fromisoformat(values["execution_session"])
+    if "expires_at_utc" in values:
+        values["expires_at_utc"] = instant_from_text(values["expires_at_utc"])
     return Order(**values)
 
 
 def fill_record(fill: Fill) -> dict[str, Any]:
     """Return a fill as a mapping that JSON can hold."""
-    record = {name: getattr(fill, name) for name in _FILL_FIELDS}
+    record = _told(fill, _FILL_FIELDS)
     record["session"] = fill.session.isoformat()
     record["filled_at_utc"] = instant_text(fill.filled_at_utc)
     return record
@@ -90,13 +100,27 @@ def fill_from_record(record: Mapping[str, Any]) -> Fill:
     return Fill(**values)
 
 
+def status_record(status: OrderStatus) -> dict[str, Any]:
+    """Return where an order stands as a mapping that JSON can hold."""
+    return {"order": order_record(status.order), "state": str(status.state), **_told(status, _STATUS_FIELDS)}
+
+
+def status_from_record(record: Mapping[str, Any]) -> OrderStatus:
+    """Return the status that :func:`status_record` wrote."""
+    return OrderStatus(**{**record, "order": order_from_record(record["order"]), "state": OrderState(record["state"])})
+
+
 def event_payload(event: OrderEvent) -> dict[str, Any]:
-    """Return what the journal's own columns do not say of an event: reason, fill and new terms."""
+    """Return what the journal's own columns do not say of an event: reason, fill, new terms and their number."""
     payload: dict[str, Any] = {"reason": event.reason}
     if event.fill is not None:
         payload["fill"] = fill_record(event.fill)
     if event.order is not None:
         payload["order"] = order_record(event.order)
+    if event.revision != 0:
+        payload["revision"] = event.revision
+    if event.split_ratio is not None:
+        payload["split_ratio"] = event.split_ratio
     return payload
 
 
@@ -112,4 +136,15 @@ def event_from_payload(
         reason=payload["reason"],
         fill=fill_from_record(payload["fill"]) if "fill" in payload else None,
         order=order_from_record(payload["order"]) if "order" in payload else None,
+        revision=payload.get("revision", 0),
+        split_ratio=payload.get("split_ratio"),
     )
+
+
+def _told(value: object, named: tuple[tuple[str, object], ...]) -> dict[str, Any]:
+    """Return the fields of a value that have no default, or another value than it."""
+    return {
+        name: found
+        for name, default in named
+        if (found := getattr(value, name)) != default or default is MISSING or name in _ALWAYS_WRITTEN
+    }

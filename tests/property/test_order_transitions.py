@@ -41,9 +41,33 @@ LEGAL = {
     ("partially filled", "filled"): "filled",
     ("partially filled", "cancelled"): "cancelled",
     ("partially filled", "expired"): "expired",
-    # A split changes the terms of an order that is at the venue and unfilled, and nothing else.
-    ("submitted", "rescaled"): "submitted",
-    ("accepted", "rescaled"): "accepted",
+    # The venue may hold a child until its parent fills, and releases it for more with each further fill.
+    ("submitted", "held"): "held",
+    ("held", "released"): "accepted",
+    ("accepted", "released"): "accepted",
+    ("partially filled", "released"): "partially filled",
+    # A held child may end without ever having worked; it cannot fill or be triggered.
+    ("held", "rejected"): "rejected",
+    ("held", "cancelled"): "cancelled",
+    ("held", "expired"): "expired",
+    # A stop is triggered before anything of it fills.
+    ("submitted", "triggered"): "submitted",
+    ("accepted", "triggered"): "accepted",
+    # A split, a request of the sender or a sibling's fill changes the terms of what is at the venue, wherever it stands
+    # there; and whoever asked the venue for a change or a cancel may be told no.
+    **{
+        (state, event): state
+        for state in ("submitted", "held", "accepted", "partially filled")
+        for event in (
+            "rescaled",
+            "replaced",
+            "reduced",
+            "replace requested",
+            "replace rejected",
+            "cancel requested",
+            "cancel rejected",
+        )
+    },
 }
 ENDS = {"refused", "rejected", "filled", "cancelled", "expired"}
 
