@@ -107,7 +107,9 @@ class QualitySettings(Section):
     """Bounds of the data checks."""
 
     max_quarantined_share: float = Field(0.05, ge=0, le=1)
-    unexplained_jump: float = Field(0.45, gt=0, description="Absolute log return above which a move needs an action.")
+    unexplained_jump: float = Field(
+        0.45, gt=0, le=2, description="Absolute log return above which a move needs an action."
+    )
     implausible_wick: float = Field(
         0.6, gt=0, description="Absolute log distance of high or low from the body above which a bar is a bad tick."
     )

@@ -50,7 +50,7 @@ GATE_CHECK = "no_session_is_blocked"
 
 _RESIDUAL_TOLERANCE_USD = 1e-6
 _DECISION_INPUTS = (tables.ENSEMBLE_SIGNALS, tables.COVARIANCES, tables.UNIVERSE)
-_RESEARCH = (tables.UNIVERSE, *tables.RESEARCH_TABLES)
+_RESEARCH = (tables.ADJUSTMENT_FACTORS, tables.UNIVERSE, *tables.RESEARCH_TABLES)
 """What a decision rests on besides bars; in the order in which it is computed."""
 _MARKET_INPUTS = (tables.DAILY_BARS, tables.CORPORATE_ACTIONS, tables.CHECK_RESULTS, tables.RAW_BARS)
 _PLACES: dict[str, tuple[str, str, tuple[TableSchema, ...]]] = {
@@ -63,7 +63,14 @@ _PLACES: dict[str, tuple[str, str, tuple[TableSchema, ...]]] = {
     tables.PRE_TRADE_GATE.key: (
         GROUP_PORTFOLIO_AND_RISK,
         OWNER_SENTINEL,
-        (tables.TARGET_WEIGHTS, tables.RISK_REPORT, tables.CHECK_RESULTS, tables.RAW_BARS),
+        (
+            tables.TARGET_WEIGHTS,
+            tables.RISK_REPORT,
+            tables.CHECK_RESULTS,
+            tables.RAW_BARS,
+            tables.CORPORATE_ACTIONS,
+            tables.ADJUSTMENT_FACTORS,
+        ),
     ),
     tables.ORDERS.key: (GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, (tables.PRE_TRADE_GATE,)),
     tables.BOOK_STATES.key: (GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, (tables.ORDERS, tables.POSITIONS)),
@@ -150,15 +157,18 @@ def _inputs(store: Lake, market: Market, sessions: Sequence[date]) -> InputTable
         return store.read(table, first=start, last=last, snapshot_id=snapshot)
 
     bars, actions = rows(tables.DAILY_BARS, before), rows(tables.CORPORATE_ACTIONS, before)
-    decided = bars["session"].dt.date >= first
+    decided, ex_in_range = bars["session"].dt.date >= first, actions["session"].dt.date >= first
     return InputTables(
         bars=bars[decided],
-        actions=actions[actions["session"].dt.date >= first],
+        actions=actions[ex_in_range],
         universe=rows(tables.UNIVERSE),
         ensemble=rows(tables.ENSEMBLE_SIGNALS),
         covariances=rows(tables.COVARIANCES),
         checks=rows(tables.CHECK_RESULTS),
-        raw_content_hashes=tables.RAW_BARS.content_hashes(rows(tables.RAW_BARS)),
+        content_hashes={
+            tables.RAW_BARS.key: tables.RAW_BARS.content_hashes(rows(tables.RAW_BARS)),
+            tables.CORPORATE_ACTIONS.key: tables.CORPORATE_ACTIONS.content_hashes(actions[ex_in_range]),
+        },
         outdated_tables=_outdated(store, market, sessions),
         benchmark_returns=benchmark_returns(bars, actions, market.source.benchmark_symbol, first=first),
         snapshot_id=snapshot,

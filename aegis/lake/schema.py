@@ -103,6 +103,11 @@ class TableSchema:
         """Whether rows belong to a session, so that a write replaces a range of sessions."""
         return any(column.name == "session" for column in self.columns)
 
+    @property
+    def hash_of_no_rows(self) -> str:
+        """Content hash of a session without rows: that of the table's name, which every content hash begins with."""
+        return hashlib.sha256(self.key.encode()).hexdigest()
+
     def empty(self) -> pd.DataFrame:
         """Return a frame with no rows and this table's dtypes."""
         return pd.DataFrame({c.name: pd.Series([], dtype=_PANDAS_DTYPE[c.kind]) for c in self.columns})

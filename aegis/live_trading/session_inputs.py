@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from aegis.backtesting.session_market import MarketHistory, SessionMarket
 from aegis.calendars import TradingCalendar
 from aegis.errors import MalformedData
+from aegis.lake.tables import CORPORATE_ACTIONS
 from aegis.portfolio.rebalancing import decision_inputs
 from aegis.risk.gate_inputs import CheckVerdict
 
@@ -29,8 +30,9 @@ class InputTables:
     bars, actions, universe, ensemble, covariances, checks : DataFrame
         ``market_data/daily_bars``, ``corporate_actions``, ``universe``, ``signals/ensemble_signals``,
         ``portfolio/covariances``, ``quality/check_results``.
-    raw_content_hashes : mapping of date to str
-        Content hash of each session's raw bars as they are now, to be compared with the hash that was checked.
+    content_hashes : mapping of str to mapping of date to str
+        By table, the content hash of each session's rows as they are now, to be compared with the hash that was
+        checked: of the raw bars, and of the corporate actions. Sessions without rows are absent.
     outdated_tables : mapping of date to tuple of str
         For sessions where there are any: tables older than the bars that they rest on.
     benchmark_returns : mapping of date to float
@@ -45,7 +47,7 @@ class InputTables:
     ensemble: pd.DataFrame
     covariances: pd.DataFrame
     checks: pd.DataFrame
-    raw_content_hashes: Mapping[date, str]
+    content_hashes: Mapping[str, Mapping[date, str]]
     outdated_tables: Mapping[date, tuple[str, ...]]
     benchmark_returns: Mapping[date, float]
     snapshot_id: int
@@ -81,8 +83,9 @@ class SessionInputs:
         Covariance of daily returns, 1/session.
     checks : tuple of CheckVerdict
         Outcomes of the session's data checks.
-    raw_content_hash : str or None
-        Hash of the session's raw bars as they are now; None where there are none.
+    content_hashes : mapping of str to str
+        By table, the hash of the session's raw bars and corporate actions as they are now. A session may be without
+        actions, and has their hash of no rows; without raw bars it has none of them.
     inputs_known_at_utc : datetime or None
         When the newest bar of the session was known; None where the session is blocked.
     outdated_tables : tuple of str
@@ -106,7 +109,7 @@ class SessionInputs:
     expected_returns: NDArray[np.float64]
     covariance: NDArray[np.float64]
     checks: tuple[CheckVerdict, ...]
-    raw_content_hash: str | None
+    content_hashes: Mapping[str, str]
     inputs_known_at_utc: datetime | None
     outdated_tables: tuple[str, ...]
     benchmark_return: float | None
@@ -166,12 +169,16 @@ class InputHistory:
             expected_returns=expected_returns,
             covariance=covariance,
             checks=_verdicts(self._checks.session(day)),
-            raw_content_hash=self._tables.raw_content_hashes.get(day),
+            content_hashes=self._content_hashes(day),
             inputs_known_at_utc=self._known_at.get(day),
             outdated_tables=self._tables.outdated_tables.get(day, ()) if market.rows else (),
             benchmark_return=self._tables.benchmark_returns.get(day),
             snapshot_id=self._tables.snapshot_id,
         )
+
+    def _content_hashes(self, day: date) -> dict[str, str]:
+        hashes = {table: found[day] for table, found in self._tables.content_hashes.items() if day in found}
+        return {CORPORATE_ACTIONS.key: CORPORATE_ACTIONS.hash_of_no_rows, **hashes}
 
 
 class _Cuts:
@@ -202,7 +209,7 @@ def _refuse_late_actions(actions: pd.DataFrame, decision_times: Mapping[date, da
 
 
 def _verdicts(rows: pd.DataFrame) -> tuple[CheckVerdict, ...]:
-    names = ("check", "check_version", "table", "outcome", "is_blocking", "content_hash", "snapshot_id")
+    names = ("check", "check_version", "table", "outcome", "is_blocking", "content_hash", "snapshot_id", "detail")
     return tuple(
         CheckVerdict(**dict(zip(names, values, strict=True)))
         for values in zip(*(rows[n].tolist() for n in names), strict=True)

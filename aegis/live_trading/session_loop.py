@@ -24,8 +24,8 @@ from aegis.execution.decisions import CommitOutcome, Decision
 from aegis.execution.order_ids import decision_id
 from aegis.execution.order_management import DecisionLedger
 from aegis.execution.orders import Fill, Order
-from aegis.lake.tables import RAW_BARS
 from aegis.live_trading.book_state import BookState
+from aegis.live_trading.checked_actions import refuse_unchecked_actions
 from aegis.live_trading.order_making import make_orders
 from aegis.live_trading.reconciliation import reconcile
 from aegis.live_trading.session_inputs import SessionInputs
@@ -148,9 +148,12 @@ class SessionLoop:
 
         Raises
         ------
+        QualityGateBlocked
+            The session's corporate actions are blocked by a data check, or were not checked as they are now.
         AegisError
             A part of the chain refused what it was given; the journal and the lake are unchanged.
         """
+        refuse_unchecked_actions(inputs)
         booked = self._books.trade_session(state.account, inputs.market, at_utc=inputs.decided_at_utc)
         account = booked.account
         pnl = session_pnl(state.account, account, market=inputs.market, fills=booked.fills)
@@ -269,7 +272,6 @@ class SessionLoop:
         decision: str,
     ) -> GateInputs:
         policy, account = self._policy, valued.account
-        hashes = {} if inputs.raw_content_hash is None else {RAW_BARS.key: inputs.raw_content_hash}
         return GateInputs(
             session=inputs.session,
             account=account.account,
@@ -284,7 +286,7 @@ class SessionLoop:
             value_at_risk_95=math.inf if risk.value_at_risk_95 is None else risk.value_at_risk_95,
             check_results=inputs.checks,
             required_checks=policy.required_checks,
-            pinned_content_hashes=hashes,
+            pinned_content_hashes=inputs.content_hashes,
             outdated_tables=inputs.outdated_tables,
             input_session=inputs.session if inputs.market.rows else None,
             clock_session=inputs.clock_session,

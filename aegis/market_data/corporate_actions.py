@@ -22,6 +22,11 @@ ACTIONS = ("split", "dividend", "rename", "delisting")
 FACTOR_RESOLUTION = 2e-7
 """Relative error of the ratio of two vendor factors, which are published with seven decimals."""
 
+LARGEST_SPLIT_RATIO = 1000.0
+"""Shares for one share, or one share for shares, beyond which a ratio is a slip of the pen. The largest forward splits
+of listed shares are 50:1 (Berkshire Hathaway's B shares 2010, Chipotle 2024); Nasdaq rule 5810(c)(3)(A)(iv) delists
+after reverse splits of 1:250 or more within two years."""
+
 _SPLIT_TOLERANCE = 1e-5
 _MAX_SPLIT_DENOMINATOR = 20
 _CLOSE_MAX_AGE = pd.Timedelta(days=10)
@@ -48,7 +53,7 @@ def normalise_actions(actions: pd.DataFrame, calendar: TradingCalendar, *, sourc
     Raises
     ------
     MalformedData
-        An unknown action, a split ratio that is not positive, a dividend that is not positive, a rename without a
+        An unknown action, a split ratio outside 1/1000 to 1000, a dividend that is not positive, a rename without a
         ticker, a pay date before the ex-date, or a row that is given twice.
 
     Notes
@@ -200,6 +205,8 @@ def _refuse_invalid(frame: pd.DataFrame) -> None:
     _refuse(frame, frame["session"].isna(), "has no ex-date", "add the date or remove the row")
     bad_ratio = ~(np.isfinite(ratio) & (ratio > 0))
     _refuse(frame, bad_ratio, "has a split ratio that is not positive", "give new shares for one old share")
+    far = (ratio > LARGEST_SPLIT_RATIO) | (ratio < 1 / LARGEST_SPLIT_RATIO)
+    _refuse(frame, far, f"has a split ratio outside 1/{LARGEST_SPLIT_RATIO:g} to {LARGEST_SPLIT_RATIO:g}", "correct it")
     _refuse(frame, (action == "split") & (ratio == 1.0), "is a split of 1 for 1", "give the ratio or remove the row")
     _refuse(frame, (action != "split") & (ratio != 1.0), "carries a split ratio", "record the split as its own row")
     bad_cash = ~np.isfinite(cash) | ((action == "dividend") & (cash <= 0))

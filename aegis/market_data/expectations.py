@@ -1,7 +1,8 @@
 """The rule table of the quality gate: every data check, what judges it, and what follows when it fails.
 
 Belongs here: definitions as values, importable in no time, because Dagster declares one asset check for each of them.
-Making the columns that are judged is :mod:`aegis.market_data.bar_evidence`; running Great Expectations is
+Making the columns that are judged is :mod:`aegis.market_data.bar_evidence` and
+:mod:`aegis.market_data.action_evidence`; running Great Expectations is
 :mod:`aegis.market_data.validation`; what happens to the rows is :mod:`aegis.market_data.quality_gate`.
 """
 
@@ -12,9 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from aegis.config import QualitySettings
+from aegis.lake.schema import TableSchema
+from aegis.lake.tables import CORPORATE_ACTIONS, RAW_BARS
+from aegis.market_data.action_evidence import LARGE_DIVIDEND_SHARE
 
 Outcome = Literal["pass", "warn", "repair", "quarantine", "block"]
-Evidence = Literal["bars", "expected_bars"]
+Evidence = Literal["bars", "expected_bars", "actions"]
 
 PRICES = ("open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd")
 NUMBERS = (*PRICES, "volume_shares")
@@ -53,8 +57,9 @@ class CheckDefinition:
         What follows for the session. A quarantine becomes a block where its conditions do not hold.
     version : str
         Changes whenever the same rows could be judged differently.
-    evidence : {"bars", "expected_bars"}
-        Frame that is judged: rows as delivered, or one row for each bar that the listings promise.
+    evidence : {"bars", "expected_bars", "actions"}
+        Frame that is judged: rows as delivered, one row for each bar that the listings promise, or the corporate
+        actions that go ex.
     expectations : callable
         Settings to the expectations that must all hold of a row.
     says : str
@@ -68,6 +73,11 @@ class CheckDefinition:
     evidence: Evidence
     expectations: Callable[[QualitySettings], tuple[Expectation, ...]]
     says: str
+
+    @property
+    def table(self) -> TableSchema:
+        """Table whose rows the check vouches for."""
+        return CORPORATE_ACTIONS if self.evidence == "actions" else RAW_BARS
 
     @property
     def is_blocking(self) -> bool:
@@ -142,6 +152,19 @@ def _clean_text(_: QualitySettings) -> tuple[Expectation, ...]:
 
 def _no_slip(_: QualitySettings) -> tuple[Expectation, ...]:
     return (Expectation("ExpectColumnValuesToBeNull", {"column": "suspected_cause"}),)
+
+
+def _possible_actions(_: QualitySettings) -> tuple[Expectation, ...]:
+    return (Expectation("ExpectColumnValuesToBeNull", {"column": "impossible"}),)
+
+
+def _shown_actions(_: QualitySettings) -> tuple[Expectation, ...]:
+    return (Expectation("ExpectColumnValuesToBeNull", {"column": "contradiction"}),)
+
+
+def _ordinary_dividends(_: QualitySettings) -> tuple[Expectation, ...]:
+    terms = {"column": "dividend_share", "max_value": LARGE_DIVIDEND_SHARE, "strict_max": True}
+    return (Expectation("ExpectColumnValuesToBeBetween", terms),)
 
 
 def _explained(settings: QualitySettings) -> tuple[Expectation, ...]:
@@ -257,11 +280,31 @@ CHECKS: tuple[CheckDefinition, ...] = (
         says="{unclean_text} is not a symbol or ticker; rename it in the source",
     ),
     CheckDefinition(
-        name="jumps_hide_no_split_or_unit_slip",
-        description="No jump beyond the bound looks like a split nobody recorded, a recorded split that the prices do "
-        "not show, or a price in the wrong unit (x 100).",
-        on_failure="quarantine",
+        name="recorded_actions_are_possible",
+        description="A dividend is above 0 and below the close before its ex-session, and a split ratio lies within "
+        "1/1000 to 1000. What is recorded is booked: cash for every share held, shares for every share.",
+        on_failure="block",
         version="1",
+        evidence="actions",
+        expectations=_possible_actions,
+        says="{impossible}",
+    ),
+    CheckDefinition(
+        name="prices_show_the_recorded_actions",
+        description="Open and close do not contradict a recorded split or dividend. What is recorded is booked, so the "
+        "book stops before such a session.",
+        on_failure="block",
+        version="1",
+        evidence="actions",
+        expectations=_shown_actions,
+        says="{contradiction}",
+    ),
+    CheckDefinition(
+        name="jumps_hide_no_split_or_unit_slip",
+        description="No jump beyond the bound looks like a split nobody recorded or a price in the wrong unit (x 100, "
+        "x 1000), and none is larger than a share makes in a session.",
+        on_failure="quarantine",
+        version="2",
         evidence="bars",
         expectations=_no_slip,
         says="close {close_raw_usd:.2f} is {close_ratio:.3g} x the previous close {reference_close_usd:.2f} and "
@@ -277,6 +320,17 @@ CHECKS: tuple[CheckDefinition, ...] = (
         expectations=_explained,
         says="close {close_raw_usd:.2f} is {close_ratio:.3g} x the previous close {reference_close_usd:.2f} and "
         "{recorded}; look it up, and {cure} if it is not a true move",
+    ),
+    CheckDefinition(
+        name="dividends_are_a_small_share_of_the_close",
+        description="A dividend is below a quarter of the close before its ex-session. Special ones are larger now and "
+        "then, so this warns.",
+        on_failure="warn",
+        version="1",
+        evidence="actions",
+        expectations=_ordinary_dividends,
+        says="a dividend of {dividend_usd:.6g} USD is {dividend_share:.0%} of the previous close "
+        "{previous_close_usd:.6g}; compare it with another source",
     ),
     CheckDefinition(
         name="closes_are_not_stale",

@@ -52,7 +52,11 @@ def _joined(lines: list[str], count: int) -> str:
 
 
 def _line(check: CheckDefinition, row: dict[str, Any]) -> str:
-    words = _absence_words(row) if check.evidence == "expected_bars" else {**words_for(row), **_date_words(row)}
+    words: dict[str, str] = {}
+    if check.evidence == "expected_bars":
+        words = _absence_words(row)
+    elif check.evidence == "bars":
+        words = {**words_for(row), **_date_words(row)}
     who = "" if _is_whole_session(row) else f"{_shown(row['symbol'])} "
     return f"{who}{row['session']:%Y-%m-%d}: {check.says.format(**{**row, **words})}"
 

@@ -7,7 +7,7 @@ verdict is the expectations'.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,24 @@ CLOSE_TOLERANCE = 0.15
 LOWEST_PRICE_AFTER_SPLIT_USD = 5.0
 """Nobody splits a share into pieces below this: WM's fall to 0.16 on 2008-09-26, a tenth, was a failure."""
 
-UNIT_SLIP = 100.0
+UNIT_SLIPS = (10.0, 100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0)
+"""Factors by which a price is off when cents, pence, thousands or a decimal point were mistaken."""
+
+SURE_SLIP = 100.0
+"""From this factor on, a close that stands near it is a slip whatever else; a factor of 10 must be implausible too."""
+
+IMPLAUSIBLE_MOVE = 2.0
+"""Absolute log return, a factor of 7.4, that a share does not make between two sessions without an action."""
+
+COLLAPSE = 3.0
+"""The same for a fall to less than 1 USD, a factor of 20: failures do that. WM closed at 0.16 on 2008-09-26, after
+1.77."""
+
+COLLAPSED_PRICE_USD = 1.0
+
+CONTRADICTION = 0.2
+"""Absolute log return, a fifth, from which prices can speak against a recorded action; and the smallest log step of a
+split or dividend on which a jump is blamed, as stock dividends of 0.27 % exist."""
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -53,10 +70,10 @@ class _Ordered:
 
     def before(self, values: Floats, bars: int) -> Floats:
         """Return the value `bars` bars earlier; NaN without one inside the look-back."""
-        shifted = np.full(len(values), np.nan)
-        same = self.codes[bars:] == self.codes[: len(self.codes) - bars]
-        near = self.position[bars:] - self.position[: len(self.position) - bars] <= LOOKBACK_SESSIONS
-        shifted[bars:] = np.where(same & near, values[: len(values) - bars], np.nan)
+        shifted, earlier = np.full(len(values), np.nan), max(len(values) - bars, 0)
+        same = self.codes[bars:] == self.codes[:earlier]
+        near = self.position[bars:] - self.position[:earlier] <= LOOKBACK_SESSIONS
+        shifted[bars:] = np.where(same & near, values[:earlier], np.nan)
         return shifted
 
 
@@ -81,7 +98,8 @@ def closes_in_context(
     DataFrame
         One row for each session and symbol with a positive close: ``session``, ``symbol``, ``reference_close_usd``
         (raw), ``close_ratio`` (close / that), ``recorded_split_ratio`` and ``recorded_dividend_usd`` since it,
-        ``unexplained_log_return``, ``suspected_cause`` (null unless the jump looks like an error), ``identical_closes``
+        ``unexplained_log_return``, ``suspected_cause`` (null unless the jump looks like an error),
+        ``contradicts_actions`` (whether the prices do not show the recorded splits and dividends), ``identical_closes``
         (bars with this close in a row, counted up to the setting).
 
     Raises
@@ -111,17 +129,20 @@ def closes_in_context(
         _scaled(older_close, ordered.before(dividends, 1), ordered.before(splits, 1)), dividends, splits
     )
     moves = np.log(close / last_scaled), np.log(close / older_scaled)
+    opened = closes["open_raw_usd"].to_numpy()
     bound = settings.unexplained_jump
     use_older = (np.abs(moves[0]) > bound) & (np.abs(moves[1]) <= bound)
     unexplained = np.where(delisted, 0.0, np.where(use_older, moves[1], moves[0]))
     reference = np.where(use_older, older_close, last_close)
+    step = np.log(reference / np.where(use_older, older_scaled, last_scaled))
     context: pd.DataFrame = closes[["session", "symbol"]].assign(
         reference_close_usd=reference,
         close_ratio=close / reference,
         recorded_split_ratio=np.where(use_older, splits * ordered.before(splits, 1), splits),
         recorded_dividend_usd=np.where(use_older, dividends + ordered.before(dividends, 1), dividends),
         unexplained_log_return=unexplained,
-        suspected_cause=_causes(unexplained, closes["open_raw_usd"].to_numpy() / last_scaled, close, bound),
+        suspected_cause=_causes(unexplained, opened / last_scaled, close, bound),
+        contradicts_actions=_contradicted(unexplained, _log_positive(opened / reference) + step, step, bound=bound),
         identical_closes=_identical_closes(ordered, close, closes["volume_shares"].to_numpy(), settings),
     )
     return context
@@ -165,28 +186,79 @@ def _events_since_previous_bar(
 
 
 def _scaled(close: Floats, dividend_usd: Floats, split_ratio: Floats) -> Floats:
-    """Return an earlier close on the later bar's terms; cash that exceeds the close explains nothing."""
+    """Return an earlier close on the later bar's terms; cash that exceeds the close explains nothing.
+
+    Such a dividend cannot be, and is refused as such (:mod:`aegis.market_data.action_evidence`).
+    """
     after_cash = np.where(dividend_usd < close, close - dividend_usd, close)
     scaled: Floats = after_cash / split_ratio
     return scaled
 
 
+def _log_positive(values: Floats) -> Floats:
+    return np.log(np.where(values > 0, values, np.nan))
+
+
+def _contradicted(closed: Floats, opened: Floats, step: Floats, *, bound: float) -> npt.NDArray[np.bool_]:
+    """Return which bars do not show the actions that are recorded for them.
+
+    Parameters
+    ----------
+    closed, opened : ndarray of float64, shape (bars,)
+        Log returns to the close and the open, after the recorded actions.
+    step : ndarray of float64, shape (bars,)
+        Log step that the actions make, positive for a split into more shares and for a dividend.
+    bound : float
+        Absolute log return that needs an action.
+
+    Notes
+    -----
+    Beyond the bound a recorded action of some size has not explained the prices, whatever is left. Within it, the bar
+    speaks against the action when open *and* close moved by a fifth or more on the action's terms, and by less than
+    half of that without it: a true move would have to undo the action overnight, and stay.
+    """
+    unexplained = (np.abs(step) >= CONTRADICTION) & (np.abs(closed) > bound)
+    unshown = np.ones(len(closed), dtype=np.bool_)
+    for move in (opened, closed):
+        unshown &= (np.abs(move) >= CONTRADICTION) & (2.0 * np.abs(move - step) < np.abs(move))
+    return unexplained | unshown
+
+
 def _causes(unexplained: Floats, open_ratio: Floats, close: Floats, bound: float) -> Texts:
+    """Return the error that each jump looks like, or None for one that may be a true move."""
     causes: Texts = np.full(len(unexplained), None, dtype=object)
     # a split smaller than the bound cannot be told from a true move: WM fell by a third overnight on 1999-07-07
     sizes = [size for size in SPLIT_SIZES if math.log(size) > bound]
-    for row in np.flatnonzero(np.abs(unexplained) > bound):
-        close_ratio = math.exp(unexplained[row])
-        causes[row] = _cause(float(open_ratio[row]), close_ratio, float(close[row]), sizes)
+    for row in np.flatnonzero(np.abs(unexplained) > min(bound, IMPLAUSIBLE_MOVE)):
+        move, ratio = float(unexplained[row]), float(open_ratio[row])
+        close_ratio = math.exp(move)
+        causes[row] = (
+            _slip(close_ratio, smallest=SURE_SLIP)
+            or _missing_split(ratio, close_ratio, float(close[row]), sizes)
+            or _implausible(move, float(close[row]))
+        )
     return causes
 
 
-def _cause(open_ratio: float, close_ratio: float, close_usd: float, sizes: Sequence[float]) -> str | None:
-    """Return the error that a jump looks like, or None for one that may be a true move."""
-    if _is_near(close_ratio, UNIT_SLIP, CLOSE_TOLERANCE):
-        return "a unit slip, 100 x too high"
-    if _is_near(close_ratio, 1 / UNIT_SLIP, CLOSE_TOLERANCE):
-        return "a unit slip, 100 x too low"
+def _slip(close_ratio: float, *, smallest: float) -> str | None:
+    for slip in UNIT_SLIPS:
+        if slip >= smallest and _is_near(close_ratio, slip, CLOSE_TOLERANCE):
+            return f"a unit slip, {slip:g} x too high"
+        if slip >= smallest and _is_near(close_ratio, 1 / slip, CLOSE_TOLERANCE):
+            return f"a unit slip, {slip:g} x too low"
+    return None
+
+
+def _implausible(move: float, close_usd: float) -> str | None:
+    """Return what is said of a move that no share makes in a session; None for one that may be true."""
+    fell_below = move < 0 and close_usd < COLLAPSED_PRICE_USD
+    if abs(move) <= (COLLAPSE if fell_below else IMPLAUSIBLE_MOVE):
+        return None
+    return _slip(math.exp(move), smallest=UNIT_SLIPS[0]) or "an error in the prices, larger than any move of a session"
+
+
+def _missing_split(open_ratio: float, close_ratio: float, close_usd: float, sizes: Sequence[float]) -> str | None:
+    """Return the split that a jump looks like, or None for one that may be a true move."""
     for size in sizes:
         is_split = _is_near(open_ratio, 1 / size, SPLIT_OPEN_TOLERANCE) and _is_near(
             close_ratio, 1 / size, CLOSE_TOLERANCE
@@ -218,11 +290,15 @@ def _identical_closes(ordered: _Ordered, close: Floats, volume: Floats, settings
 
 def words_for(row: dict[str, Any]) -> dict[str, str]:
     """Return what is said of a jump's recorded actions, and the cure that follows."""
-    split, cash = row["recorded_split_ratio"], row["recorded_dividend_usd"]
-    known = [f"a split of {split:.6g} new shares for one"] * (split != 1.0) + [f"a dividend of {cash:.4g} USD"] * (
-        cash > 0
-    )
-    slipped = "unit slip" in str(row["suspected_cause"])
-    recorded = f"{' and '.join(known)} is recorded, which does not explain it" if known else "no split is recorded"
+    known = recorded_actions(row)
+    slipped = any(word in str(row["suspected_cause"]) for word in ("unit slip", "error in the prices"))
+    recorded = f"{known} is recorded, which does not explain it" if known else "no split is recorded"
     add = "correct the recorded action or the prices" if known else "add the split"
     return {"recorded": recorded, "cure": "correct the price in the source" if slipped else add}
+
+
+def recorded_actions(row: Mapping[Any, Any]) -> str:
+    """Return the splits and dividends since the reference close in words; empty where there are none."""
+    split, cash = row["recorded_split_ratio"], row["recorded_dividend_usd"]
+    known = [f"a split of {split:.6g} new shares for one"] * (split != 1.0)
+    return " and ".join(known + [f"a dividend of {cash:.4g} USD"] * (cash > 0))

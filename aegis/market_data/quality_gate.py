@@ -6,7 +6,6 @@ rules are in :mod:`aegis.market_data.expectations`, explained in ``docs/data_qua
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -17,14 +16,12 @@ import pandas as pd
 
 from aegis.calendars import TradingCalendar
 from aegis.config import QualitySettings
-from aegis.lake.tables import CHECK_RESULTS, DAILY_BARS, RAW_BARS
+from aegis.lake.tables import CHECK_RESULTS, CORPORATE_ACTIONS, DAILY_BARS, RAW_BARS
+from aegis.market_data.action_evidence import action_evidence
 from aegis.market_data.bar_evidence import JudgedSessions, bar_evidence, expected_bars
 from aegis.market_data.expectations import CHECKS, CheckDefinition
 from aegis.market_data.offender_details import offender_details
 from aegis.market_data.validation import Mask, offending_rows
-
-HASH_OF_NO_ROWS = hashlib.sha256(RAW_BARS.key.encode()).hexdigest()
-"""Content hash of a session without rows: that of the table's name alone, which every content hash begins with."""
 
 ALLOWED_OFFENDERS = 0.0
 
@@ -157,15 +154,16 @@ def run_quality_gate(
     """
     sessions = JudgedSessions.between(first, last, calendar)
     bars = RAW_BARS.conform(raw_bars)
+    rows = bar_evidence(bars, actions, sessions=sessions, calendar=calendar, settings=settings)
     evidence = {
-        "bars": bar_evidence(bars, actions, sessions=sessions, calendar=calendar, settings=settings),
+        "bars": rows,
         "expected_bars": expected_bars(bars, listings, sessions=sessions),
+        "actions": action_evidence(bars, actions, rows, sessions=sessions),
     }
     offenders: dict[str, Mask] = {}
     for name, frame in evidence.items():
         checks = [check for check in CHECKS if check.evidence == name]
         offenders |= offending_rows(frame, checks, settings=settings)
-    rows = evidence["bars"]
     may_quarantine = _may_quarantine(rows, offenders, sessions=sessions, settings=settings, protected=protected)
     verdicts = [
         _verdict(check, evidence[check.evidence], offenders[check.name], sessions, may_quarantine) for check in CHECKS
@@ -175,7 +173,7 @@ def run_quality_gate(
     passes = ~blocked[rows["session_number"].to_numpy()]
     judged = rows[RAW_BARS.column_names]
     return GateResult(
-        check_results=_check_results(verdicts, judged, sessions, snapshot_id),
+        check_results=_check_results(verdicts, _content(judged, actions, sessions), sessions, snapshot_id),
         daily_bars=DAILY_BARS.conform(judged[passes & ~removed]),
         blocked_sessions={
             sessions.days[number].item(): [v.check.name for v in verdicts if v.outcomes[number] == "block"]
@@ -220,17 +218,24 @@ def _verdict(
     return _Verdict(check, offenders, observed, details, outcomes)
 
 
+def _content(judged: pd.DataFrame, actions: pd.DataFrame, sessions: JudgedSessions) -> dict[str, list[str]]:
+    """Return for each table the content hash of each judged session's rows."""
+    content = {}
+    for table, rows in ((RAW_BARS, judged), (CORPORATE_ACTIONS, actions)):
+        hashes = table.content_hashes(rows)
+        content[table.key] = [hashes.get(day.item(), table.hash_of_no_rows) for day in sessions.days]
+    return content
+
+
 def _check_results(
-    verdicts: list[_Verdict], judged: pd.DataFrame, sessions: JudgedSessions, snapshot_id: int
+    verdicts: list[_Verdict], content: Mapping[str, list[str]], sessions: JudgedSessions, snapshot_id: int
 ) -> pd.DataFrame:
-    hashes = RAW_BARS.content_hashes(judged)
     days = pd.DatetimeIndex(sessions.days)
-    content = [hashes.get(day.item(), HASH_OF_NO_ROWS) for day in sessions.days]
     parts = [
         pd.DataFrame(
             {
                 "session": days,
-                "table": RAW_BARS.key,
+                "table": verdict.check.table.key,
                 "check": verdict.check.name,
                 "check_version": verdict.check.version,
                 "outcome": verdict.outcomes,
@@ -238,7 +243,7 @@ def _check_results(
                 "observed": verdict.observed.astype(np.float64),
                 "threshold": ALLOWED_OFFENDERS,
                 "detail": verdict.details,
-                "content_hash": content,
+                "content_hash": content[verdict.check.table.key],
                 "snapshot_id": snapshot_id,
             }
         )

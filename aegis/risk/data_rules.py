@@ -47,7 +47,7 @@ def checks_hold_for_the_pinned_rows(inputs: GateInputs) -> RuleFinding:
 
 
 def research_follows_the_bars(inputs: GateInputs) -> RuleFinding:
-    """Hold when universe, signals and covariances were computed after the bars that they rest on were written."""
+    """Hold when factors, universe, signals and covariances were computed after the bars they rest on were written."""
     return finding(
         f"{table} {inputs.session}: not computed since the bars were last written; materialize it for the session, or "
         "run the whole chain from there"

@@ -35,6 +35,8 @@ class CheckVerdict:
         SHA-256 of the rows it looked at.
     snapshot_id : int
         Lake snapshot of those rows.
+    detail : str or None
+        What it said of the first offending rows.
     """
 
     check: str
@@ -44,6 +46,7 @@ class CheckVerdict:
     is_blocking: bool
     content_hash: str
     snapshot_id: int
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +82,8 @@ class GateInputs:
     pinned_content_hashes : mapping of str to str
         Table to SHA-256 of the session's rows as the decision reads them now.
     outdated_tables : tuple of str
-        Tables of the decision (universe, signals, covariances) that were not computed for the session since the bars
-        that they rest on were last written.
+        Tables of the decision (adjustment factors, universe, signals, covariances) that were not computed for the
+        session since the bars that they rest on were last written.
     input_session : date or None
         Latest session in the pinned inputs; None where there is none.
     clock_session : date

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from typing import Any
 
+import pandas as pd
 import pytest
 
 from aegis.clock import FixedClock
 from aegis.config import AegisConfig
 from aegis.lake import tables
+from aegis.market_data.sources.source import MarketDataSource
+from aegis.market_data.sources.wrapped import WrappedSource
+from aegis_assets.table_assets import asset_key
+from aegis_resources.market_data import Market
 from aegis_sensors.definitions import build_definitions
 from aegis_sensors.jobs import EXECUTE_TRADES, FETCH_MARKET_DATA
-from tests.integration.conftest import CALENDAR, FIRST, SESSIONS, SETTINGS, Chain, settings
+from tests.integration.conftest import CALENDAR, FIRST, LONG_AFTER, SESSIONS, SETTINGS, Chain, settings
 
 MakeChain = Callable[..., Chain]
 FAULTS = {
@@ -56,6 +62,66 @@ def test_a_planted_fault_fails_its_named_check_and_no_order_exists(
 
     chain.fetch_and_trade(after, after)
     assert chain.read(tables.FILLS, first=after, last=after).empty
+
+
+class WithAction(WrappedSource):
+    """The same market with one more corporate action."""
+
+    def __init__(self, source: MarketDataSource, **values: Any) -> None:
+        super().__init__(source)
+        row = {"split_ratio": 1.0, "dividend_usd": 0.0, "pay_session": None, "new_ticker": None, "source": "hand"}
+        known = CALENDAR.open_utc(values["session"])
+        self._row = tables.CORPORATE_ACTIONS.conform(pd.DataFrame([{**row, "known_at_utc": known, **values}]))
+
+    def corporate_actions(self, first: date, last: date) -> pd.DataFrame:
+        actions = super().corporate_actions(first, last)
+        if not first <= self._row["session"].iloc[0].date() <= last:
+            return actions
+        rows = actions.to_dict("records") + self._row.to_dict("records")
+        return tables.CORPORATE_ACTIONS.conform(pd.DataFrame(rows))
+
+
+@pytest.mark.parametrize(
+    ("action", "check"),
+    [
+        ({"action": "dividend", "dividend_usd": 5000.0}, "recorded_actions_are_possible"),
+        ({"action": "split", "split_ratio": 1e9}, "recorded_actions_are_possible"),
+        ({"action": "split", "split_ratio": 1.5}, "prices_show_the_recorded_actions"),
+    ],
+    ids=["dividend above the price", "split of a billion", "split that the prices do not show"],
+)
+def test_the_book_stops_before_an_action_that_cannot_be(
+    make_chain: MakeChain, action: dict[str, Any], check: str
+) -> None:
+    ex_session, symbol = date(2014, 10, 15), "TVZQ"
+    before = CALENDAR.previous(ex_session)
+    config = make_chain(**settings()).config
+    wrong = WithAction(Market(config, FixedClock(LONG_AFTER)).source, session=ex_session, symbol=symbol, **action)
+    chain = Chain(config, wrong)
+    chain.fetch_and_trade(FIRST, before)
+    fetched = chain.run(FETCH_MARKET_DATA, ex_session, ex_session, raise_on_error=False)
+    assert check in {name for name, passed in chain.checks(fetched).items() if not passed}
+    assert not chain.run(EXECUTE_TRADES, ex_session, ex_session, raise_on_error=False).success
+    for table in (tables.ACCOUNT_VALUES, tables.POSITIONS, tables.ORDERS):
+        assert chain.read(table, first=ex_session).empty
+
+    mended = Chain(config)
+    mended.fetch_and_trade(ex_session, ex_session)
+    assert not mended.read(tables.ACCOUNT_VALUES, first=ex_session, last=ex_session).empty
+
+
+def test_an_action_that_was_not_there_when_the_bars_were_checked_is_not_booked(make_chain: MakeChain) -> None:
+    ex_session = date(2014, 10, 15)
+    config = make_chain(**settings()).config
+    Chain(config).fetch_and_trade(FIRST, CALENDAR.previous(ex_session))
+    Chain(config).run(FETCH_MARKET_DATA, ex_session, ex_session)
+    source = Market(config, FixedClock(LONG_AFTER)).source
+    late = Chain(config, WithAction(source, session=ex_session, symbol="TVZQ", action="dividend", dividend_usd=1.0))
+    late.run(FETCH_MARKET_DATA, ex_session, ex_session, assets=[asset_key(tables.CORPORATE_ACTIONS)])
+    assert not late.run(EXECUTE_TRADES, ex_session, ex_session, raise_on_error=False).success
+    assert late.read(tables.ACCOUNT_VALUES, first=ex_session).empty
+    late.fetch_and_trade(ex_session, ex_session)
+    assert not late.read(tables.ACCOUNT_VALUES, first=ex_session).empty
 
 
 def test_materializing_the_book_twice_leaves_one_set_of_orders(make_chain: MakeChain) -> None:

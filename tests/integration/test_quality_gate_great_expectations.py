@@ -43,6 +43,9 @@ SLIP = "jumps_hide_no_split_or_unit_slip"
 WICK = "wicks_stay_near_the_body"
 JUMP = "jumps_are_explained_by_actions"
 STALE = "closes_are_not_stale"
+POSSIBLE = "recorded_actions_are_possible"
+SHOWN = "prices_show_the_recorded_actions"
+LARGE = "dividends_are_a_small_share_of_the_close"
 
 
 def market_bars() -> pd.DataFrame:
@@ -211,6 +214,24 @@ def frozen_quote(market: Tampered, session: date, symbol: str) -> None:
     market.accuse(session, STALE)
 
 
+def recorded(name: str, action: str, *, scale: float = 1.0, checks: tuple[str, ...], **values: float) -> Fault:
+    """Return a fault that records an action; amounts are shares of the close before it, prices follow by `scale`."""
+
+    def fault(market: Tampered, session: date, symbol: str) -> None:
+        before = market.bars.loc[market.at(CALENDAR.previous(session), symbol), "close_raw_usd"].iloc[0]
+        row = {
+            "session": session, "symbol": symbol, "action": action, "split_ratio": values.get("ratio", 1.0),
+            "dividend_usd": values.get("share", 0.0) * before, "pay_session": None, "new_ticker": None,
+            "source": "test", "known_at_utc": CALENDAR.open_utc(session),
+        }  # fmt: skip
+        market.scale((market.bars["symbol"] == symbol) & (market.bars["session"] >= pd.Timestamp(session)), scale)
+        market.actions = CORPORATE_ACTIONS.conform(pd.DataFrame([*market.actions.to_dict("records"), row]))
+        market.accuse(session, *checks)
+
+    fault.__name__ = name
+    return fault
+
+
 negative_price = moved("negative_price", "low", "low", factor=-1.0, check=POSITIVE)
 missing_close = moved("missing_close", "close", "close", factor=np.nan, check=COMPLETE)
 infinite_high = moved("infinite_high", "high", "high", factor=np.inf, check=COMPLETE)
@@ -222,12 +243,17 @@ busted_high = moved("busted_high", "high", "high", factor=2.0, check=WICK)
 unrecorded_split = rescaled("unrecorded_split", 1 / 4, SLIP, JUMP)
 unrecorded_reverse_split = rescaled("unrecorded_reverse_split", 10.0, SLIP, JUMP)
 crash = rescaled("crash", 0.58, JUMP)
+dividend_above_the_close = recorded("dividend_above_the_close", "dividend", share=60.0, checks=(POSSIBLE, LARGE))
+split_of_a_billion = recorded("split_of_a_billion", "split", ratio=1e9, checks=(POSSIBLE, SHOWN, SLIP, JUMP))
+split_that_never_was = recorded("split_that_never_was", "split", ratio=1.5, checks=(SHOWN,))
+special_dividend = recorded("special_dividend", "dividend", share=0.3, scale=0.7, checks=(LARGE,))
 
 FAULTS: tuple[Fault, ...] = (
     negative_price, zero_close, duplicate_row, contradicting_row, high_below_low, open_above_high, close_below_low,
     low_that_lost_a_digit, busted_high, missing_bar, missing_session, missing_close, missing_volume, infinite_high,
     negative_volume, row_on_a_closed_day, known_too_early, hostile_ticker, cents_for_dollars, dollars_for_cents,
-    unrecorded_split, unrecorded_reverse_split, crash, frozen_quote,
+    unrecorded_split, unrecorded_reverse_split, crash, frozen_quote, dividend_above_the_close, split_of_a_billion,
+    split_that_never_was, special_dividend,
 )  # fmt: skip
 PLACES = {"first row": (JUDGED[0], "BENCH"), "middle": (date(2014, 7, 7), "HALT"), "last row": (JUDGED[-1], "SPLT")}
 
@@ -250,7 +276,7 @@ def found_guilty(result: GateResult) -> dict[date, set[str]]:
 
 
 def blocking_only(guilty: dict[date, set[str]]) -> dict[date, set[str]]:
-    warnings = {JUMP, STALE}
+    warnings = {JUMP, STALE, LARGE}
     return {day: checks - warnings for day, checks in sorted(guilty.items()) if checks - warnings}
 
 
@@ -299,11 +325,18 @@ def test_every_check_is_failed_by_some_fault():
     assert failed == {check.name for check in CHECKS}
 
 
+PLACED_APART = (
+    frozen_quote, unrecorded_split, unrecorded_reverse_split, crash, missing_session, special_dividend,
+    split_of_a_billion, split_that_never_was,
+)  # fmt: skip
+
+
 def all_at_once() -> Tampered:
     market = Tampered()
     for number, fault in enumerate(FAULTS):
-        if fault not in (frozen_quote, unrecorded_split, unrecorded_reverse_split, crash, missing_session):
+        if fault not in PLACED_APART:
             fault(market, JUDGED[1 + number], ("BENCH", "HALT", "RENA")[number % 3])
+    split_that_never_was(market, date(2014, 6, 27), "LATE")
     crash(market, date(2014, 7, 8), "LATE")
     unrecorded_split(market, date(2014, 7, 9), "SPLT")
     missing_session(market, date(2014, 6, 4), "")

@@ -18,7 +18,7 @@ import pytest
 from aegis.backtesting.costs import CostModel
 from aegis.calendars import trading_calendar
 from aegis.config import AegisConfig
-from aegis.errors import MalformedData
+from aegis.errors import MalformedData, QualityGateBlocked
 from aegis.execution.account_state import AccountState, Position
 from aegis.execution.journal import Journal
 from aegis.execution.order_management import DecisionLedger
@@ -26,7 +26,7 @@ from aegis.execution.order_projections import recorded_fills
 from aegis.lake import tables
 from aegis.live_trading.book_state import BookState
 from aegis.live_trading.order_making import make_orders
-from aegis.live_trading.session_inputs import InputHistory, InputTables
+from aegis.live_trading.session_inputs import InputHistory, InputTables, SessionInputs
 from aegis.live_trading.session_loop import BookPolicy, SessionLoop, SessionOutcome
 from aegis.market_data.expectations import CHECKS
 from aegis.portfolio.rebalancing import TargetWeight
@@ -60,14 +60,17 @@ def history(prices: Mapping[date, float | None], calendar: Any = NEW_YORK, **rep
     """Return sessions with one price for every name; None where the gate let no bar through."""
     times = {day: calendar.close_utc(day) + DELAY for day in prices}
     bars, checks, universe, hashes = [], [], [], {}
+    actions = replaced.pop("actions", tables.CORPORATE_ACTIONS.empty())
     for day, price in prices.items():
         raw = bars_of(day, price or -1.0, times[day])
         hashes |= tables.RAW_BARS.content_hashes(tables.RAW_BARS.conform(raw))
-        verdict = {"outcome": "pass" if price else "block", "content_hash": hashes[day], "session": day}
+        of_actions = tables.CORPORATE_ACTIONS.content_hashes(actions).get(day, tables.CORPORATE_ACTIONS.hash_of_no_rows)
         checks += [
             {
-                **verdict,
-                "table": tables.RAW_BARS.key,
+                "session": day,
+                "outcome": "pass" if price or check.table is not tables.RAW_BARS else "block",
+                "content_hash": hashes[day] if check.table is tables.RAW_BARS else of_actions,
+                "table": check.table.key,
                 "check": check.name,
                 "check_version": check.version,
                 "is_blocking": check.is_blocking,
@@ -87,12 +90,15 @@ def history(prices: Mapping[date, float | None], calendar: Any = NEW_YORK, **rep
             )
     read: dict[str, Any] = {
         "bars": pd.concat(bars),
-        "actions": tables.CORPORATE_ACTIONS.empty(),
+        "actions": actions,
         "universe": tables.UNIVERSE.conform(pd.concat(universe)),
         "ensemble": tables.ENSEMBLE_SIGNALS.empty(),
         "covariances": tables.COVARIANCES.empty(),
         "checks": tables.CHECK_RESULTS.conform(pd.DataFrame(checks)),
-        "raw_content_hashes": hashes,
+        "content_hashes": {
+            tables.RAW_BARS.key: hashes,
+            tables.CORPORATE_ACTIONS.key: tables.CORPORATE_ACTIONS.content_hashes(actions),
+        },
         "outdated_tables": {},
         "benchmark_returns": {},
         "snapshot_id": 1,
@@ -252,6 +258,51 @@ def test_an_action_that_nobody_knew_in_its_session_is_refused() -> None:
     actions = pd.DataFrame([{**row, "pay_session": None, "new_ticker": None, "source": "hand", "known_at_utc": late}])
     with pytest.raises(MalformedData, match=r"AAA 2020-06-11: dividend known at 2020-06-15 13:30.*date the action to"):
         history({THURSDAY: 100.0}, actions=tables.CORPORATE_ACTIONS.conform(actions))
+
+
+def dividend(session: date, cash: float = 5.0) -> pd.DataFrame:
+    row = {"session": session, "symbol": "AAA", "action": "dividend", "split_ratio": 1.0, "dividend_usd": cash}
+    known = NEW_YORK.open_utc(session)
+    rows = pd.DataFrame([{**row, "pay_session": None, "new_ticker": None, "source": "hand", "known_at_utc": known}])
+    return tables.CORPORATE_ACTIONS.conform(rows)
+
+
+def with_checks(seen: SessionInputs, **changed: Any) -> SessionInputs:
+    """Return inputs whose checks of the corporate actions say something else."""
+    checks = [replace(c, **changed) if c.table == tables.CORPORATE_ACTIONS.key else c for c in seen.checks]
+    return replace(seen, checks=tuple(checks))
+
+
+def test_a_checked_dividend_is_booked(journal: Journal) -> None:
+    outcome = run(journal, opening(), THURSDAY, history({THURSDAY: 95.0}, actions=dividend(THURSDAY)))
+    assert outcome.pnl.dividends_usd == 300 * 5.0
+    assert rules(outcome) == {}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"outcome": "block", "detail": "AAA: 5000 USD"}, r"blocks the session's corporate actions: AAA: 5000 USD"),
+        ({"content_hash": "f" * 64}, r"1 corporate action\(s\), first dividend of AAA, are not as they were checked"),
+        ({"table": "elsewhere"}, r"are not as they were checked \(rows [0-9a-f]{12}, checked none\)"),
+    ],
+    ids=["blocked", "changed since", "never checked"],
+)
+def test_the_book_stops_before_an_action_that_no_check_vouches_for(
+    journal: Journal, changed: dict[str, Any], message: str
+) -> None:
+    seen = with_checks(history({THURSDAY: 95.0}, actions=dividend(THURSDAY)).session(THURSDAY), **changed)
+    ledger = DecisionLedger(journal, first=THURSDAY, last=THURSDAY)
+    with pytest.raises(QualityGateBlocked, match=message):
+        SessionLoop(POLICY, ledger).advance(opening(), seen)
+    assert ledger.flush() == 0
+
+
+def test_checks_made_on_other_actions_refuse_the_decision(journal: Journal) -> None:
+    """An action was withdrawn after the check: nothing to book, and nobody knows what the prices mean."""
+    seen = with_checks(history({THURSDAY: 100.0}).session(THURSDAY), content_hash="f" * 64)
+    outcome = SessionLoop(POLICY, DecisionLedger(journal, first=THURSDAY, last=THURSDAY)).advance(opening(), seen)
+    assert rules(outcome) == {"checks_hold_for_the_pinned_rows": "refuse"}
 
 
 def test_a_purchase_takes_no_more_than_its_share_of_the_volume() -> None:

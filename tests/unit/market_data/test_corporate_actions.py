@@ -176,6 +176,8 @@ def test_an_announcement_keeps_its_own_instant() -> None:
         ({"split_ratio": -2.0}, "split ratio that is not positive"),
         ({"split_ratio": np.inf}, "split ratio that is not positive"),
         ({"split_ratio": 1.0}, "split of 1 for 1"),
+        ({"split_ratio": 1e9}, "split ratio outside 1/1000 to 1000"),
+        ({"split_ratio": 0.0009}, "split ratio outside 1/1000 to 1000"),
         ({"dividend_usd": 1.0}, "carries a dividend"),
         ({"action": "dividend", "split_ratio": 1.0, "dividend_usd": -0.1}, "dividend that is not positive"),
         ({"action": "dividend", "split_ratio": 1.0}, "dividend that is not positive"),

@@ -114,7 +114,19 @@ def test_bars_of_different_symbols_are_not_compared():
         (127.67, 129.04, 499.23, "a 4:1 split"),  # AAPL 2020-08-31, opened 2.3 % above the split level
         (50.50, 55.56, 101.00, "a 2:1 split"),  # AAPL 2000-06-21, closed 10 % above it
         (18.01, 18.00, 2.13, "a 1:8 reverse split"),  # USO 2020-04-29, opened 5.7 % above the level
-        (19.70, 18.08, 1.13, None),  # AIG 2009-07-01, 1:20: the open stands 13 % below the level
+        (
+            19.70,
+            18.08,
+            1.13,
+            "an error in the prices",
+        ),  # AIG 2009-07-01, 1:20: no split level is near, no move so large
+        (84_100.0, 84_000.0, 84.0, "1000 x too high"),
+        (0.0841, 0.084, 84.0, "1000 x too low"),
+        (840_100.0, 840_000.0, 84.0, "10000 x too high"),
+        (300.0, 301.0, 30.0, "a 1:10 reverse split"),
+        (405.0, 330.0, 30.0, "10 x too high"),  # the open stands 10 % or more off every split level
+        (99.0, 750.0, 100.0, "an error in the prices"),  # 7.5 times, above e^2 = 7.39
+        (99.0, 700.0, 100.0, None),
         (10_100.0, 10_050.0, 100.0, "100 x too high"),
         (1.01, 1.02, 100.0, "100 x too low"),
         (0.18, 0.16, 1.77, None),  # WM 2008-09-26: a failure, near 1/10; nobody splits into shares of 16 cents
@@ -128,6 +140,38 @@ def test_bars_of_different_symbols_are_not_compared():
 def test_a_jump_is_told_from_a_true_move(opened, closed, before, cause):
     found = context(bars([before, closed], opens=[before, opened])).iloc[-1]["suspected_cause"]
     assert (found is None) if cause is None else (cause in found)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "opened", "closed", "is_doubted"),
+    [
+        (2.0, 100.5, 101.0, True),  # the prices did not move
+        (1e9, 100.5, 101.0, True),
+        (7.0, 50.0, 50.0, True),  # they moved, but by far less than recorded: whatever the size
+        (1.5, 100.5, 101.0, True),  # within the bound, and half of the move is gone without the split
+        (1.5, 67.0, 66.0, False),  # a true 3:2 split
+        (1.5, 82.0, 81.0, False),  # 100 to 66.7 would be the split, and a gain of 22 %: not clearly a contradiction
+        (1.5, 67.0, 99.0, False),  # opened on the split's terms: the rise is the day's
+        (1.1, 101.0, 101.0, False),  # a gain of 11 % on a stock dividend of a tenth is a market's
+        (1 / 8, 100.5, 101.0, True),
+        (1.0027, 43.0, 43.0, False),  # a crash on the day of a stock dividend of 0.27 %
+    ],
+)
+def test_a_recorded_split_that_the_prices_contradict_is_doubted(ratio, opened, closed, is_doubted):
+    frame = bars([100.0, closed], opens=[100.0, opened])
+    assert context(frame, action("split", 1, ratio=ratio)).iloc[-1]["contradicts_actions"] == is_doubted
+
+
+def test_a_recorded_dividend_that_the_prices_contradict_is_doubted():
+    recorded = action("dividend", 1, cash=40.0)
+    assert context(bars([100.0, 101.0]), recorded).iloc[-1]["contradicts_actions"]
+    assert not context(bars([100.0, 61.0]), recorded).iloc[-1]["contradicts_actions"]
+
+
+def test_a_split_is_doubted_at_the_first_bar_after_it():
+    frame = bars([100.0, None, 101.0, 101.0])
+    doubted = context(frame, action("split", 1, ratio=2.0))["contradicts_actions"].tolist()
+    assert doubted == [False, True, False]
 
 
 def test_moves_within_the_bound_have_no_cause():

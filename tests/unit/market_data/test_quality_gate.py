@@ -10,7 +10,7 @@ from aegis.config import QualitySettings
 from aegis.errors import CalendarError, QualityGateBlocked, SchemaMismatch
 from aegis.lake.tables import CHECK_RESULTS, CORPORATE_ACTIONS, DAILY_BARS, LISTINGS, RAW_BARS
 from aegis.market_data.expectations import CHECKS, CheckDefinition, Expectation
-from aegis.market_data.quality_gate import HASH_OF_NO_ROWS, run_quality_gate
+from aegis.market_data.quality_gate import run_quality_gate
 from aegis.market_data.validation import offending_rows
 
 CALENDAR = trading_calendar("XNYS")
@@ -90,7 +90,7 @@ def test_every_check_has_a_row_in_every_session_when_all_is_well(clean):
     assert rows["detail"].isna().all()
     assert (rows["observed"] == 0).all()
     assert set(rows["snapshot_id"]) == {17}
-    assert set(rows["table"]) == {"market_data/raw_bars"}
+    assert set(rows["table"]) == {"market_data/raw_bars", "market_data/corporate_actions"}
     assert all(summary.passed and summary.first_detail is None for summary in clean.summary)
 
 
@@ -105,6 +105,77 @@ def test_results_hold_for_the_content_hash_of_the_raw_rows(clean):
     hashes = RAW_BARS.content_hashes(make_bars())
     for session in SESSIONS[1:]:
         assert result_of(clean, "prices_are_positive", session)["content_hash"] == hashes[session]
+
+
+def test_results_about_actions_hold_for_the_content_hash_of_the_actions(clean):
+    of_the_split = CORPORATE_ACTIONS.content_hashes(apple_split())[SPLIT]
+    for session in SESSIONS[1:]:
+        row = result_of(clean, "recorded_actions_are_possible", session)
+        assert row["table"] == CORPORATE_ACTIONS.key
+        assert row["content_hash"] == (of_the_split if session == SPLIT else CORPORATE_ACTIONS.hash_of_no_rows)
+
+
+def coke_dividend(cash, session=LAST):
+    row = {
+        "session": session, "symbol": "KO", "action": "dividend", "split_ratio": 1.0, "dividend_usd": cash,
+        "pay_session": None, "new_ticker": None, "source": "test", "known_at_utc": CALENDAR.open_utc(session),
+    }  # fmt: skip
+    return CORPORATE_ACTIONS.conform(pd.DataFrame([*apple_split().to_dict("records"), row]))
+
+
+@pytest.mark.parametrize(
+    ("cash", "possible", "small"),
+    [(0.31, "pass", "pass"), (10.20, "pass", "pass"), (10.21, "pass", "warn"), (40.83, "block", "warn")],
+)
+def test_a_dividend_is_compared_with_the_close_before_its_ex_session(cash, possible, small):
+    """KO closed at 40.83 on 2014-06-09: a quarter is 10.2075."""
+    found = gate(actions=coke_dividend(cash))
+    assert result_of(found, "recorded_actions_are_possible", LAST)["outcome"] == possible
+    assert result_of(found, "dividends_are_a_small_share_of_the_close", LAST)["outcome"] == small
+
+
+def test_an_impossible_dividend_is_named_with_its_remedy():
+    found = gate(actions=coke_dividend(5000.0))
+    assert "recorded_actions_are_possible" in found.blocked_sessions[LAST]
+    assert result_of(found, "recorded_actions_are_possible", LAST)["detail"] == (
+        "KO 2014-06-10: a dividend of 5000 USD is not below the previous close 40.83; correct the dividend, or record "
+        "a delisting if the company was paid out"
+    )
+    alone = gate(actions=coke_dividend(5000.0), first=LAST)
+    assert alone.blocked_sessions == {LAST: found.blocked_sessions[LAST]}
+
+
+def test_a_dividend_before_the_first_bar_has_nothing_to_be_compared_with():
+    found = gate(make_bars()[lambda bars: bars["session"] >= pd.Timestamp(FIRST)], actions=coke_dividend(50.0, FIRST))
+    assert result_of(found, "recorded_actions_are_possible", FIRST)["outcome"] == "pass"
+
+
+def test_a_recorded_split_that_the_prices_do_not_show_blocks_even_where_nobody_holds_the_symbol():
+    split = apple_split().assign(symbol="KO")
+    found = gate(
+        actions=CORPORATE_ACTIONS.conform(pd.concat([apple_split(), split])),
+        protected=dict.fromkeys(SESSIONS, frozenset()),
+        settings=QualitySettings(max_quarantined_share=1.0),
+    )
+    assert found.blocked_sessions == {SPLIT: ["prices_show_the_recorded_actions"]}
+    assert result_of(found, "prices_show_the_recorded_actions", SPLIT)["detail"].startswith(
+        "KO 2014-06-09: open 40.83 and close 40.83 after a close of 40.9: the prices do not show that a split of 7 new "
+        "shares for one is recorded; correct the recorded action, or the prices"
+    )
+
+
+def test_a_price_a_thousand_times_too_high_blocks_its_session_only():
+    bars = make_bars()
+    slipped = (bars["symbol"] == "KO") & (bars["session"] == pd.Timestamp(SESSIONS[2]))
+    bars.loc[slipped, ["open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd"]] *= 1000.0
+    found = gate(bars)
+    assert found.blocked_sessions == {SESSIONS[2]: [JUMP]}
+    assert "a unit slip, 1000 x too high; correct the price" in result_of(found, JUMP, SESSIONS[2])["detail"]
+
+
+def test_three_bars_are_enough_to_be_judged():
+    """Fewer rows than the look-back of identical closes."""
+    assert len(gate(make_bars()[lambda bars: bars["session"] == pd.Timestamp(LAST)], first=LAST).daily_bars) == 3
 
 
 def test_tables_fit_their_schemas(clean, unrecorded_split):
@@ -201,7 +272,7 @@ def test_a_whole_missing_session_is_said_once_and_has_a_stated_hash():
     row = result_of(found, "bars_cover_every_listed_symbol", SPLIT)
     assert row["detail"].startswith("2014-06-09: the whole session is missing, no symbol has a bar; ")
     assert row["observed"] == 3
-    assert row["content_hash"] == HASH_OF_NO_ROWS
+    assert row["content_hash"] == RAW_BARS.hash_of_no_rows
 
 
 def test_no_bars_at_all_blocks_every_session():
