@@ -119,7 +119,7 @@ class BacktestResults:
     def __post_init__(self) -> None:
         for name, dtype in RECORD_DTYPES.items():
             found = getattr(self, name).dtype
-            if found != dtype:
+            if found is not dtype and found != dtype:
                 raise BacktestError(f"results: {name} has dtype {found}; pass the kernel's records ({dtype})")
         steps = len(self.equity_usd)
         if steps == 0 or len(self.cash_usd) != steps or len(self.closes_at) < steps or len(self.sessions) < 2:  # noqa: PLR2004

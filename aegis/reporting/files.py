@@ -54,14 +54,15 @@ def write_report(report: PerformanceReport, folder: Path, formats: Iterable[str]
         files |= _FORMATS[name](report)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return {name: _replace(folder / name, content) for name, content in files.items()}
+        return {name: replace_file(folder / name, content) for name, content in files.items()}
     except OSError as error:
         raise ReportingError(
             f"report cannot be written to {folder}: {error}; set eval.reporting.storage_path to a folder you may write"
         ) from error
 
 
-def _replace(path: Path, content: bytes) -> Path:
+def replace_file(path: Path, content: bytes) -> Path:
+    """Write `content` to `path` so that a reader sees the old file or the whole new one."""
     handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

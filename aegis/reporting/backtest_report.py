@@ -1,0 +1,150 @@
+"""The report of one backtest in files.
+
+Belongs here: which format makes which file. What is reported is :mod:`aegis.reporting.backtest_review`, which of it
+stands where :mod:`aegis.reporting.backtest_sections`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from aegis.backtesting.results import BacktestResults
+from aegis.errors import ReportingError
+from aegis.reporting import theme
+from aegis.reporting.backtest_review import BacktestReport, backtest_report
+from aegis.reporting.backtest_sections import sections
+from aegis.reporting.charts import Chart, chart_svg
+from aegis.reporting.files import replace_file
+from aegis.reporting.pdf_pages import Paper
+
+_HTML_FILE = "backtest.html"
+_PDF_FILE = "backtest.pdf"
+_ROOM_UNDER_A_HEADING = 120.0
+
+
+def write_backtest_report(
+    results: BacktestResults,
+    folder: Path,
+    formats: Iterable[str] = ("html",),
+    *,
+    benchmark_returns: pd.Series[float] | None = None,
+) -> dict[str, Path]:
+    """Write the report of `results` in each of `formats`.
+
+    Parameters
+    ----------
+    results : BacktestResults
+    folder : Path
+        Created when missing.
+    formats : iterable of {"html", "pdf", "csv"}
+    benchmark_returns : Series of float, by session, optional
+        See :func:`~aegis.reporting.backtest_review.backtest_report`.
+
+    Returns
+    -------
+    dict of str to Path
+        Paths by file name: ``backtest.html``, ``backtest.pdf``, and with "csv" ``metrics.csv``, ``equity.csv``,
+        ``trades.csv``, ``fills.csv``, ``orders.csv`` and ``monthly_returns.csv``, unrounded, with the column
+        ``data_label`` in each row.
+
+    Raises
+    ------
+    ReportingError
+        A format is unknown, the benchmark lacks a session, or a file cannot be written. Every file is made before the
+        first is written, and each replaces its predecessor in one step.
+    """
+    wanted = list(formats)
+    unknown = sorted(set(wanted) - _FORMATS.keys())
+    if unknown:
+        raise ReportingError(f"backtest report: formats {unknown} are unknown; choose from {sorted(_FORMATS)}")
+    report = backtest_report(results, benchmark_returns=benchmark_returns)
+    files: dict[str, bytes] = {}
+    for name in wanted:
+        files |= _FORMATS[name](report)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return {name: replace_file(folder / name, content) for name, content in files.items()}
+    except OSError as error:
+        raise ReportingError(
+            f"backtest report cannot be written to {folder}: {error}; choose a folder you may write"
+        ) from error
+
+
+def html_page(report: BacktestReport) -> str:
+    """Return `report` as a self-contained page: inline CSS and SVG, no script, no network."""
+    environment = Environment(
+        loader=PackageLoader("aegis.reporting", "templates"),
+        autoescape=select_autoescape(("html",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+    def picture(chart: Chart, in_row: int) -> Markup:
+        # The shared pictures read `sessions`, `months`, `benchmark` and `identity`, which this report has too.
+        svg = chart_svg(chart, cast("Any", report), "full" if in_row == 1 else "half")
+        return Markup(svg)  # noqa: S704 - drawn by matplotlib
+
+    return environment.get_template("backtest.html").render(
+        identity=report.identity, sections=sections(report), picture=picture
+    )
+
+
+def pdf_bytes(report: BacktestReport) -> bytes:
+    """Return `report` as PDF bytes, the same bytes for the same report."""
+    from matplotlib.backends.backend_pdf import PdfPages  # noqa: PLC0415 - half a second
+
+    identity = report.identity
+    buffer = io.BytesIO()
+    metadata = {"Title": f"Backtest, {identity.strategy}", "Subject": identity.data_label, "CreationDate": None}
+    with theme.print_style(), PdfPages(buffer, metadata=metadata) as pages:
+        paper = Paper(pages, label=identity.data_label, is_warning=identity.is_simulated, footer=identity.footer)
+        paper.new_page()
+        paper.title(f"Backtest · {identity.data_label}", identity.strategy, identity.period)
+        for position, section in enumerate(sections(report)):
+            if position:
+                paper.heading(section.title, _ROOM_UNDER_A_HEADING)
+            if section.text:
+                paper.paragraph(section.text)
+            if section.figures:
+                paper.figures(section.figures)
+            for row in section.charts:
+                paper.charts(row, cast("Any", report))
+            for table in section.tables:
+                paper.table(table)
+        paper.finish()
+    return buffer.getvalue()
+
+
+def csv_files(report: BacktestReport) -> dict[str, str]:
+    """Return the text of each CSV file by file name."""
+    metrics = report.metrics.as_series().rename_axis("metric").to_frame()
+    if report.benchmark is not None:
+        metrics["benchmark"] = pd.Series(dataclasses.asdict(report.benchmark), dtype=object)
+    frames = {
+        "metrics.csv": metrics.reset_index(),
+        "equity.csv": report.sessions,
+        "monthly_returns.csv": report.months,
+        "trades.csv": report.results.trades,
+        "fills.csv": report.results.fills,
+        "orders.csv": report.results.orders.reset_index(),
+    }
+    label = report.identity.data_label
+    return {
+        name: frame.assign(data_label=label).to_csv(index=False, lineterminator="\n") for name, frame in frames.items()
+    }
+
+
+_FORMATS: Mapping[str, Callable[[BacktestReport], dict[str, bytes]]] = {
+    "html": lambda report: {_HTML_FILE: html_page(report).encode()},
+    "pdf": lambda report: {_PDF_FILE: pdf_bytes(report)},
+    "csv": lambda report: {name: text.encode() for name, text in csv_files(report).items()},
+}
