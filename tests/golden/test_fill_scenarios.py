@@ -31,7 +31,13 @@ from tests.golden.fill_scenarios.scenario import (
 )
 
 SCENARIOS = load_scenarios()
-RUNNERS: dict[str, Callable[[Scenario], Outcome]] = {"kernel": kernel_runner.run}
+RUNNERS: dict[str, Callable[[Scenario], Outcome]] = {
+    "kernel": kernel_runner.run,
+    "kernel_by_session": kernel_runner.run_by_session,
+    "kernel_dense": kernel_runner.run_dense,
+}
+FITS: dict[str, Callable[[Scenario], bool]] = {"kernel_dense": kernel_runner.is_dense}
+"""Which scenarios a runner can take; all of them unless it says so."""
 
 REASONS = {
     "by strategy",
@@ -84,33 +90,28 @@ THEMES = {
 }
 
 WANTED: dict[tuple[str, str], str] = {
-    (
-        "kernel",
-        "auction-open-beside-shorter-bars",
-    ): "the opening auction is looked for in the session's first step only",
+    ("kernel", "auction-open-beside-shorter-bars"): "only the first step of a session has an opening auction",
     ("kernel", "bracket-entry-bar-gap-through-stop-loss"): "the stop-loss is filled at a price that did not trade",
     ("kernel", "bracket-exit-ends-the-entry"): "the entry goes on filling after its exits have ended",
     ("kernel", "dividend-without-a-bar"): "equity counts the dividend twice until the next bar",
     ("kernel", "fok-unaffordable"): "buying power fills a part of a FOK order",
     ("kernel", "reject-short-when-it-would-fill"): "a cash account becomes short",
-    ("kernel", "replace-off-the-tick"): "replacements are not checked against tick and lot",
 }
-"""What a runner does not do yet; an entry that has become untrue fails the test."""
+"""What a runner, named by its first word, does not do yet; an entry that has become untrue fails the test."""
 
 
 def _cases() -> list[Any]:
     return [
-        pytest.param(
-            runner,
-            scenario,
-            id=f"{runner}-{scenario.id}",
-            marks=[pytest.mark.xfail(reason=WANTED[key], strict=True)]
-            if (key := (runner, scenario.id)) in WANTED
-            else [],
-        )
+        pytest.param(runner, scenario, id=f"{runner}-{scenario.id}", marks=_marks(runner, scenario))
         for runner in sorted(RUNNERS)
         for scenario in SCENARIOS
+        if runner not in FITS or FITS[runner](scenario)
     ]
+
+
+def _marks(runner: str, scenario: Scenario) -> list[pytest.MarkDecorator]:
+    reason = WANTED.get((runner.partition("_")[0], scenario.id))
+    return [] if reason is None else [pytest.mark.xfail(reason=reason, strict=True)]
 
 
 @pytest.mark.parametrize(("runner", "scenario"), _cases())

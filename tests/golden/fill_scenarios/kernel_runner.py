@@ -40,11 +40,32 @@ PHASE_OF = {
     Pass.CLOSE_SELL: "close",
     Pass.CLOSE_BUY: "close",
 }
+COLUMNS = ("open", "high", "low", "close", "volume")
 EXIT_SUFFIXES = (".stop_loss", ".take_profit")
 
 
 def run(scenario: Scenario) -> Outcome:
     """Simulate a scenario from its first bar to its last."""
+    return _simulate(scenario, [sparse_bars(scenario)])
+
+
+def run_by_session(scenario: Scenario) -> Outcome:
+    """Simulate a scenario with bars that arrive session by session."""
+    return _simulate(scenario, list(sparse_bars(scenario).chunks(1)))
+
+
+def run_dense(scenario: Scenario) -> Outcome:
+    """Simulate a scenario with a row for every symbol at every step; missing bars are NaN."""
+    return _simulate(scenario, [dense_bars(scenario)])
+
+
+def is_dense(scenario: Scenario) -> bool:
+    """Whether the bars of each step open together, which the dense layout takes for granted."""
+    opens = {(bar.closes_at, bar.opens_at) for bar in scenario.bars}
+    return len(opens) == len(scenario.steps)
+
+
+def _simulate(scenario: Scenario, chunks: Sequence[Bars]) -> Outcome:
     symbols = tuple(sorted(scenario.symbols))
     simulation = Simulation(
         symbols,
@@ -56,15 +77,22 @@ def run(scenario: Scenario) -> Outcome:
         capacity=64,
     )
     simulation.terms["lot"] = [scenario.symbols[symbol].lot for symbol in symbols]
-    simulation.feed(bars(scenario, symbols))
     indices: dict[str, int] = {}
-    for step, instant in enumerate(scenario.steps):
-        simulation.advance(step + 1)
-        for command in scenario.commands:
-            if command.after == instant:
-                _command(simulation, command, indices[command.order])
-        _place(simulation, [order for order in scenario.orders if order.after == instant], symbols, indices)
+    instants = iter(scenario.steps)
+    for chunk in chunks:
+        simulation.feed(chunk)
+        for step in range(chunk.n_steps):
+            simulation.advance(step + 1)
+            _decide(simulation, scenario, next(instants), indices)
     return _outcome(simulation, scenario, symbols, indices)
+
+
+def _decide(simulation: Simulation, scenario: Scenario, instant: datetime, indices: dict[str, int]) -> None:
+    """Give the commands, then the orders, of one close."""
+    for command in scenario.commands:
+        if command.after == instant:
+            _command(simulation, command, indices[command.order])
+    _place(simulation, [order for order in scenario.orders if order.after == instant], indices)
 
 
 def trading_rules(rules: Rules) -> TradingRules:
@@ -91,25 +119,43 @@ def cost_model(costs: Costs) -> CostModel:
     return CostModel(slippage_bps=costs.slippage_bps, commission=commission)
 
 
-def bars(scenario: Scenario, symbols: Sequence[str]) -> Bars:
-    """Return the bars of a scenario, sparse: only those that exist."""
-    rows = sorted(scenario.bars, key=lambda bar: (bar.closes_at, symbols.index(bar.symbol)))
-    steps = scenario.steps
-    days = [next(bar.session for bar in rows if bar.closes_at == instant) for instant in steps]
-    closes_at = np.array([nanoseconds(instant) for instant in steps], np.int64)
+def sparse_bars(scenario: Scenario) -> Bars:
+    """Return the bars of a scenario, only those that exist, each with the time at which it opens."""
+    symbols = sorted(scenario.symbols)
+    rows = sorted(scenario.bars, key=lambda bar: (bar.closes_at, bar.symbol))
+    closes_at = np.array([nanoseconds(instant) for instant in scenario.steps], np.int64)
+    row_closes_at = [nanoseconds(bar.closes_at) for bar in rows]
     return Bars(
         symbols=tuple(symbols),
-        open=np.array([bar.open for bar in rows]),
-        high=np.array([bar.high for bar in rows]),
-        low=np.array([bar.low for bar in rows]),
-        close=np.array([bar.close for bar in rows]),
-        volume=np.array([bar.volume for bar in rows]),
+        **{name: np.array([getattr(bar, name) for bar in rows]) for name in COLUMNS},
         closes_at=closes_at,
-        sessions=session_table(closes_at, np.array(days, "datetime64[D]")),
+        sessions=session_table(closes_at, _days(scenario)),
         row_symbol=np.array([symbols.index(bar.symbol) for bar in rows], np.int32),
-        first_row=np.searchsorted([nanoseconds(bar.closes_at) for bar in rows], [*closes_at, NEVER]).astype(np.int64),
+        first_row=np.searchsorted(row_closes_at, [*closes_at, NEVER]).astype(np.int64),
         row_opens_at=np.array([nanoseconds(bar.opens_at) for bar in rows], np.int64),
     )
+
+
+def dense_bars(scenario: Scenario) -> Bars:
+    """Return the bars of a scenario with a row for every symbol at every step."""
+    symbols, steps = sorted(scenario.symbols), scenario.steps
+    columns = {name: np.full((len(steps), len(symbols)), np.nan) for name in COLUMNS}
+    for bar in scenario.bars:
+        for name, column in columns.items():
+            column[steps.index(bar.closes_at), symbols.index(bar.symbol)] = getattr(bar, name)
+    opens_at = {bar.closes_at: nanoseconds(bar.opens_at) for bar in scenario.bars}
+    return Bars.from_arrays(
+        **columns,
+        closes_at=np.array([nanoseconds(instant) for instant in steps], np.int64),
+        symbols=symbols,
+        sessions=_days(scenario),
+        opens_at=np.array([opens_at[instant] for instant in steps], np.int64),
+    )
+
+
+def _days(scenario: Scenario) -> np.ndarray:
+    session_of = {bar.closes_at: bar.session for bar in scenario.bars}
+    return np.array([session_of[instant] for instant in scenario.steps], "datetime64[D]")
 
 
 def actions(scenario: Scenario, symbols: Sequence[str]) -> np.ndarray:
@@ -137,15 +183,13 @@ def _day(day: date) -> int:
     return int(np.datetime64(day, "D").astype(np.int64))
 
 
-def _place(
-    simulation: Simulation, orders: Sequence[ScenarioOrder], symbols: Sequence[str], indices: dict[str, int]
-) -> None:
+def _place(simulation: Simulation, orders: Sequence[ScenarioOrder], indices: dict[str, int]) -> None:
     """Place the orders of one close: entries with their exits, children after their parents, rings side by side."""
     for order in orders:
         if order.id not in indices:
             exits = [o for o in orders if o.parent == order.id and o.id.endswith(EXIT_SUFFIXES)]
             names = [order.id, *(exit_.id for exit_ in exits)]
-            first = _place_one(simulation, order, exits, symbols.index(order.symbol), indices)
+            first = _place_one(simulation, order, exits, simulation.symbols.index(order.symbol), indices)
             indices.update({name: first + number for number, name in enumerate(names)})
     rings = [o for o in orders if o.oco and not o.id.endswith(EXIT_SUFFIXES)]
     for _, ring in groupby(rings, key=lambda order: order.oco):
