@@ -22,12 +22,16 @@ class Ratio:
     highest: float
 
 
-def differences(outcome: Outcome, expected: Outcome) -> list[str]:
+EXPLAINED = 1e-3
+"""Relative: as far as a difference may go that an engine's module explains; beyond it something else is wrong."""
+
+
+def differences(outcome: Outcome, expected: Outcome, *, tolerance: float = TOLERANCE) -> list[str]:
     """Return a phrase for each number that disagrees; what an engine does not report is NaN and left out."""
     found = []
     for name in OUTCOME_FIELDS:
         got, wanted = getattr(outcome, name), getattr(expected, name)
-        if not (math.isnan(got) or math.isnan(wanted) or math.isclose(got, wanted, rel_tol=TOLERANCE)):
+        if not (math.isnan(got) or math.isnan(wanted) or math.isclose(got, wanted, rel_tol=tolerance)):
             found.append(f"{name} {got:,.10g} where the reference has {wanted:,.10g} ({got - wanted:+,.6g})")
     return found
 

@@ -58,7 +58,7 @@ def minute_bars(bars: int, *, seed: int = 20) -> Bars:
     Notes
     -----
     The logarithm of the price reverts slowly to its mean, so that a million bars stay between about 500 and 2,000 USD.
-    A bar opens up to a few ticks away from the close before it, and its range stays below 8 USD: a bracket 10 USD wide
+    A bar opens up to a few ticks away from the close before it, and its range stays below 4 USD: a bracket 4 USD wide
     can neither fill in its entry's own bar nor reach both exits in one bar, where engines have different conventions.
     """
     random = np.random.default_rng(seed)
@@ -74,7 +74,7 @@ def minute_bars(bars: int, *, seed: int = 20) -> Bars:
     open_[1:] = close[:-1] + TICK_USD * random.integers(-2, 3, bars - 1)
     reach = random.integers(0, 6, (2, bars)) * TICK_USD
     high, low = np.maximum(open_, close) + reach[0], np.minimum(open_, close) - reach[1]
-    assert (high - low).max() < 8.0
+    assert (high - low).max() < 4.0
     return Bars(_minute_times(bars), open_, high, low, close, random.integers(10_000, 50_000, bars).astype(np.float64))
 
 

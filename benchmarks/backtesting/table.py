@@ -48,7 +48,7 @@ def block(
             remarks.append(f"{each.peer}: failed: {each.failure}")
             continue
         differing = comparison.differences(each.outcome, expected[each.size])
-        lines.append(_line(each, baseline, agrees=not differing))
+        lines.append([*_line(each, baseline), _verdict(each, expected[each.size], is_explained=each.peer in notes)])
         remarks.extend(f"{each.peer}: {difference}" for difference in differing)
         if each.peer in notes and differing:
             remarks.append(f"{each.peer}: because {notes[each.peer]}")
@@ -58,7 +58,15 @@ def block(
     return "\n".join([f"({task}) {title}", *_aligned(lines), *(f"  - {remark}" for remark in remarks), ""])
 
 
-def _line(each: Measured, baseline: Measured | None, *, agrees: bool) -> list[str]:
+def _verdict(each: Measured, expected: Outcome, *, is_explained: bool) -> str:
+    if not comparison.differences(each.outcome, expected):
+        return "yes"
+    is_small = not comparison.differences(each.outcome, expected, tolerance=comparison.EXPLAINED)
+    has_all_fills = each.outcome.fills == expected.fills
+    return "explained below" if is_explained and is_small and has_all_fills else "NO, see below"
+
+
+def _line(each: Measured, baseline: Measured | None) -> list[str]:
     nanoseconds = each.median_seconds() / each.rounds[0]["units"] * 1e9
     compared, run_only = "-", "-"
     if baseline is not None and each is not baseline:
@@ -77,7 +85,6 @@ def _line(each: Measured, baseline: Measured | None, *, agrees: bool) -> list[st
         f"{each.extra_mb:,.0f}",
         f"{each.outcome.fills:,}",
         f"{each.outcome.final_equity_usd:,.2f}",
-        "yes" if agrees else "NO, see below",
     ]
 
 

@@ -14,6 +14,7 @@ from aegis.backtesting.commissions import PerShare
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.event_driven import AnyStrategy, EventDrivenBacktest
 from aegis.backtesting.jitted import (
+    JittedStrategy,
     bracket,
     close,
     equity,
@@ -42,14 +43,6 @@ INCLUDES = {
 CANNOT: dict[str, str] = {}
 LARGEST = {"D": 1_000, "D50": 20}
 
-FAST, SLOW, SHARES = tasks.FAST_BARS, tasks.SLOW_BARS, tasks.CROSS_SHARES
-FIRST_REBALANCE, REBALANCE_EVERY = tasks.VOLATILITY_SESSIONS, tasks.REBALANCE_EVERY_SESSIONS
-EVERY, AT, WIDTH, SIZE = (
-    tasks.BRACKET_EVERY_BARS,
-    tasks.BRACKET_AT_BAR,
-    tasks.BRACKET_WIDTH_USD,
-    tasks.BRACKET_SHARES,
-)
 PER_SHARE = CostModel(commission=PerShare(tasks.COMMISSION_PER_SHARE_USD))
 IN_BPS = CostModel(slippage_bps=tasks.SLIPPAGE * 1e4, commission_bps=tasks.COMMISSION_RATE * 1e4)
 
@@ -59,9 +52,13 @@ def version() -> str:
     return "clone"
 
 
+# The tasks' numbers reach compiled code as parameters: a constant of another module would stay in the code kept on
+# disk.
+
+
 @jitted_strategy
 def sma_cross(market: int) -> None:
-    """Long while the fast average is above the slow one; the windows are parameters, the sums are kept."""
+    """Be long while the fast average is above the slow one. Parameters: windows, shares."""
     step = step_number(market)
     fast, slow = int(parameter(market, 0)), int(parameter(market, 1))
     now = close(market, 0, 0)
@@ -73,7 +70,7 @@ def sma_cross(market: int) -> None:
         slow_sum -= close(market, 0, slow)
     keep(market, 0, fast_sum)
     keep(market, 1, slow_sum)
-    wanted = SHARES if step >= slow - 1 and fast_sum / fast > slow_sum / slow else 0.0
+    wanted = parameter(market, 2) if step >= slow - 1 and fast_sum / fast > slow_sum / slow else 0.0
     held = position(market, 0)
     if wanted != held:
         market_order(market, 0, wanted - held)
@@ -81,12 +78,12 @@ def sma_cross(market: int) -> None:
 
 @jitted_strategy
 def rebalance(market: int) -> None:
-    """Trade the whole shares, toward zero, that are missing to the weights, which are parameters."""
-    since = step_number(market) - FIRST_REBALANCE
-    if since < 0 or since % REBALANCE_EVERY:
+    """Trade the whole shares, toward zero, missing to the weights. Parameters: first step, steps between, weights."""
+    since, every = step_number(market) - int(parameter(market, 0)), int(parameter(market, 1))
+    if since < 0 or since % every:
         return
     symbols = n_symbols(market)
-    first = since // REBALANCE_EVERY * symbols
+    first = 2 + since // every * symbols
     for s in range(symbols):
         target = parameter(market, first + s) * equity(market) / close(market, s, 0)
         trade = np.trunc(target - position(market, s))
@@ -96,10 +93,15 @@ def rebalance(market: int) -> None:
 
 @jitted_strategy
 def brackets(market: int) -> None:
-    """Place a bracket at every tenth close."""
-    if step_number(market) % EVERY == AT:
-        now = close(market, 0, 0)
-        bracket(market, 0, SIZE, now - WIDTH, now + WIDTH)
+    """Place a bracket at every tenth close. Parameters: steps between, first step, shares, width in USD."""
+    if step_number(market) % int(parameter(market, 0)) == int(parameter(market, 1)):
+        now, width = close(market, 0, 0), parameter(market, 3)
+        bracket(market, 0, parameter(market, 2), now - width, now + width)
+
+
+def cross_of(fast: int, slow: int) -> JittedStrategy:
+    """Return the cross of two windows, in bars."""
+    return sma_cross.using(fast, slow, tasks.CROSS_SHARES, memory_size=2)
 
 
 class PythonCross(Strategy):
@@ -124,35 +126,48 @@ class PythonCross(Strategy):
             desk.order(0, tasks.CROSS_SHARES if is_long else -tasks.CROSS_SHARES)
 
 
-def task_a(task: Task, watch: Stopwatch) -> Outcome:
-    """SMA cross."""
-    strategy = sma_cross.using(FAST, SLOW, memory_size=2)
-    return _run(task, watch, strategy, cash_usd=tasks.CASH_USD, costs=PER_SHARE)
+def strategy_of(task: Task) -> AnyStrategy:
+    """Return the strategy of a task; in B it carries the weights."""
+    if task.name == "B":
+        weights = tasks.inverse_volatility_weights(task.bars).ravel().tolist()
+        return rebalance.using(tasks.VOLATILITY_SESSIONS, tasks.REBALANCE_EVERY_SESSIONS, *weights)
+    if task.name == "C":
+        return brackets.using(
+            tasks.BRACKET_EVERY_BARS, tasks.BRACKET_AT_BAR, tasks.BRACKET_SHARES, tasks.BRACKET_WIDTH_USD
+        )
+    return PythonCross() if task.name == "E" else cross_of(tasks.FAST_BARS, tasks.SLOW_BARS)
 
 
-def task_b(task: Task, watch: Stopwatch) -> Outcome:
-    """Monthly rebalances."""
-    weights = tasks.inverse_volatility_weights(task.bars).ravel()
+def config_of(task: Task) -> BacktestConfig:
+    """Return the settings of a task: those of the engine, but for cash and costs."""
+    if task.name == "B":
+        return BacktestConfig(initial_cash_usd=tasks.PORTFOLIO_CASH_USD, costs=IN_BPS)
+    cash_usd = tasks.BRACKET_CASH_USD if task.name == "C" else tasks.CASH_USD
+    return BacktestConfig(initial_cash_usd=cash_usd, costs=PER_SHARE)
+
+
+def run(task: Task, watch: Stopwatch) -> Outcome:
+    """Do one of the tasks A, B, C and E."""
+    strategy, config = strategy_of(task), config_of(task)
     with watch.running():
-        strategy = rebalance.using(*weights.tolist())
-    return _run(task, watch, strategy, cash_usd=tasks.PORTFOLIO_CASH_USD, costs=IN_BPS)
+        results = EventDrivenBacktest(strategy, bars_of(task.bars), config).run()
+    fills, shares, traded, final, *_ = _numbers(results).tolist()
+    return Outcome(int(fills), shares, traded, final)
 
 
-def task_c(task: Task, watch: Stopwatch) -> Outcome:
-    """Bracket orders."""
-    return _run(task, watch, brackets, cash_usd=tasks.BRACKET_CASH_USD, costs=PER_SHARE)
+task_a = task_b = task_c = task_e = run
 
 
 def task_d(task: Task, watch: Stopwatch) -> Outcome:
-    """One backtest for each pair of windows and symbol."""
+    """Run one backtest for each pair of windows and symbol."""
     totals = np.zeros(6)
     symbols = 1 if task.bars.close.ndim == 1 else task.bars.close.shape[1]
     with watch.running():
-        config = _config(tasks.CASH_USD, PER_SHARE)
+        config = config_of(task)
         for symbol in range(symbols):
-            bars = _bars(task.bars if symbols == 1 else task.bars.symbols(symbol, symbol + 1))
+            bars = bars_of(task.bars if symbols == 1 else task.bars.symbols(symbol, symbol + 1))
             for fast, slow in tasks.sma_pairs(task).tolist():
-                backtest = EventDrivenBacktest(sma_cross.using(fast, slow, memory_size=2), bars, config)
+                backtest = EventDrivenBacktest(cross_of(fast, slow), bars, config)
                 totals += _numbers(backtest.run())
     return Outcome(int(totals[0]), *totals[1:].tolist())
 
@@ -160,19 +175,8 @@ def task_d(task: Task, watch: Stopwatch) -> Outcome:
 task_d50 = task_d
 
 
-def task_e(task: Task, watch: Stopwatch) -> Outcome:
-    """Call Python for each bar."""
-    return _run(task, watch, PythonCross(), cash_usd=tasks.CASH_USD, costs=PER_SHARE)
-
-
-def _run(task: Task, watch: Stopwatch, strategy: AnyStrategy, *, cash_usd: float, costs: CostModel) -> Outcome:
-    with watch.running():
-        results = EventDrivenBacktest(strategy, _bars(task.bars), _config(cash_usd, costs)).run()
-    fills, shares, traded, final, *_ = _numbers(results).tolist()
-    return Outcome(int(fills), shares, traded, final)
-
-
-def _bars(bars: markets.Bars) -> Bars:
+def bars_of(bars: markets.Bars) -> Bars:
+    """Return generated bars as the engine takes them, checked and not copied."""
     symbols = 1 if bars.close.ndim == 1 else bars.close.shape[1]
     return Bars.from_arrays(
         bars.open,
@@ -183,10 +187,6 @@ def _bars(bars: markets.Bars) -> Bars:
         closes_at=bars.times,
         symbols=[f"S{symbol}" for symbol in range(symbols)],
     )
-
-
-def _config(cash_usd: float, costs: CostModel) -> BacktestConfig:
-    return BacktestConfig(initial_cash_usd=cash_usd, costs=costs)
 
 
 def _numbers(results: BacktestResults) -> NDArray[np.float64]:

@@ -183,8 +183,8 @@ class Brackets(_Traded):
         """Decide at a bar."""
         index = self.bar_index
         self.bar_index += 1
-        if index % tasks.BRACKET_EVERY_BARS != tasks.BRACKET_AT_BAR:
-            return
+        if index % tasks.BRACKET_EVERY_BARS != tasks.BRACKET_AT_BAR or index == len(self.task.bars.times) - 1:
+            return  # what is on its way at the end would be filled at the last price
         close = bar.close.as_double()
         orders = self.order_factory.bracket(
             instrument_id=bar.bar_type.instrument_id,

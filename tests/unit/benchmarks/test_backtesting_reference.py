@@ -36,9 +36,9 @@ def test_bracket_leaves_at_its_stop_at_its_limit_and_at_the_open_beyond_them() -
     flat = (100.0, 100.5, 99.5, 100.0)
     stop, limit = 100.0 - tasks.BRACKET_WIDTH_USD, 100.0 + tasks.BRACKET_WIDTH_USD
     cases = {
-        (100.0, 101.0, 89.0, 90.0): stop,
+        (100.0, 101.0, 95.0, 96.0): stop,
         (85.0, 86.0, 84.0, 85.0): 85.0,
-        (100.0, 111.0, 99.0, 110.0): limit,
+        (100.0, 105.0, 99.0, 104.0): limit,
         (115.0, 116.0, 114.0, 115.0): 115.0,
     }
     for last, price in cases.items():
@@ -47,7 +47,7 @@ def test_bracket_leaves_at_its_stop_at_its_limit_and_at_the_open_beyond_them() -
 
 
 def test_bracket_that_reaches_neither_exit_stays_open() -> None:
-    fills = reference.brackets(bars_of([(100.0, 109.0, 91.0, 100.0)] * 15)).fills
+    fills = reference.brackets(bars_of([(100.0, 104.0, 96.0, 100.0)] * 15)).fills
 
     assert [(fill.bar, fill.shares) for fill in fills] == [(10, 16.0)]
 
