@@ -48,6 +48,7 @@ REASONS = {
     "sibling filled",
     "parent ended",
     "position closed",
+    "replaced to filled",
     "liquidation",
     "buying power",
     "short sale",
@@ -91,8 +92,6 @@ THEMES = {
 
 WANTED: dict[tuple[str, str], str] = {
     ("kernel", "auction-open-beside-shorter-bars"): "only the first step of a session has an opening auction",
-    ("kernel", "bracket-entry-bar-gap-through-stop-loss"): "the stop-loss is filled at a price that did not trade",
-    ("kernel", "bracket-exit-ends-the-entry"): "the entry goes on filling after its exits have ended",
     ("kernel", "dividend-without-a-bar"): "equity counts the dividend twice until the next bar",
     ("kernel", "fok-unaffordable"): "buying power fills a part of a FOK order",
     ("kernel", "reject-short-when-it-would-fill"): "a cash account becomes short",
