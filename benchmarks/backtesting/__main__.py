@@ -78,7 +78,14 @@ def run_task(task: str, peers: Sequence[str], *, quick: bool, repeats: int, cach
     measured = rounds.measure(engines, task=task, market=market, rounds=repeats, logs=logs)
     expected = {each.size: expectations.expected_outcome(task, each.size, cache) for each in measured}
     print(table.block(task, measured, expected, ours=OURS, notes=notes), flush=True)
-    return {"task": task, "engines": [dataclasses.asdict(each) for each in measured], "notes": notes}
+    wrong = [
+        each.peer
+        for each in measured
+        if not each.rounds
+        or table.verdict(each, expected[each.size], is_explained=each.peer in notes) == table.DISAGREES
+    ]
+    engines_measured = [dataclasses.asdict(each) for each in measured]
+    return {"task": task, "engines": engines_measured, "notes": notes, "wrong": wrong}
 
 
 def main() -> None:
@@ -100,6 +107,9 @@ def main() -> None:
     results = [run_task(task, peers, quick=options.quick, repeats=repeats, cache=cache) for task in chosen]
     if options.output:
         options.output.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    wrong = [f"{peer} in task {result['task']}" for result in results for peer in result["wrong"]]
+    if wrong:
+        sys.exit(f"failed, or did something else than the reference: {', '.join(wrong)}; the remarks above say what")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from benchmarks.backtesting import comparison, tasks
 from benchmarks.backtesting.rounds import Measured
 from benchmarks.backtesting.tasks import Outcome
 
+DISAGREES = "NO, see below"
 COLUMNS = (
     "engine",
     "version",
@@ -48,7 +49,7 @@ def block(
             remarks.append(f"{each.peer}: failed: {each.failure}")
             continue
         differing = comparison.differences(each.outcome, expected[each.size])
-        lines.append([*_line(each, baseline), _verdict(each, expected[each.size], is_explained=each.peer in notes)])
+        lines.append([*_line(each, baseline), verdict(each, expected[each.size], is_explained=each.peer in notes)])
         remarks.extend(f"{each.peer}: {difference}" for difference in differing)
         if each.peer in notes and differing:
             remarks.append(f"{each.peer}: because {notes[each.peer]}")
@@ -58,12 +59,13 @@ def block(
     return "\n".join([f"({task}) {title}", *_aligned(lines), *(f"  - {remark}" for remark in remarks), ""])
 
 
-def _verdict(each: Measured, expected: Outcome, *, is_explained: bool) -> str:
+def verdict(each: Measured, expected: Outcome, *, is_explained: bool) -> str:
+    """Return the last column: whether the engine did what the reference says."""
     if not comparison.differences(each.outcome, expected):
         return "yes"
     is_small = not comparison.differences(each.outcome, expected, tolerance=comparison.EXPLAINED)
     has_all_fills = each.outcome.fills == expected.fills
-    return "explained below" if is_explained and is_small and has_all_fills else "NO, see below"
+    return "explained below" if is_explained and is_small and has_all_fills else DISAGREES
 
 
 def _line(each: Measured, baseline: Measured | None) -> list[str]:

@@ -22,6 +22,7 @@ from aegis.backtesting.jitted import (
     keep,
     market_order,
     n_symbols,
+    order_target_shares,
     parameter,
     position,
     recall,
@@ -71,9 +72,8 @@ def sma_cross(market: int) -> None:
     keep(market, 0, fast_sum)
     keep(market, 1, slow_sum)
     wanted = parameter(market, 2) if step >= slow - 1 and fast_sum / fast > slow_sum / slow else 0.0
-    held = position(market, 0)
-    if wanted != held:
-        market_order(market, 0, wanted - held)
+    if wanted != position(market, 0):
+        order_target_shares(market, 0, wanted)
 
 
 @jitted_strategy
