@@ -157,6 +157,14 @@ class Desk:
             is_open &= orders["symbol"] == self.number(symbol)
         return tuple(np.flatnonzero(is_open).tolist())
 
+    def order_quantity(self, order: int) -> float:
+        """Return the signed shares that an order is for, filled or not, as it stands now."""
+        return float(self._order_record(order)["quantity"])
+
+    def order_filled(self, order: int) -> float:
+        """Return the signed shares that an order has filled."""
+        return float(self._order_record(order)["filled"])
+
     # Orders
 
     def order(
@@ -321,6 +329,12 @@ class Desk:
     def moved(self, step: int) -> None:
         """Say that the simulation has been moved through `step`."""
         self._taken = step
+
+    def _order_record(self, order: int) -> np.void:
+        orders = self._account_now().orders
+        if not 0 <= order < len(orders):
+            raise StrategyFailed(f"order {order} does not exist; use the number that placing it returned")
+        return orders[order]
 
     def _account_now(self) -> Simulation:
         """Return the simulation, moved to the current bar."""

@@ -28,7 +28,7 @@ from aegis.backtesting.results import BacktestResults
 from aegis.backtesting.session_marks import session_closes
 from aegis.backtesting.slippage import Volatility
 from aegis.backtesting.strategy import Strategy
-from aegis.backtesting.streaming import BarSource, read_ahead
+from aegis.backtesting.streaming import BarSource
 from aegis.errors import BacktestError
 
 ArrayStrategy = TargetWeights | TargetShares | Signals
@@ -152,8 +152,6 @@ class EventDrivenBacktest:
             yield self._source, 0
             return
         chunks = self._source.chunks(sessions or 2**31)
-        if not isinstance(self._source, Bars):
-            chunks = read_ahead(chunks)
         yield from with_history(chunks, self._config.history_sessions)
 
     def _feed(self, bars: Bars, warm_up: int) -> None:

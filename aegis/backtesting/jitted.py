@@ -45,6 +45,7 @@ from aegis.backtesting.kernel.records import NEVER, NO_ORDER
 from aegis.backtesting.kernel.stepping import ON_BAR
 
 _LOOK_AHEAD, _OUTSIDE, _SYMBOL = int(Fault.LOOK_AHEAD), int(Fault.OUTSIDE_HISTORY), int(Fault.SYMBOL)
+_UNKNOWN = int(Fault.UNKNOWN_ORDER)
 _MARKET, _LIMIT, _STOP, _STOP_LIMIT = (
     int(OrderType.MARKET),
     int(OrderType.LIMIT),
@@ -247,6 +248,24 @@ def has_open_orders(market: int, symbol: int) -> bool:
 def is_open(market: int, order: int) -> bool:
     """Whether anything can still happen to an order."""
     return 0 <= order < cursor_of(market).orders and order_of(market, order).closed_step < 0
+
+
+@compiled
+def order_quantity(market: int, order: int) -> float:
+    """Return the signed shares that an order is for, filled or not, as it stands now."""
+    if order < 0 or order >= cursor_of(market).orders:
+        sizing.fail(market, _UNKNOWN, 0, order)
+        return _NAN
+    return order_of(market, order).quantity
+
+
+@compiled
+def order_filled(market: int, order: int) -> float:
+    """Return the signed shares that an order has filled."""
+    if order < 0 or order >= cursor_of(market).orders:
+        sizing.fail(market, _UNKNOWN, 0, order)
+        return _NAN
+    return order_of(market, order).filled
 
 
 @compiled

@@ -10,7 +10,7 @@ from typing import Any
 
 from aegis.backtesting.commissions import commission_usd
 from aegis.backtesting.compilation import compiled
-from aegis.backtesting.kernel.codes import State
+from aegis.backtesting.kernel.codes import Reason, State
 from aegis.backtesting.kernel.memory import (
     account_of,
     costs_of,
@@ -22,11 +22,18 @@ from aegis.backtesting.kernel.memory import (
     position_of,
     rules_of,
 )
-from aegis.backtesting.kernel.order_book import QUANTITY_TOLERANCE, close_order, reduce_siblings, release_children
+from aegis.backtesting.kernel.order_book import (
+    QUANTITY_TOLERANCE,
+    close_order,
+    is_open,
+    reduce_siblings,
+    release_children,
+)
 from aegis.backtesting.kernel.records import NO_ORDER, SETTLEMENT_RING
 from aegis.backtesting.regulatory_fees import regulatory_fees_usd
 
-_FILLED, _PARTIAL = int(State.FILLED), int(State.PARTIALLY_FILLED)
+_FILLED, _PARTIAL, _CANCELLED = int(State.FILLED), int(State.PARTIALLY_FILLED), int(State.CANCELLED)
+_POSITION_CLOSED = int(Reason.POSITION_CLOSED)
 
 
 @compiled
@@ -78,6 +85,9 @@ def _advance_order(handle: int, index: int, order: Any, quantity: float) -> None
         reduce_siblings(handle, index, quantity)
     if order.child != NO_ORDER:
         release_children(handle, index, quantity)
+    if order.is_exit and is_open(order_of(handle, order.parent)):
+        # What the entry bought from here on would have no exit.
+        close_order(handle, order.parent, _CANCELLED, _POSITION_CLOSED)
     if abs(order.quantity - order.filled) <= QUANTITY_TOLERANCE:
         close_order(handle, index, _FILLED, 0)
     else:

@@ -35,16 +35,18 @@ def affordable(handle: int, order: Any, quantity: float, price: float) -> float:
 
     Notes
     -----
-    What closes a position passes. In a cash account the rest must be covered by settled cash, commission included. In a
-    margin account the gross exposure after the fill must be at most equity times ``min(1 / initial_margin,
-    max_leverage)``, with the traded symbol valued at `price` and the others at their marks.
+    What closes a position passes. In a cash account nothing else can be sold, and the rest must be covered by settled
+    cash, commission included. In a margin account the gross exposure after the fill must be at most equity times
+    ``min(1 / initial_margin, max_leverage)``, with the traded symbol valued at `price` and the others at their marks.
     """
     rules = rules_of(handle)
     held = position_of(handle, order.symbol).quantity
     closing = _closing(held, quantity)
     opening = quantity - closing
-    if opening == 0 or (quantity < 0 and not rules.margin_account):
+    if opening == 0:
         return quantity
+    if quantity < 0 and not rules.margin_account:
+        return closing
     if rules.margin_account:
         room = _margin_room_usd(handle, order.symbol, price, held + closing)
     else:

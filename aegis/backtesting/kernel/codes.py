@@ -75,6 +75,7 @@ class Reason(IntEnum):
     NO_VOLUME = 19
     LIQUIDATION = 20
     POSITION_CLOSED = 21
+    REPLACED_TO_FILLED = 22
 
 
 class Amendment(IntEnum):

@@ -15,6 +15,7 @@ from aegis.backtesting.kernel.bookings import book_fill
 from aegis.backtesting.kernel.buying_power import affordable
 from aegis.backtesting.kernel.codes import Amendment, OrderType, Pass, Reason, State, TimeInForce
 from aegis.backtesting.kernel.memory import (
+    bar_opens_at,
     candidate_record,
     cursor_of,
     header_of,
@@ -44,6 +45,7 @@ _CANCELLED, _EXPIRED, _REJECTED, _HELD = (
 )
 _END_OF_LIFE, _NOT_IMMEDIATE, _NOT_WHOLE = int(Reason.END_OF_LIFE), int(Reason.NOT_IMMEDIATE), int(Reason.NOT_WHOLE)
 _BUYING_POWER, _POSITION_CLOSED = int(Reason.BUYING_POWER), int(Reason.POSITION_CLOSED)
+_SHORT_SALE = int(Reason.SHORT_SALE)
 
 
 @compiled
@@ -81,9 +83,9 @@ def _ask(handle: int, s: int, row: int, found: int, wanted: int) -> tuple[int, i
     header, cursor, rules, symbol = header_of(handle), cursor_of(handle), rules_of(handle), symbol_of(handle, s)
     opened, high = load_f8(header.open, row), load_f8(header.high, row)
     low, close = load_f8(header.low, row), load_f8(header.close, row)
-    opens_session = cursor.opens_session != 0
     closes_session = cursor.step + 1 >= cursor.next_session_step
-    bar_opens = _bar_opens_at(handle, row)
+    bar_opens = bar_opens_at(handle, row)
+    opens_session = bar_opens <= cursor.session_opens_at
     index = symbol.first_order
     symbol.up_trigger, symbol.down_trigger, symbol.always = np.inf, -np.inf, 0
     while index != NO_ORDER:
@@ -113,16 +115,6 @@ def _ask(handle: int, s: int, row: int, found: int, wanted: int) -> tuple[int, i
 
 
 @compiled
-def _bar_opens_at(handle: int, row: int) -> int:
-    header, step = header_of(handle), cursor_of(handle).step
-    if header.row_opens_at != 0:
-        return load_i8(header.row_opens_at, row)
-    if header.opens_at != 0:
-        return load_i8(header.opens_at, step)
-    return load_i8(header.closes_at, step) - header.bar_interval
-
-
-@compiled
 def _note_trigger(handle: int, order: Any, index: int, triggered: bool) -> None:
     if triggered and order.triggered_step < 0:
         order.triggered_step = cursor_of(handle).steps_before + cursor_of(handle).step
@@ -141,23 +133,30 @@ def _trail(order: Any, high: float, low: float) -> None:
 def _carry_out(handle: int, found: int, wanted: int) -> None:
     """Execute the candidates pass by pass; then end those that had one chance only."""
     candidates = header_of(handle).candidates
+    exits_act = rules_of(handle).children_act_in_entry_bar != 0
     for at in range(_PASSES):
         if not wanted & (1 << at):
             continue
         for k in range(found):
             candidate = candidate_record(candidates, k)
             if candidate.at == at and is_open(order_of(handle, candidate.order)):
-                _execute(handle, candidate.order, candidate.row, candidate.price, at)
+                filled = _execute(handle, candidate.order, candidate.row, candidate.price, at)
+                if filled and exits_act and at <= _AT_LIMIT and order_of(handle, candidate.order).child != NO_ORDER:
+                    _act_in_entry_bar(handle, candidate.order, candidate.row, candidate.price, at)
     for k in range(found):
         index = candidate_record(candidates, k).order
         order = order_of(handle, index)
-        if is_open(order) and (order.time_in_force in (_IOC, _FOK)):
+        if is_open(order) and order.time_in_force in (_IOC, _FOK):
             close_order(handle, index, _CANCELLED, _NOT_IMMEDIATE)
 
 
 @compiled
-def _execute(handle: int, index: int, row: int, reference: float, at: int) -> None:
-    """Fill as much of an order as the bar's volume and the account allow."""
+def _execute(handle: int, index: int, row: int, reference: float, at: int) -> bool:
+    """Fill as much of an order as the bar's volume and the account allow; false if that is nothing.
+
+    What follows from the fill for exits in the same bar is the caller's: functions that call each other in a circle
+    cannot be loaded from disk.
+    """
     header, order = header_of(handle), order_of(handle, index)
     rules, symbol = rules_of(handle), symbol_of(handle, order.symbol)
     quantity = order.quantity - order.filled
@@ -165,27 +164,27 @@ def _execute(handle: int, index: int, row: int, reference: float, at: int) -> No
         quantity = _exit_quantity(handle, order, quantity)
         if quantity == 0:
             close_order(handle, index, _CANCELLED, _POSITION_CLOSED)
-            return
+            return False
     capacity = whole_lots(rules.participation_rate * load_f8(header.volume, row), symbol.lot) - symbol.volume_taken
-    if order.time_in_force == _FOK and abs(quantity) > capacity:
+    whole_or_nothing = order.time_in_force == _FOK
+    if whole_or_nothing and abs(quantity) > capacity:
         close_order(handle, index, _CANCELLED, _NOT_WHOLE)
-        return
+        return False
     taken = min(abs(quantity), max(capacity, 0.0))
     if taken <= 0:
-        return
+        return False
     symbol.volume_taken += taken
     quantity = taken if quantity > 0 else -taken
     price = fill_price_usd(handle, order, reference, quantity, row)
     carried = affordable(handle, order, quantity, price)
-    if carried != quantity and (rules.reject_unaffordable or carried == 0):
-        state = _REJECTED if order.filled == 0 else _CANCELLED
-        close_order(handle, index, state, _BUYING_POWER)
-        return
+    short_of = _BUYING_POWER if quantity > 0 or rules.margin_account else _SHORT_SALE
+    if carried != quantity and (rules.reject_unaffordable or whole_or_nothing or carried == 0):
+        close_order(handle, index, _REJECTED if order.filled == 0 else _CANCELLED, short_of)
+        return False
     book_fill(handle, index, carried, price, reference, at)
-    if order.child != NO_ORDER and rules.children_act_in_entry_bar and at <= _AT_LIMIT:
-        _act_in_entry_bar(handle, index, row, at)
-    if carried != quantity:
-        close_order(handle, index, _CANCELLED, _BUYING_POWER)
+    if carried != quantity and is_open(order):
+        close_order(handle, index, _CANCELLED, short_of)
+    return True
 
 
 @compiled
@@ -198,7 +197,7 @@ def _exit_quantity(handle: int, order: Any, quantity: float) -> float:
 
 
 @compiled
-def _act_in_entry_bar(handle: int, parent: int, row: int, entered: int) -> None:
+def _act_in_entry_bar(handle: int, parent: int, row: int, entry_price: float, entered: int) -> None:
     """Let the exits of an entry act in the bar that filled it: stops first, then limits."""
     header = header_of(handle)
     high, low, close = load_f8(header.high, row), load_f8(header.low, row), load_f8(header.close, row)
@@ -209,7 +208,7 @@ def _act_in_entry_bar(handle: int, parent: int, row: int, entered: int) -> None:
         while child < total and order_of(handle, child).parent == parent:
             order = order_of(handle, child)
             if order.is_exit and is_open(order) and order.state != _HELD:
-                at, price = exits_in_entry_bar(order, entered, high, low, close, needs_through)
+                at, price = exits_in_entry_bar(order, entered, entry_price, high, low, close, needs_through)
                 if at == wanted:
                     _note_trigger(handle, order, child, at == _AT_STOP)
                     _execute(handle, child, row, price, at)

@@ -130,3 +130,15 @@ def symbol_of(handle: int, symbol: int) -> Any:
 def order_of(handle: int, order: int) -> Any:
     """Return the `ORDER` with this index."""
     return order_record(header_record(handle, 0).orders, order)
+
+
+@compiled
+def bar_opens_at(handle: int, row: int) -> int:
+    """Return when a bar of the current step opens, nanoseconds since 1970 in UTC."""
+    header = header_record(handle, 0)
+    step = cursor_record(header.cursor, 0).step
+    if header.row_opens_at != 0:
+        return load_i8(header.row_opens_at, row)
+    if header.opens_at != 0:
+        return load_i8(header.opens_at, step)
+    return load_i8(header.closes_at, step) - header.bar_interval

@@ -42,7 +42,7 @@ _SHORT_SALE, _TICK_SIZE, _LOT_SIZE = int(Reason.SHORT_SALE), int(Reason.TICK_SIZ
 _IS_HALTED, _NO_PRICE, _CLOSED = int(Reason.HALTED), int(Reason.NO_PRICE), int(Reason.CLOSED_SESSION)
 _MIN_NOTIONAL, _DELISTED = int(Reason.MIN_NOTIONAL), int(Reason.DELISTED)
 _PARENT_ENDED, _SIBLING_FILLED = int(Reason.PARENT_ENDED), int(Reason.SIBLING_FILLED)
-_BY_STRATEGY, _END_OF_SESSION = int(Reason.BY_STRATEGY), int(Reason.END_OF_SESSION)
+_REPLACED_TO_FILLED, _END_OF_SESSION = int(Reason.REPLACED_TO_FILLED), int(Reason.END_OF_SESSION)
 _END_OF_LIFE, _MISSED_AUCTION = int(Reason.END_OF_LIFE), int(Reason.MISSED_AUCTION)
 _REDUCED, _RELEASED = int(Amendment.REDUCED), int(Amendment.RELEASED)
 _REPLACED = int(Amendment.REPLACED)
@@ -163,9 +163,9 @@ def _refusal(handle: int, order: Any) -> int:
 def _refused_size(handle: int, order: Any, symbol: Any, position: Any) -> int:
     """Return why the venue does not take an order of this size or price."""
     rules = rules_of(handle)
-    if not _is_multiple(abs(order.quantity), symbol.lot):
+    if not takes_terms(handle, order.symbol, order.quantity, np.nan, np.nan):
         return _LOT_SIZE
-    if symbol.tick > 0 and not (_on_tick(order.limit, symbol.tick) and _on_tick(order.stop, symbol.tick)):
+    if not takes_terms(handle, order.symbol, np.nan, order.limit, order.stop):
         return _TICK_SIZE
     closes = position.quantity + order.quantity == 0
     if rules.min_notional > 0 and not closes and abs(order.quantity) * position.mark < rules.min_notional:
@@ -175,6 +175,15 @@ def _refused_size(handle: int, order: Any, symbol: Any, position: Any) -> int:
         if position.quantity + on_sale + order.quantity < -QUANTITY_TOLERANCE:
             return _SHORT_SALE
     return _ACCEPTED
+
+
+@compiled
+def takes_terms(handle: int, symbol: int, quantity: float, limit: float, stop: float) -> bool:
+    """Whether a quantity is in whole lots and prices are on the tick; NaN stands for no change."""
+    terms = symbol_of(handle, symbol)
+    if not np.isnan(quantity) and not _is_multiple(abs(quantity), terms.lot):
+        return False
+    return terms.tick <= 0 or (_on_tick(limit, terms.tick) and _on_tick(stop, terms.tick))
 
 
 @compiled
@@ -326,16 +335,14 @@ def replace(handle: int, index: int, quantity: float, limit: float, stop: float)
     if not is_open(order):
         return False
     if not np.isnan(quantity):
-        if (quantity > 0) != (order.quantity > 0):
-            return False
+        if abs(quantity) <= abs(order.filled):
+            return cancel(handle, index, _REPLACED_TO_FILLED)
         order.quantity = quantity
     if not np.isnan(limit):
         order.limit = limit
     if not np.isnan(stop):
         order.stop = stop
     amend(handle, index, _REPLACED)
-    if abs(order.quantity) <= abs(order.filled):
-        return cancel(handle, index, _BY_STRATEGY)
     if order.in_book:
         watch(symbol_of(handle, order.symbol), order)
     return True

@@ -174,7 +174,7 @@ CURSOR: Final = np.dtype(
         ("fee_rate", "i8"),
         ("day", "i8"),
         ("steps_before", "i8"),
-        ("opens_session", "i8"),
+        ("session_opens_at", "i8"),
         ("notice", "i8"),
         ("error", "i8"),
         ("error_symbol", "i8"),
@@ -184,7 +184,8 @@ CURSOR: Final = np.dtype(
     align=True,
 )
 """How far the simulation has come. `step` counts within the chunk, `steps_before` the steps of earlier chunks; records
-hold the sum. `working`: open orders at the venue. `notice`: set when an order changed, for callbacks."""
+hold the sum. `working`: open orders at the venue. `session_opens_at`: when
+the first bar of the session opens. `notice`: set when an order changed, for callbacks."""
 
 RULES: Final = np.dtype(
     [

@@ -17,10 +17,12 @@ from aegis.backtesting.kernel.codes import ActionKind, Amendment, Reason, State
 from aegis.backtesting.kernel.memory import (
     account_of,
     action_record,
+    bar_opens_at,
     costs_of,
     cursor_of,
     fee_rate_record,
     header_of,
+    load_i8,
     order_of,
     position_of,
     receivable_record,
@@ -46,7 +48,7 @@ def open_session(handle: int) -> None:
     record = session_record(header.sessions, cursor.chunk_session)
     cursor.chunk_session += 1
     cursor.next_session_step = session_record(header.sessions, cursor.chunk_session).first_step
-    cursor.opens_session = 1
+    cursor.session_opens_at = _first_opening(handle)
     day = record.day
     if cursor.session > 0:
         _accrue(handle, day - cursor.day)
@@ -57,13 +59,27 @@ def open_session(handle: int) -> None:
         if fee_rate_record(header.fee_rates, cursor.fee_rate + 1).day > day:
             break
         cursor.fee_rate += 1
+    first_action = cursor.action
     while cursor.action < header.n_actions:
         action = action_record(header.actions, cursor.action)
         if action.day > day:
             break
         _apply(handle, action)
         cursor.action += 1
+    _lower_marks(handle, first_action)
     _collect_dividends(handle, day)
+
+
+@compiled
+def _first_opening(handle: int) -> int:
+    """Return when the first of the bars opens that close in the current step."""
+    header, step = header_of(handle), cursor_of(handle).step
+    if header.row_opens_at == 0:
+        return bar_opens_at(handle, 0)
+    earliest = load_i8(header.closes_at, step)
+    for row in range(load_i8(header.first_row, step), load_i8(header.first_row, step + 1)):
+        earliest = min(earliest, load_i8(header.row_opens_at, row))
+    return earliest
 
 
 @compiled
@@ -160,6 +176,28 @@ def _dividend(handle: int, action: Any) -> None:
 
 
 @compiled
+def _lower_marks(handle: int, first_action: int) -> None:
+    """Take today's dividends from the marks: they are receivables now, and a bar may be missing today.
+
+    It comes after the splits, because a fraction is paid at the mark of before; the dividend of a share of before is
+    then spread over its new shares.
+    """
+    actions, last = header_of(handle).actions, cursor_of(handle).action
+    for k in range(first_action, last):
+        dividend = action_record(actions, k)
+        if dividend.kind != _DIVIDEND:
+            continue
+        amount = dividend.amount
+        for other in range(first_action, last):
+            split = action_record(actions, other)
+            if split.kind == _SPLIT and split.symbol == dividend.symbol:
+                amount /= split.ratio
+        position = position_of(handle, dividend.symbol)
+        if not np.isnan(position.mark):
+            value_position(handle, dividend.symbol, position.quantity, max(position.mark - amount, 0.0))
+
+
+@compiled
 def _collect_dividends(handle: int, day: int) -> None:
     """Turn the claims whose pay day has come into cash."""
     account, cursor = account_of(handle), cursor_of(handle)
@@ -218,18 +256,18 @@ def _rescale_orders(handle: int, s: int, ratio: float, lot: float) -> None:
 def _rescale(handle: int, index: int, ratio: float, lot: float) -> None:
     """Put an open order into the shares of after a split.
 
-    What is filled is rescaled with the quantity, so that the open part is what it was; it is rounded towards zero.
+    What is filled and what is open are rounded towards zero apart, so that both are whole.
     """
     order = order_of(handle, index)
     open_part = whole_lots((order.quantity - order.filled) * ratio, lot)
-    order.filled *= ratio
+    order.filled = whole_lots(order.filled * ratio, lot)
     order.quantity = order.filled + open_part
     order.limit /= ratio
     order.stop /= ratio
     order.watermark /= ratio
     if not order.trail_is_fraction:
         order.trail /= ratio
-    if open_part == 0 and order.state != _HELD:
+    if open_part == 0:
         close_order(handle, index, _CANCELLED, _NOTHING_LEFT)
         return
     amend(handle, index, _RESCALED)

@@ -90,7 +90,8 @@ class Simulation:
     fee_rates : ndarray of FEE_RATE, optional
         Regulatory fees by effective day.
     tick_usd, borrow_rates : float or sequence of float
-        For each symbol, or for all: smallest step of a price, 0 for none; fee on borrowed shares, a year, NaN for the rate of `costs`.
+        For each symbol, or for all: smallest step of a price, 0 for none; fee on borrowed shares, a year, NaN for the
+        rate of `costs`.
     parameters : sequence of float
         Numbers that a jitted strategy reads.
     memory_size : int

@@ -53,7 +53,6 @@ def trade_step(handle: int) -> None:
     """Do everything of the current step that comes before the decision at its close."""
     cursor = cursor_of(handle)
     step = cursor.step
-    cursor.opens_session = 0
     cursor.now = load_i8(header_of(handle).closes_at, step)
     if step >= cursor.next_session_step:
         open_session(handle)

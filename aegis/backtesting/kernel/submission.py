@@ -14,7 +14,7 @@ import numpy as np
 from aegis.backtesting.compilation import compiled
 from aegis.backtesting.kernel.codes import Fault, OrderType, Reason, TimeInForce
 from aegis.backtesting.kernel.memory import cursor_of, header_of, order_of
-from aegis.backtesting.kernel.order_book import cancel, link_siblings, new_order, replace, submit
+from aegis.backtesting.kernel.order_book import cancel, is_open, link_siblings, new_order, replace, submit, takes_terms
 from aegis.backtesting.kernel.records import NEVER, NO_ORDER
 from aegis.backtesting.kernel.sizing import fail, has_room
 
@@ -173,17 +173,24 @@ def cancel_order(handle: int, index: int) -> bool:
 
 @compiled
 def replace_order(handle: int, index: int, quantity: float, limit: float, stop: float) -> bool:
-    """Change an open order's total quantity and prices, NaN for no change; false if it had ended."""
+    """Change an open order's total quantity and prices, NaN for no change.
+
+    False, and no change, if it had ended or if the venue does not take the new terms.
+    """
     if index < 0 or index >= cursor_of(handle).orders:
         fail(handle, _UNKNOWN, 0, index)
         return False
     order = order_of(handle, index)
+    if not is_open(order):
+        return False
     bad_price = (not np.isnan(limit) and not _is_price(limit)) or (not np.isnan(stop) and not _is_price(stop))
     if bad_price or (not np.isnan(limit) and np.isnan(order.limit)) or (not np.isnan(stop) and np.isnan(order.stop)):
         fail(handle, _PRICE, order.symbol, limit if not np.isnan(limit) else stop)
         return False
     if not np.isnan(quantity) and (quantity == 0 or (quantity > 0) != (order.quantity > 0)):
         fail(handle, _QUANTITY, order.symbol, quantity)
+        return False
+    if not takes_terms(handle, order.symbol, quantity, limit, stop):
         return False
     return replace(handle, index, quantity, limit, stop)
 

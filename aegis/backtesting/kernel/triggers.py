@@ -161,14 +161,9 @@ def trailed_stop(watermark: float, trail: float, side: float, is_fraction: bool)
 
 @compiled
 def exits_in_entry_bar(
-    order: Any,
-    entered: int,
-    high: float,
-    low: float,
-    close: float,
-    needs_through: bool,
+    order: Any, entered: int, entry_price: float, high: float, low: float, close: float, needs_through: bool
 ) -> tuple[int, float]:
-    """Return whether a bracket's exit acts in the bar that filled its entry.
+    """Return whether a bracket's exit acts in the bar that filled its entry, and at which price before costs.
 
     Parameters
     ----------
@@ -176,6 +171,8 @@ def exits_in_entry_bar(
         A stop or limit order that closes the entry.
     entered : int
         The pass that filled the entry.
+    entry_price : float
+        The entry's price before costs, USD.
     high, low, close : float
         The bar, USD.
     needs_through : bool
@@ -186,13 +183,15 @@ def exits_in_entry_bar(
     The path inside the bar is unknown, so the answer is the worse one: a stop that lies in the bar's range is hit even
     if the price may have been there before the entry; a limit is filled only where the price must have come to it
     afterwards, which is anywhere in the bar after an entry at the open, beyond the entry after a stop entry, and at the
-    close after a limit entry.
+    close after a limit entry. An exit that the entry's own price has passed already is executed at that price.
     """
     side = 1.0 if order.quantity > 0 else -1.0
     favourable, adverse = (low, high) if side > 0 else (high, low)
     if order.type == _STOP and side * (adverse - order.stop) >= 0:
-        return _AT_STOP, order.stop
+        return _AT_STOP, entry_price if side * (entry_price - order.stop) >= 0 else order.stop
     if order.type == _LIMIT:
+        if side * (entry_price - order.limit) <= 0:
+            return _AT_LIMIT, entry_price
         reached = close if entered == _AT_LIMIT else favourable
         distance = side * (reached - order.limit)
         if distance < 0 or (distance == 0 and not needs_through):

@@ -72,6 +72,7 @@ REASONS: Final[Mapping[codes.Reason, OrderReason]] = {
     codes.Reason.NO_VOLUME: OrderReason.NO_VOLUME,
     codes.Reason.LIQUIDATION: OrderReason.LIQUIDATION,
     codes.Reason.POSITION_CLOSED: OrderReason.POSITION_CLOSED,
+    codes.Reason.REPLACED_TO_FILLED: OrderReason.REPLACED_TO_FILLED,
 }
 """Every reason but NONE, which is no reason."""
 

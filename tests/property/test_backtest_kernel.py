@@ -1,0 +1,210 @@
+"""Invariants of the matching kernel over random markets, corporate actions, rules and orders."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aegis.backtesting.backtest_config import BacktestConfig
+from aegis.backtesting.event_driven import EventDrivenBacktest
+from aegis.backtesting.kernel.codes import ActionKind, OrderType, Pass, State
+from aegis.backtesting.results import BacktestResults
+from aegis.execution.order_states import TRANSITIONS, OrderState
+from aegis.execution.orders import OrderEventKind
+from tests.property.random_backtests import Player, RandomBacktest, jitted, random_backtest
+
+SAMPLE, LONG = 30, 1_000
+seeds = st.integers(0, 2**32 - 1)
+sample = settings(max_examples=SAMPLE, deadline=None, derandomize=True)
+long_run = settings(max_examples=LONG, deadline=None, derandomize=True)
+
+
+def run(trial: RandomBacktest, *, config: BacktestConfig | None = None) -> BacktestResults:
+    return EventDrivenBacktest(Player(trial.script), trial.bars, config or trial.config).run()
+
+
+def assert_same_records(found: BacktestResults, expected: BacktestResults) -> None:
+    for name in ("order_records", "fill_records", "amendment_records", "position_records", "account_record"):
+        one, other = getattr(found, name), getattr(expected, name)
+        assert len(one) == len(other), name
+        for field in one.dtype.names:
+            np.testing.assert_array_equal(one[field], other[field], err_msg=f"{name}.{field}")
+    np.testing.assert_array_equal(found.equity_usd, expected.equity_usd)
+    np.testing.assert_array_equal(found.cash_usd, expected.cash_usd)
+
+
+def check_forms_agree(seed: int) -> None:
+    trial = random_backtest(seed)
+    python = run(trial)
+    compiled = EventDrivenBacktest(jitted(trial.script), trial.bars, trial.config).run()
+    assert_same_records(compiled, python)
+
+
+def check_chunks_agree(seed: int) -> None:
+    trial = random_backtest(seed)
+    config = dataclasses.replace(trial.config, sessions_per_chunk=1 + seed % 3, history_sessions=seed % 2)
+    assert_same_records(run(trial, config=config), run(trial))
+
+
+def check_books(seed: int) -> None:  # noqa: C901 - a second set of books, in one place on purpose
+    """Rebuild cash, positions and equity from fills and events alone, without the kernel's bookings."""
+    trial = random_backtest(seed)
+    results = run(trial)
+    bars, account = trial.bars, results.account_record[0]
+    n = len(bars.symbols)
+    held, mark = np.zeros(n), np.full(n, np.nan)
+    cash, owed = trial.config.initial_cash_usd, []
+    financing = float(account["interest"]) - float(account["borrow_fees"])
+    close = bars.close.reshape(-1, n)
+    starts = {int(s): int(d) for s, d in zip(bars.sessions["first_step"], bars.sessions["day"], strict=True)}
+    actions = list(results.action_records)
+    days = sorted(starts.values())
+    leaving: list[int] = []
+    for step in range(bars.n_steps):
+        if step in starts:
+            day = starts[step]
+            while actions and actions[0]["day"] <= day:
+                action = actions.pop(0)
+                s = int(action["symbol"])
+                if action["kind"] == ActionKind.DIVIDEND:
+                    owed.append((int(action["pay_day"]), held[s] * action["amount"]))
+                elif action["kind"] == ActionKind.SPLIT:
+                    exact = held[s] * action["ratio"]
+                    held[s], mark[s] = np.trunc(exact + np.sign(exact) * 1e-9), mark[s] / action["ratio"]
+                    cash += (exact - held[s]) * mark[s] if exact else 0.0
+                elif action["kind"] == ActionKind.CASH_MERGER:
+                    cash, held[s] = cash + held[s] * action["amount"], 0.0
+                elif action["kind"] == ActionKind.DELISTING:
+                    leaving.append(s)
+            cash += sum(amount for pay, amount in owed if pay <= day)
+            owed = [(pay, amount) for pay, amount in owed if pay > day]
+        for fill in results.fill_records[results.fill_records["step"] == step]:
+            cash -= fill["quantity"] * fill["price"] + fill["commission"] + fill["fees"]
+            held[fill["symbol"]] += fill["quantity"]
+        mark = np.where(np.isnan(close[step]), mark, close[step])
+        if step + 1 in starts:
+            for s in leaving:
+                cash, held[s] = cash + (held[s] * mark[s] if held[s] else 0.0), 0.0
+            leaving = []
+    assert days
+    total = cash + sum(amount for _, amount in owed) + np.nansum(held * mark) + financing
+    assert total == pytest.approx(results.equity_usd[-1], abs=1e-6)
+    np.testing.assert_allclose(results.position_records["quantity"], held, atol=1e-9)
+
+
+def check_orders(seed: int) -> None:
+    """No order is filled beyond its quantity, its limit, its bar's volume, or in the bar that decided it."""
+    trial = random_backtest(seed)
+    results = run(trial)
+    orders, fills, bars = results.order_records, results.fill_records, trial.bars
+    n = len(bars.symbols)
+    assert (abs(orders["filled"]) <= abs(orders["quantity"]) + 1e-9).all()
+    assert (orders["filled"] * orders["quantity"] >= 0).all()
+    children = orders["parent"][fills["order"]] >= 0
+    decided = orders["submitted_step"][fills["order"]]
+    assert (fills["step"][~children] > decided[~children]).all()
+    assert (fills["step"][children] >= decided[children]).all()
+    rows = fills["step"].astype(np.int64) * n + fills["symbol"]
+    assert (bars.volume[rows] > 0).all()
+    taken = np.zeros(bars.n_rows)
+    np.add.at(taken, rows, abs(fills["quantity"]))
+    used = taken > 0
+    assert (taken[used] <= trial.config.rules.participation_rate * bars.volume[used] + 1e-9).all()
+    buys = fills["quantity"] > 0
+    assert (fills["price"][buys] >= fills["reference"][buys] - 1e-12).all()
+    assert (fills["price"][~buys] <= fills["reference"][~buys] + 1e-12).all()
+    inside = (fills["reference"] >= bars.low[rows] - 1e-9) & (fills["reference"] <= bars.high[rows] + 1e-9)
+    assert inside.all()
+    _check_limits(results)
+    _check_finals(orders)
+
+
+def _check_limits(results: BacktestResults) -> None:
+    """Limits hold as they stood when the order was filled; splits move them, so symbols that split are left out."""
+    split = {int(a["symbol"]) for a in results.action_records if a["kind"] == ActionKind.SPLIT}
+    orders, fills = results.order_records, results.fill_records
+    for fill in fills:
+        limit = orders["limit"][fill["order"]]
+        if not np.isnan(limit) and int(fill["symbol"]) not in split:
+            assert (fill["price"] - limit) * np.sign(fill["quantity"]) <= 1e-9
+
+
+def _check_finals(orders: np.ndarray) -> None:
+    is_open = orders["closed_step"] < 0
+    assert (orders["state"][is_open] <= State.PARTIALLY_FILLED).all()
+    assert (orders["state"][~is_open] >= State.FILLED).all()
+    filled = orders["state"] == State.FILLED
+    np.testing.assert_allclose(orders["filled"][filled], orders["quantity"][filled], atol=1e-9)
+
+
+def check_events(seed: int) -> None:
+    """Every order's log of events is a path through the transition table of live orders."""
+    results = run(random_backtest(seed))
+    for _, log in results.order_events.groupby("order", sort=False):
+        state = OrderState.SUBMITTED
+        for kind in log["kind"]:
+            state = TRANSITIONS[state][OrderEventKind(kind)]
+
+
+def check_exits(seed: int) -> None:
+    """An exit never opens or grows a position, and working exits never exceed what their entry filled."""
+    results = run(random_backtest(seed))
+    orders, fills = results.order_records, results.fill_records
+    held: dict[int, float] = {}
+    splits = {int(a["symbol"]) for a in results.action_records if a["kind"] == ActionKind.SPLIT}
+    for fill in fills:
+        symbol, quantity = int(fill["symbol"]), float(fill["quantity"])
+        before = held.get(symbol, 0.0)
+        if orders["is_exit"][fill["order"]] and symbol not in splits:
+            assert before * quantity < 0
+            assert abs(quantity) <= abs(before) + 1e-9
+        held[symbol] = before + quantity
+    # What an ended entry filled is in the shares of its day, so symbols that split are left out.
+    exits = orders[(orders["is_exit"] != 0) & ~np.isin(orders["symbol"], list(splits))]
+    for parent in np.unique(exits["parent"]):
+        children = exits[exits["parent"] == parent]
+        entered = abs(orders["filled"][parent])
+        assert abs(children["filled"]).sum() <= entered + 1e-9
+        open_ones = children[children["closed_step"] < 0]
+        for child in open_ones[open_ones["state"] != State.HELD]:
+            assert abs(child["quantity"] - child["filled"]) <= entered - abs(children["filled"]).sum() + 1e-9
+
+
+CHECKS = [check_forms_agree, check_chunks_agree, check_books, check_orders, check_events, check_exits]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_kernel_keeps_its_invariants(check):
+    @sample
+    @given(seeds)
+    def holds(seed):
+        check(seed)
+
+    holds()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_kernel_keeps_its_invariants_in_a_thousand_markets(check):
+    @long_run
+    @given(seeds)
+    def holds(seed):
+        check(seed)
+
+    holds()
+
+
+def test_random_markets_reach_every_pass_order_type_and_end():
+    passes, types, states = set(), set(), set()
+    for seed in range(120):
+        results = run(random_backtest(seed))
+        passes |= set(results.fill_records["at"].tolist())
+        types |= set(results.order_records["type"][results.fill_records["order"]].tolist())
+        states |= set(results.order_records["state"].tolist())
+    assert passes == set(range(Pass.NONE))
+    assert types == set(OrderType)
+    assert states >= set(State) - {State.HELD}
