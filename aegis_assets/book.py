@@ -6,12 +6,15 @@ the carried state depends on its own previous partition. The link from orders of
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
 from aegis.errors import LakeError
+from aegis.execution.journal_chain import JournalHead
+from aegis.execution.order_management import DecisionLedger
 from aegis.features.daily import LOOKBACK_SESSIONS
 from aegis.lake import tables
 from aegis.lake.lake import Lake
@@ -19,6 +22,8 @@ from aegis.lake.provenance import Provenance, outdated_tables
 from aegis.lake.schema import TableSchema
 from aegis.live_trading.book_state import BookState, state_hash
 from aegis.live_trading.book_tables import book_tables
+from aegis.live_trading.journal_audit import head_text
+from aegis.live_trading.kill_switch import HeldSwitch
 from aegis.live_trading.session_inputs import InputHistory, InputTables
 from aegis.live_trading.session_loop import SessionOutcome
 from aegis.live_trading.trader import restore_state, run_sessions
@@ -111,7 +116,8 @@ def book_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsD
         lake: LakeResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         sessions = requested_sessions(context)
-        with lake.open() as store, desk.ledger(sessions[0], sessions[-1]) as ledger:
+        with lake.open() as store, _ledger(store, desk, sessions) as ledger:
+            switch = HeldSwitch(desk.kill_switch)
             history = InputHistory(
                 _inputs(store, market, sessions),
                 calendar=market.calendar,
@@ -119,15 +125,30 @@ def book_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsD
                 vendor_delay=market.config.market_data.vendor_delay,
             )
             state = _previous_state(store, market, desk, sessions[0])
-            outcomes = run_sessions(state, history, sessions, policy=desk.policy(), ledger=ledger)
+            policy = desk.policy(switch.status)
+            outcomes = run_sessions(state, history, sessions, policy=policy, ledger=ledger, kill_switch=switch)
             _refuse_a_break(store, desk, outcomes[-1])
             frames = book_tables(outcomes)
             pictures = book_pictures(frames, store.read(tables.ACCOUNT_VALUES, last=sessions[0], account=desk.account))
             rows = [TableRows(t, frame, desk.account, pictures.get(t.key)) for t, frame in frames.items()]
+            switch.require_unmoved()
             ledger.flush()
-            yield from publish(context, store, rows, sessions=sessions, check_results=_checks(outcomes))
+            checks, head = _checks(outcomes), head_text(desk.account, ledger.head())
+            yield from publish(context, store, rows, sessions=sessions, check_results=checks, journal_head=head)
 
     return [book]
+
+
+def _ledger(store: Lake, desk: Desk, sessions: Sequence[date]) -> AbstractContextManager[DecisionLedger]:
+    """Return the journal's page for `sessions`, once the journal is seen to hold the past that the lake was told of."""
+    published = Provenance(store.snapshots()).journal_head(desk.account)
+    booked = store.sessions(tables.BOOK_STATES, account=desk.account)
+    return desk.ledger(
+        sessions[0],
+        sessions[-1],
+        published=None if published is None else JournalHead(*published),
+        last_booked=booked[-1] if booked else None,
+    )
 
 
 def _spec(table: TableSchema) -> dg.AssetSpec:

@@ -63,6 +63,7 @@ def publish(
     replaced: tuple[date, date] | None = None,
     metadata: Mapping[str, Any] | None = None,
     check_results: Sequence[dg.AssetCheckResult] = (),
+    journal_head: str = "",
 ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
     """Write all `rows` in one lake transaction and yield one result for each table.
 
@@ -80,6 +81,8 @@ def publish(
         Added to each table's result: where its look-back begins, a note.
     check_results : sequence of AssetCheckResult
         Go with the result of the asset that each check belongs to.
+    journal_head : str
+        Where the journal ended, for the tables that rest on it.
 
     Notes
     -----
@@ -92,6 +95,7 @@ def publish(
         sessions=f"{first}..{last}" if sessions else "",
         run_id=context.run.run_id,
         code_version=_code_version(context, rows[0].table),
+        journal_head=journal_head,
     )
     snapshot_id = lake.write([Replacement(r.table, r.frame, first, last, r.account) for r in rows], message)
     for item in rows:

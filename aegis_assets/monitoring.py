@@ -3,16 +3,18 @@
 Belongs here: checks that need no asset to be computed again. Checks of an asset's own rows are where it is computed.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from datetime import date
 
 import dagster as dg
 import pandas as pd
 
 from aegis.errors import JournalError
-from aegis.execution.journal import Journal
+from aegis.execution.journal_chain import EMPTY, JournalHead
 from aegis.execution.order_projections import recorded_fills
 from aegis.lake import tables
+from aegis.lake.provenance import Provenance
+from aegis.live_trading.journal_audit import lost_events
 from aegis_assets.table_assets import asset_key
 from aegis_assets.verdicts import blocking_checks
 from aegis_resources.desk import Desk
@@ -72,13 +74,14 @@ def monitoring_checks() -> Sequence[dg.AssetChecksDefinition]:
     def journal_chain_verifies(desk: dg.ResourceParam[Desk], lake: LakeResource) -> dg.AssetCheckResult:
         with lake.open() as store:
             ordered = set(store.read(tables.ORDERS, account=desk.account)["client_order_id"])
+            published = Provenance(store.snapshots()).journal_head(desk.account)
             has_decided = bool(store.sessions(tables.BOOK_STATES, account=desk.account))
         events, problem = 0, ""
         try:
             if has_decided or desk.workspace.journal(desk.account).exists():
                 with desk.recorded_journal() as journal:
-                    events = journal.verify()
-                    problem = _lost_orders(ordered, journal)
+                    events = journal.verify(EMPTY if published is None else JournalHead(*published))
+                    problem = lost_events(journal, orders=ordered, fills=frozenset())
         except JournalError as error:
             problem = str(error)
         return dg.AssetCheckResult(
@@ -138,17 +141,6 @@ def _freshness(
     if delivered is not None and delivered >= missing:
         return f"the bars of {missing} are there but were not judged; materialize the quality gate of {missing}"
     return f"session {missing} has not been fetched; run fetch_market_data for it, or `make run`"
-
-
-def _lost_orders(ordered: Set[str], journal: Journal) -> str:
-    """Return what is wrong with a chain that verifies: one that lost its end, or was begun anew, is still a chain."""
-    lost = sorted(ordered - {event.client_order_id for event in journal.events()})
-    if not lost:
-        return ""
-    return (
-        f"journal of {journal.account}: {len(lost):,} of {len(ordered):,} orders of the lake are not in it, first "
-        f"{lost[0]}; its end, or all of it, was lost: restore it from a backup"
-    )
 
 
 def _recorded(desk: Desk, fills: pd.DataFrame) -> set[tuple[str, int, float]]:

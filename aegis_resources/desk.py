@@ -17,9 +17,11 @@ from aegis.backtesting.costs import CostModel
 from aegis.config import AegisConfig
 from aegis.errors import JournalError
 from aegis.execution.journal import Journal
+from aegis.execution.journal_chain import JournalHead
 from aegis.execution.order_management import DecisionLedger
 from aegis.live_trading.book_state import BookState
-from aegis.live_trading.kill_switch import KillSwitch
+from aegis.live_trading.journal_audit import require_recorded_past
+from aegis.live_trading.kill_switch import KillSwitch, KillSwitchStatus
 from aegis.live_trading.session_loop import BookPolicy
 from aegis.market_data.expectations import CHECKS
 from aegis.workspace import Workspace
@@ -65,9 +67,8 @@ class Desk:
         """Return the book before its first session."""
         return BookState.opening(self.account, cash_usd=self.config.run.initial_cash_usd)
 
-    def policy(self) -> BookPolicy:
-        """Return how the book decides, with the kill switch as it stands now."""
-        switch = self.kill_switch.status()
+    def policy(self, switch: KillSwitchStatus) -> BookPolicy:
+        """Return how the book decides while the kill switch stands as `switch` says."""
         return BookPolicy(
             book=self.config.run.book,
             portfolio=self.config.portfolio,
@@ -108,9 +109,27 @@ class Desk:
             yield journal
 
     @contextmanager
-    def ledger(self, first: date, last: date) -> Iterator[DecisionLedger]:
-        """Yield the journal's page for a range of sessions; what it collected is for the caller to flush."""
-        with self.journal() as journal:
+    def ledger(
+        self, first: date, last: date, *, published: JournalHead | None, last_booked: date | None
+    ) -> Iterator[DecisionLedger]:
+        """Yield the journal's page for a range of sessions; what it collected is for the caller to flush.
+
+        Parameters
+        ----------
+        first, last : date
+            Sessions to be decided.
+        published : JournalHead or None
+            Where the journal ended when the book was last written, as the lake says.
+        last_booked : date or None
+            Newest session that the lake has booked for the account.
+
+        Raises
+        ------
+        JournalError
+            The lake has a past that the journal does not hold; nothing was decided.
+        """
+        with self.journal() if last_booked is None and published is None else self.recorded_journal() as journal:
+            require_recorded_past(journal, published=published, last_booked=last_booked)
             yield DecisionLedger(journal, first=first, last=last)
 
 

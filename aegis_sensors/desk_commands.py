@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Set
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from aegis.clock import SystemClock
 from aegis.config import AegisConfig
-from aegis.errors import JournalError
+from aegis.errors import JournalError, LakeUnreadable
+from aegis.execution.journal_chain import EMPTY, JournalHead
 from aegis.lake import tables
 from aegis.lake.attachment import connect
 from aegis.lake.lake import Lake
+from aegis.lake.provenance import Provenance
+from aegis.live_trading.journal_audit import FillKey, lost_events
 from aegis.workspace import Workspace
 from aegis_resources.desk import Desk
 from aegis_sensors.make_commands import make_command
@@ -52,38 +56,36 @@ def release_command(config: AegisConfig, *, reason: str, console: Console) -> No
 
 
 def audit_command(config: AegisConfig, *, console: Console) -> None:
-    """Verify the account's journal: every event follows from the one before, and every order of the lake is in it.
+    """Verify the account's journal: every event follows from the one before, and all that the lake says is in it.
 
     Raises
     ------
     ConfigurationError
         The workspace does not exist, or is another account's.
     JournalError
-        The journal is not there, does not verify, or lacks orders that the lake has.
+        The journal is not there, does not verify, ends before the head that was published with the book, or lacks
+        orders or fills that the lake has.
+    LakeUnreadable
+        The lake is gone: there is nothing to compare the journal with.
 
     Notes
     -----
     A chain that lost its newest events is still a chain, and so is a new, empty journal in the place of a lost one.
-    The lake's orders tell.
+    The lake tells, by its orders and fills and by the heads in its commit messages.
     """
     desk = _existing_desk(config)
-    file, ordered = desk.workspace.journal(desk.account), _orders_of_lake(desk)
-    _refuse_missing(desk, file, ordered)
+    recorded = _recorded_in_lake(desk)
+    _refuse_missing(desk, desk.workspace.journal(desk.account), recorded.orders)
     with desk.journal() as journal:
-        events = journal.verify()
-        recorded = {event.client_order_id for event in journal.events()}
-    lost = sorted(ordered - recorded)
+        events = journal.verify(recorded.journal_head)
+        lost = lost_events(journal, orders=recorded.orders, fills=recorded.fills)
     if lost:
-        raise JournalError(
-            f"journal of {desk.account} at {file}: the {events:,} events follow from each other, but {len(lost):,} of "
-            f"{len(ordered):,} orders in {tables.ORDERS.key} are not among them, first {lost[0]}; the end of the "
-            "journal, or all of it, was lost: restore it from a backup"
-        )
+        raise JournalError(lost)
     _say(
         console,
         desk,
-        f"journal of {events:,} events verified: every one follows from the one before, and all {len(ordered):,} "
-        f"orders of the lake are in it.",
+        f"journal of {events:,} events verified: every one follows from the one before, and all "
+        f"{len(recorded.orders):,} orders and {len(recorded.fills):,} fills of the lake are in it.",
     )
 
 
@@ -105,14 +107,43 @@ def _refuse_missing(desk: Desk, file: Path, ordered: Set[str]) -> None:
     raise JournalError(f"journal of {desk.account}: {file} {state}, so there is nothing to verify; {remedy}")
 
 
-def _orders_of_lake(desk: Desk) -> Set[str]:
+@dataclass(frozen=True)
+class _Recorded:
+    """What a lake says that its account's journal must hold."""
+
+    orders: Set[str]
+    fills: Set[FillKey]
+    journal_head: JournalHead
+
+
+def _recorded_in_lake(desk: Desk) -> _Recorded:
+    """Return what the lake says of the journal; nothing where no lake was ever made.
+
+    Raises
+    ------
+    LakeUnreadable
+        The lake's catalog is gone, though the account has a journal.
+    """
     if not desk.workspace.lake.catalog.exists():
-        return frozenset()
+        _refuse_lost_lake(desk)
+        return _Recorded(frozenset(), frozenset(), EMPTY)
     with connect(desk.workspace.lake) as connection:
         store = Lake(connection)
         if store.last_session(tables.ORDERS) is None:
-            return frozenset()
-        return frozenset(store.read(tables.ORDERS, account=desk.account)["client_order_id"])
+            return _Recorded(frozenset(), frozenset(), EMPTY)
+        orders = store.read(tables.ORDERS, account=desk.account)["client_order_id"]
+        fills = store.read(tables.FILLS, account=desk.account)[["client_order_id", "fill_number"]]
+        head = Provenance(store.snapshots()).journal_head(desk.account)
+    keys = zip(fills["client_order_id"], fills["fill_number"], strict=True)
+    return _Recorded(frozenset(orders), frozenset(keys), EMPTY if head is None else JournalHead(*head))
+
+
+def _refuse_lost_lake(desk: Desk) -> None:
+    if desk.workspace.journal(desk.account).exists():
+        raise LakeUnreadable(
+            f"lake catalog {desk.workspace.lake.catalog} does not exist, and account {desk.account} has a journal; "
+            "there is nothing to compare it with: restore the lake from a backup"
+        )
 
 
 def _say(console: Console, desk: Desk, what: str) -> None:

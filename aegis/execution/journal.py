@@ -22,7 +22,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from aegis.errors import DuplicateEvent, JournalError
-from aegis.execution.journal_chain import EMPTY, JournalHead, JournalRow, event_hash, verify_chain
+from aegis.execution.journal_chain import EMPTY, JournalHead, JournalRow, event_hash, require_anchor, verify_chain
 from aegis.execution.journal_tables import EVENTS, HEADS, create_engine, create_tables
 from aegis.execution.order_records import instant_text
 
@@ -165,6 +165,36 @@ class Journal:
             head = self._head(connection)
             rows = self._select(connection, sa.select(EVENTS))
             return verify_chain(rows, account=self.account, head=head, anchor=anchor)
+
+    def verify_since(self, anchor: JournalHead) -> int:
+        """Check that the chain still holds a published head and follows from it; return the number of later events.
+
+        Parameters
+        ----------
+        anchor : JournalHead
+            A head published earlier.
+
+        Raises
+        ------
+        JournalError
+            The journal ends before the anchor, holds another row in its place, or a later row was edited, deleted,
+            inserted or moved.
+
+        Notes
+        -----
+        Rows before the anchor are not read, so the cost is that of what is new; :meth:`verify` reads them all.
+        """
+        with self._reading() as connection:
+            head = self._head(connection)
+            if anchor != EMPTY:
+                found = connection.execute(
+                    sa.select(EVENTS.c.hash).where(
+                        EVENTS.c.account == self.account, EVENTS.c.sequence == anchor.sequence
+                    )
+                ).scalar_one_or_none()
+                require_anchor(found, account=self.account, head=head, anchor=anchor)
+            later = self._select(connection, sa.select(EVENTS).where(EVENTS.c.sequence > anchor.sequence))
+            return verify_chain(later, account=self.account, head=head, start=anchor) - anchor.sequence
 
     def events(
         self,

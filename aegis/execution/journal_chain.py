@@ -97,13 +97,20 @@ def event_hash(previous_hash: str, contents: tuple[str | int | None, ...]) -> st
     return hashlib.sha256(f"{previous_hash}{_encode(contents)}".encode()).hexdigest()
 
 
-def verify_chain(rows: Iterable[JournalRow], *, account: str, head: JournalHead, anchor: JournalHead = EMPTY) -> int:
-    """Check a chain from its first row to its head and return its length.
+def verify_chain(
+    rows: Iterable[JournalRow],
+    *,
+    account: str,
+    head: JournalHead,
+    anchor: JournalHead = EMPTY,
+    start: JournalHead = EMPTY,
+) -> int:
+    """Check a chain from its first row, or from one that is trusted, to its head and return its length.
 
     Parameters
     ----------
     rows : iterable of JournalRow
-        All rows of the account by ascending sequence.
+        All rows of the account after `start`, by ascending sequence.
     account : str
         Whose chain it is.
     head : JournalHead
@@ -111,13 +118,15 @@ def verify_chain(rows: Iterable[JournalRow], *, account: str, head: JournalHead,
     anchor : JournalHead
         A head that was published elsewhere earlier. It must still be in the chain, which shows a chain that was cut or
         rewritten as a whole.
+    start : JournalHead
+        A row that is known to be good; the first one checked must follow it.
 
     Raises
     ------
     JournalError
         Names the first row that was edited, deleted, inserted or moved.
     """
-    last = EMPTY
+    last = start
     for row in rows:
         _check_row(row, last, account)
         last = JournalHead(row.sequence, row.hash)
@@ -133,6 +142,31 @@ def verify_chain(rows: Iterable[JournalRow], *, account: str, head: JournalHead,
             f"the first that was deleted from the end or added without its batch. {_REMEDY}"
         )
     return last.sequence
+
+
+def require_anchor(found: str | None, *, account: str, head: JournalHead, anchor: JournalHead) -> None:
+    """Refuse a chain that does not hold a published head any more.
+
+    Parameters
+    ----------
+    found : str or None
+        Hash of the row with the anchor's sequence, None where there is none.
+
+    Raises
+    ------
+    JournalError
+        It is another one, or the chain ends before it.
+    """
+    if found is None or head.sequence < anchor.sequence:
+        raise JournalError(
+            f"journal of {account}: it was published up to sequence {anchor.sequence} and now ends with "
+            f"{head.sequence}; its end, or all of it, was lost. {_REMEDY}"
+        )
+    if found != anchor.hash:
+        raise JournalError(
+            f"journal of {account}: sequence {anchor.sequence} has hash {found}, but {anchor.hash} was published for "
+            f"it; the chain was rewritten. {_REMEDY}"
+        )
 
 
 _REMEDY = "Stop trading on this account, keep the file as evidence and restore the last backup that verifies"

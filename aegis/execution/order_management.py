@@ -20,7 +20,7 @@ from aegis.execution.decisions import (
     describe_conflict,
 )
 from aegis.execution.journal import Journal, NewEvent
-from aegis.execution.journal_chain import JournalRow
+from aegis.execution.journal_chain import JournalHead, JournalRow
 from aegis.execution.journal_entries import commitment_entries, order_entry, order_event_key, refusal_entry
 from aegis.execution.order_projections import decision_from, order_event, order_statuses, rows_by_decision
 from aegis.execution.order_records import canonical_json, event_from_payload, event_payload, instant_text
@@ -177,6 +177,10 @@ class DecisionLedger:
         if self._newest is None or self._newest <= session or self._committed(decision_id) is not None:
             return None
         return self._newest
+
+    def head(self) -> JournalHead:
+        """Return where the journal ends, without what is not flushed yet."""
+        return self._journal.head()
 
     def flush(self) -> int:
         """Write everything new in one transaction and return the number of events written.

@@ -43,6 +43,9 @@ class CommitMessage:
         Version of the code that computed the rows.
     reason : str
         ``materialize``, or why a correction was made.
+    journal_head : str
+        Where the account's journal ended when its book was written, ``account:sequence:hash``; empty for other writes.
+        A journal that lost its end later does not reach it any more.
     """
 
     asset: str
@@ -50,6 +53,7 @@ class CommitMessage:
     run_id: str
     code_version: str
     reason: str = "materialize"
+    journal_head: str = ""
 
 
 @dataclass(frozen=True)

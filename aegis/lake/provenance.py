@@ -47,10 +47,14 @@ class Provenance:
 
     def __init__(self, snapshots: pd.DataFrame) -> None:
         self._writes: dict[str, list[TableWrite]] = {}
+        self._journal_heads: dict[str, tuple[int, str]] = {}
         for number, extra in zip(snapshots["snapshot_id"], snapshots["commit_extra_info"], strict=True):
             if not isinstance(extra, str):
                 continue
             message = json.loads(extra)
+            if head := message.get("journal_head"):
+                account, sequence, digest = head.split(":")
+                self._journal_heads[account] = (int(sequence), digest)
             first, _, last = message.get("sessions", "").partition("..")
             if not last:
                 continue
@@ -61,6 +65,10 @@ class Provenance:
     def writes(self, table: TableSchema, session: date) -> list[TableWrite]:
         """Return the writes that replaced a session's rows of `table`, oldest first."""
         return [write for write in self._writes.get(table.key, ()) if write.first <= session <= write.last]
+
+    def journal_head(self, account: str) -> tuple[int, str] | None:
+        """Return where the journal of `account` ended when its book was last written: sequence and hash, if known."""
+        return self._journal_heads.get(account)
 
     def newest_snapshots(self, table: TableSchema, spans: Sequence[tuple[date, date]]) -> list[int]:
         """Return for each span of sessions the newest snapshot that replaced any of its rows, -1 where none did."""

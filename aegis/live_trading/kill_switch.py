@@ -161,6 +161,43 @@ class KillSwitch:
             raise ExecutionError(f"{self.history_path} could not be written ({error}); {standing}") from error
 
 
+class HeldSwitch:
+    """The switch as it stood when a batch of decisions began, and whether it still stands there.
+
+    Parameters
+    ----------
+    switch : KillSwitch
+        The account's.
+
+    Notes
+    -----
+    A batch is committed in one transaction, so it is decided under one position of the switch. Engaged in the middle of
+    a range of sessions, it lets none of the batch's orders out, those of earlier sessions included: they exist in
+    memory only. What was committed before the batch began stands.
+    """
+
+    def __init__(self, switch: KillSwitch) -> None:
+        self._switch = switch
+        self.status = switch.status()
+
+    def require_unmoved(self) -> None:
+        """Refuse to go on once the switch was engaged, or released.
+
+        Raises
+        ------
+        ExecutionError
+            It stands elsewhere now. Nothing of the batch may be committed.
+        """
+        now = self._switch.status()
+        if now.is_engaged != self.status.is_engaged:
+            moved = f"is {now.told}" if now.is_engaged else f"was released by {now.actor}: {now.reason}"
+            raise ExecutionError(
+                f"the kill switch {self._switch.path} {moved}; it moved while sessions were being decided, so none of "
+                "their decisions was committed and nothing was written. Run again: "
+                + ("every order will be refused until the switch is released" if now.is_engaged else "orders may leave")
+            )
+
+
 def _record(*, is_engaged: bool, reason: str, actor: str, at_utc: datetime | None) -> dict[str, Any]:
     return {
         "is_engaged": is_engaged,

@@ -13,12 +13,19 @@ from datetime import date
 from aegis.errors import LakeError
 from aegis.execution.order_management import DecisionLedger
 from aegis.live_trading.book_state import BookState, state_hash
+from aegis.live_trading.kill_switch import HeldSwitch
 from aegis.live_trading.session_inputs import InputHistory
 from aegis.live_trading.session_loop import BookPolicy, SessionLoop, SessionOutcome
 
 
 def run_sessions(
-    state: BookState, history: InputHistory, sessions: Sequence[date], *, policy: BookPolicy, ledger: DecisionLedger
+    state: BookState,
+    history: InputHistory,
+    sessions: Sequence[date],
+    *,
+    policy: BookPolicy,
+    ledger: DecisionLedger,
+    kill_switch: HeldSwitch,
 ) -> list[SessionOutcome]:
     """Advance a book through `sessions` and return what happened in each.
 
@@ -33,11 +40,19 @@ def run_sessions(
     policy : BookPolicy
         How the book decides.
     ledger : DecisionLedger
-        Collects what is to be journalled; the caller flushes it.
+        Collects what is to be journalled; the caller asks the switch once more and flushes it.
+    kill_switch : HeldSwitch
+        Asked before each session.
+
+    Raises
+    ------
+    ExecutionError
+        The switch moved meanwhile.
     """
     loop = SessionLoop(policy, ledger)
     outcomes: list[SessionOutcome] = []
     for session in sessions:
+        kill_switch.require_unmoved()
         outcome = loop.advance(state, history.session(session))
         outcomes.append(outcome)
         state = outcome.state

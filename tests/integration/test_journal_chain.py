@@ -337,3 +337,53 @@ def _kill_at_random(writer: subprocess.Popen[str], draw: random.Random) -> list[
     assert writer.returncode == -signal.SIGKILL
     told = [line.split() for line in (*lines, *rest.splitlines())]
     return [int(words[1]) for words in told if words[0] == "committed" and len(words) == 2]
+
+
+def _tampered(journal: Journal, path: Path, *statements: str) -> None:
+    with sqlite3.connect(path) as file:
+        for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            file.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            file.execute(statement)
+    journal.close()
+
+
+CUT_TO_2 = (
+    "DELETE FROM journal_events WHERE sequence > 2",
+    "UPDATE journal_heads SET sequence = 2, hash = (SELECT hash FROM journal_events WHERE sequence = 2)",
+)
+
+
+def test_what_follows_a_published_head_is_verified_without_what_precedes_it(journal: Journal, tmp_path: Path) -> None:
+    _append(journal, "a", "b")
+    published = journal.head()
+    assert journal.verify_since(published) == 0
+    _append(journal, "c", "d", "e")
+    assert journal.verify_since(published) == 3
+    assert journal.verify_since(JournalHead(0, "0" * 64)) == 5
+    _tampered(journal, tmp_path / "journal.sqlite", "UPDATE journal_events SET payload_json = '0' WHERE sequence = 1")
+    assert journal.verify_since(published) == 3
+    with pytest.raises(JournalError, match=r"sequence 1 .* was edited"):
+        journal.verify()
+
+
+@pytest.mark.parametrize(
+    ("statements", "message"),
+    [
+        (CUT_TO_2, "published up to sequence 3 and now ends with 2; its end, or all of it, was lost"),
+        (("DELETE FROM journal_events", "DELETE FROM journal_heads"), "published up to sequence 3 and now ends with 0"),
+        (("UPDATE journal_events SET hash = 'f' WHERE sequence = 3",), "sequence 3 has hash f, but .* was published"),
+        (("UPDATE journal_events SET payload_json = '0' WHERE sequence = 4",), "sequence 4 .* was edited"),
+        (("DELETE FROM journal_events WHERE sequence = 4",), "expected sequence 4, found 5"),
+    ],
+    ids=["cut", "begun anew", "rewritten", "edited later", "deleted later"],
+)
+def test_a_journal_that_does_not_follow_from_its_published_head_is_refused(
+    journal: Journal, tmp_path: Path, statements: tuple[str, ...], message: str
+) -> None:
+    _append(journal, "a", "b", "c")
+    published = journal.head()
+    _append(journal, "d", "e")
+    _tampered(journal, tmp_path / "journal.sqlite", *statements)
+    with pytest.raises(JournalError, match=message):
+        journal.verify_since(published)

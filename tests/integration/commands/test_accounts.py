@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -78,7 +79,8 @@ def test_the_journal_of_a_run_verifies(finished: Path, ask: Ask) -> None:
     status, printed, errors = ask(finished, "audit", "verify")
     assert status == 0, errors
     assert re.search(
-        r"journal of [1-9]\d* events verified: every one follows from the one before, and all 0 orders", printed
+        r"journal of [1-9]\d* events verified: every one follows from the one before, and all 0 orders and 0",
+        printed,
     )
 
 
@@ -167,3 +169,30 @@ def test_an_edited_event_is_named(own: Path, ask: Ask) -> None:
 
     assert status == 2
     assert re.search(r"JournalError: .*2", errors)
+
+
+def test_a_journal_cut_below_its_published_end_is_refused_though_no_order_is_missing(own: Path, ask: Ask) -> None:
+    with sqlite3.connect(_journal(own)) as journal:
+        journal.execute("DROP TRIGGER journal_events_refuse_delete")
+        (last,) = journal.execute("SELECT max(sequence) FROM journal_events").fetchone()
+        journal.execute("DELETE FROM journal_events WHERE sequence = ?", [last])
+        journal.execute(
+            "UPDATE journal_heads SET sequence = ?, hash = (SELECT hash FROM journal_events WHERE sequence = ?)",
+            [last - 1, last - 1],
+        )
+
+    status, printed, errors = ask(own, "audit", "verify")
+
+    assert (status, printed) == (2, "")
+    assert f"expected {last} events, found {last - 1}" in errors
+
+
+def test_a_lost_lake_leaves_nothing_to_compare_the_journal_with(own: Path, ask: Ask, contents: Contents) -> None:
+    shutil.rmtree(_workspace(own) / "lake")
+    before = contents(own.parent)
+
+    status, printed, errors = ask(own, "audit", "verify")
+
+    assert (status, printed) == (2, "")
+    assert "does not exist, and account simulated has a journal; there is nothing to compare it with" in errors
+    assert contents(own.parent) == before

@@ -13,7 +13,7 @@ import pytest
 
 from aegis.errors import ExecutionError
 from aegis.live_trading import kill_switch as module
-from aegis.live_trading.kill_switch import KillSwitch
+from aegis.live_trading.kill_switch import HeldSwitch, KillSwitch
 
 NOW = datetime(2014, 6, 9, 14, 30, tzinfo=UTC)
 LATER = datetime(2014, 6, 9, 15, 0, tzinfo=UTC)
@@ -192,3 +192,30 @@ def test_a_switch_that_cannot_be_read_says_so_and_counts_as_engaged(switch: Kill
     switch.path.write_text("{", encoding="utf-8")
     assert switch.is_engaged()
     assert switch.status().told.startswith(f"cannot be read, which counts as engaged: {switch.path} or its history")
+
+
+def test_a_batch_goes_on_while_the_switch_stands_where_it_stood(switch: KillSwitch) -> None:
+    HeldSwitch(switch).require_unmoved()
+    switch.engage("fat finger", actor="ada", at_utc=NOW)
+    held = HeldSwitch(switch)
+    switch.engage("again", actor="ada", at_utc=LATER)
+    held.require_unmoved()
+
+
+def test_a_batch_ends_when_the_switch_is_engaged_or_released_meanwhile(switch: KillSwitch) -> None:
+    held = HeldSwitch(switch)
+    switch.engage("fat finger", actor="ada", at_utc=NOW)
+    with pytest.raises(ExecutionError, match=r"engaged since 2014-06-09 14:30 UTC by ada: fat finger.*none of their"):
+        held.require_unmoved()
+    held = HeldSwitch(switch)
+    switch.release("order cancelled", actor="grace", at_utc=LATER)
+    with pytest.raises(ExecutionError, match=r"was released by grace: order cancelled"):
+        held.require_unmoved()
+
+
+def test_a_batch_ends_when_the_switch_cannot_be_read_any_more(switch: KillSwitch) -> None:
+    held = HeldSwitch(switch)
+    switch.path.parent.mkdir(parents=True)
+    switch.path.write_text("{", encoding="utf-8")
+    with pytest.raises(ExecutionError, match="cannot be read, which counts as engaged"):
+        held.require_unmoved()

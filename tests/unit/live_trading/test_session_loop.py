@@ -18,16 +18,18 @@ import pytest
 from aegis.backtesting.costs import CostModel
 from aegis.calendars import trading_calendar
 from aegis.config import AegisConfig
-from aegis.errors import MalformedData, QualityGateBlocked
+from aegis.errors import ExecutionError, MalformedData, QualityGateBlocked
 from aegis.execution.account_state import AccountState, Position
 from aegis.execution.journal import Journal
 from aegis.execution.order_management import DecisionLedger
 from aegis.execution.order_projections import recorded_fills
 from aegis.lake import tables
 from aegis.live_trading.book_state import BookState
+from aegis.live_trading.kill_switch import HeldSwitch, KillSwitch
 from aegis.live_trading.order_making import make_orders
 from aegis.live_trading.session_inputs import InputHistory, InputTables, SessionInputs
 from aegis.live_trading.session_loop import BookPolicy, SessionLoop, SessionOutcome
+from aegis.live_trading.trader import run_sessions
 from aegis.market_data.expectations import CHECKS
 from aegis.portfolio.rebalancing import TargetWeight
 from aegis.risk.breakers import BreakerState
@@ -258,6 +260,32 @@ def test_an_action_that_nobody_knew_in_its_session_is_refused() -> None:
     actions = pd.DataFrame([{**row, "pay_session": None, "new_ticker": None, "source": "hand", "known_at_utc": late}])
     with pytest.raises(MalformedData, match=r"AAA 2020-06-11: dividend known at 2020-06-15 13:30.*date the action to"):
         history({THURSDAY: 100.0}, actions=tables.CORPORATE_ACTIONS.conform(actions))
+
+
+class EngagingHistory:
+    """A market in which somebody stops the account while one session is being looked up."""
+
+    def __init__(self, market: InputHistory, switch: KillSwitch, *, at: date) -> None:
+        self._market, self._switch, self._at = market, switch, at
+
+    def session(self, day: date) -> SessionInputs:
+        if day == self._at:
+            self._switch.engage("stop", actor="ada", at_utc=datetime(2020, 6, 12, 21, tzinfo=UTC))
+        return self._market.session(day)
+
+
+def test_a_switch_engaged_in_the_middle_of_a_range_stops_it_at_the_next_session(
+    journal: Journal, tmp_path: Path
+) -> None:
+    switch = KillSwitch(tmp_path / "switch.json")
+    market = history({THURSDAY: 100.0, FRIDAY: 100.0, MONDAY: 100.0})
+    ledger = DecisionLedger(journal, first=THURSDAY, last=MONDAY)
+    asked: Any = EngagingHistory(market, switch, at=FRIDAY)
+    with pytest.raises(ExecutionError, match="engaged since 2020-06-12 21:00 UTC by ada: stop"):
+        run_sessions(
+            opening(), asked, [THURSDAY, FRIDAY, MONDAY], policy=POLICY, ledger=ledger, kill_switch=HeldSwitch(switch)
+        )
+    assert journal.verify() == 0
 
 
 def dividend(session: date, cash: float = 5.0) -> pd.DataFrame:
