@@ -16,7 +16,7 @@ from tests.integration.conftest import CALENDAR, FIRST, LONG_AFTER, Chain, setti
 def test_a_session_that_was_blocked_before_the_first_decision_is_counted_and_listed(
     make_chain: Callable[..., Chain],
 ) -> None:
-    blocked, last = date(2014, 6, 16), date(2014, 7, 31)
+    blocked, last = date(2014, 6, 16), date(2014, 9, 30)
     fault = {"symbol": "TVZQ", "session": blocked, "kind": "negative_price"}
     chain = make_chain(market_data={"faults": [fault]}, **settings(last_session=last))
     chain.fetch_and_trade(FIRST, last)

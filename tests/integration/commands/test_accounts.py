@@ -34,7 +34,7 @@ def test_kill_and_release_say_whom_they_reached_and_keep_their_reasons(own: Path
     status, printed, _ = ask(own, "kill", "--reason", "odd fills")
     assert status == 0
     assert printed.startswith(f"Account simulated of workspace simulated-simulated ({folder}): stopped.")
-    assert 'until `make release REASON="..."`' in printed
+    assert f'until `AEGIS_CONFIG={own} make release REASON="..."`.' in printed
     assert "KILL SWITCH ENGAGED since " in (summary := ask(own, "summary")[1])
     assert ": odd fills. No new order leaves until" in summary.replace("\n", " ")
     status, printed, _ = ask(own, "release", "--reason", "explained by the broker")
@@ -92,7 +92,8 @@ def test_a_journal_that_is_gone_is_refused_and_not_made(own: Path, ask: Ask, con
     status, printed, errors = ask(own, "audit", "verify")
 
     assert (status, printed) == (2, "")
-    assert f"{_journal(own)} does not exist, so there is nothing to verify; `make run` makes it" in errors
+    assert f"{_journal(own)} does not exist, so there is nothing to verify; `AEGIS_CONFIG=" in errors
+    assert "make run` makes it with the first session" in errors
     assert contents(own.parent) == before
 
 

@@ -219,7 +219,7 @@ def test_a_workspace_without_a_history_says_how_to_make_one(
 ) -> None:
     status, _, errors = ask(write_config(tmp_path), *command)
     assert status == 2
-    assert "`make run" in errors
+    assert "make run` " in errors
     assert contents(tmp_path).keys() == {"aegis.yaml"}
 
 
