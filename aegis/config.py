@@ -31,10 +31,16 @@ _NOT_SETTINGS = ("AEGIS_REQUIRE_SERVICES", "AEGIS_LAKE_CATALOG", "AEGIS_LAKE_DAT
 """Variables with our prefix that others read: the tests, and dbt, which is told of a lake by the last two."""
 
 
-class Section(BaseModel):
-    """A block of settings; frozen, and closed to unknown keys."""
+LARGEST_COST_BPS = 1_000.0
+"""A tenth of the price. At 10,000 a sale would bring nothing, beyond it the seller would pay."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+LONGEST_VENDOR_DELAY_MINUTES = 7 * 24 * 60
+
+
+class Section(BaseModel):
+    """A block of settings; frozen, closed to unknown keys, and every number in it is finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class RunSettings(Section):
@@ -91,7 +97,7 @@ class MarketDataSettings(Section):
     """Where prices come from and when they are final."""
 
     calendar: str = "XNYS"
-    vendor_delay_minutes: int = Field(15, ge=0)
+    vendor_delay_minutes: int = Field(15, ge=0, le=LONGEST_VENDOR_DELAY_MINUTES)
     simulated: SimulatedMarketSettings = SimulatedMarketSettings()
     files: FilesSettings = FilesSettings()
     yahoo: YahooSettings = YahooSettings()
@@ -127,7 +133,7 @@ class UniverseSettings(Section):
 class SignalSettings(Section):
     """The strategies whose signals are combined, and how strongly they are believed."""
 
-    strategies: tuple[str, ...] = ("momentum", "short_term_reversal", "low_volatility_trend")
+    strategies: tuple[str, ...] = Field(("momentum", "short_term_reversal", "low_volatility_trend"), min_length=1)
     information_coefficient: float = Field(0.03, gt=0, lt=1)
 
 
@@ -140,7 +146,7 @@ class PortfolioSettings(Section):
     turnover_cost_bps: float = Field(10.0, ge=0)
     holding_period_sessions: int = Field(21, ge=1, description="Sessions over which a trade's cost is spread.")
     neutral_exposure: float = Field(
-        0.95, ge=0, description="Gross exposure of the equal-weighted book held when no strategy has an opinion."
+        0.95, ge=0, le=1, description="Gross exposure of the equal-weighted book held when no strategy has an opinion."
     )
     covariance_lookback_sessions: int = Field(252, ge=20)
     min_trade_weight: float = Field(0.0025, ge=0, description="Smaller changes of weight are not traded.")
@@ -238,8 +244,8 @@ class BacktestingEval(Section):
 
     engine: Literal["event_driven", "vectorized", "walk_forward"] = "event_driven"
     slippage_model: Literal["none", "fixed", "fixed_spread", "volume_share", "volatility"] = "fixed"
-    slippage_basis_points: float = Field(5.0, ge=0)
-    transaction_cost_bps: float = Field(1.0, ge=0)
+    slippage_basis_points: float = Field(5.0, ge=0, le=LARGEST_COST_BPS)
+    transaction_cost_bps: float = Field(1.0, ge=0, le=LARGEST_COST_BPS)
     slippage: SlippageSettings = SlippageSettings()
     slippage_within_bar: bool = False
     impact: ImpactSettings = ImpactSettings()

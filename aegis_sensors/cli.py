@@ -20,6 +20,7 @@ _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 """Sums over several threads differ in the last bit at times; set before numpy is loaded, inherited by the UI."""
 
 _REFUSED = 2
+_LARGEST_PORT = 65_535
 _FAILED = 1
 
 
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
 
     up = commands.add_parser("up", help="open the Dagster UI and its daemon on this workspace")
-    up.add_argument("--port", type=int, default=3000)
+    up.add_argument("--port", type=_port, default=3000)
     up.set_defaults(command=_up)
 
     commands.add_parser("summary", help="print the summary again").set_defaults(command=_summary)
@@ -88,6 +89,12 @@ def _session(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date; write it as 2024-05-31") from error
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _LARGEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 1 to {_LARGEST_PORT}")
+    return int(text)
 
 
 def _run(chosen: argparse.Namespace) -> int:

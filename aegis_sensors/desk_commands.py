@@ -9,8 +9,8 @@ from __future__ import annotations
 import getpass
 from collections.abc import Set
 from dataclasses import dataclass
-from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
 from aegis.clock import SystemClock
@@ -21,6 +21,7 @@ from aegis.lake import tables
 from aegis.lake.attachment import connect
 from aegis.lake.lake import Lake
 from aegis.lake.provenance import Provenance
+from aegis.lake.schema import TableSchema
 from aegis.live_trading.journal_audit import FillKey, lost_events
 from aegis.workspace import Workspace
 from aegis_resources.desk import Desk
@@ -75,7 +76,7 @@ def audit_command(config: AegisConfig, *, console: Console) -> None:
     """
     desk = _existing_desk(config)
     recorded = _recorded_in_lake(desk)
-    _refuse_missing(desk, desk.workspace.journal(desk.account), recorded.orders)
+    _refuse_missing(desk, recorded)
     with desk.journal() as journal:
         events = journal.verify(recorded.journal_head)
         lost = lost_events(journal, orders=recorded.orders, fills=recorded.fills)
@@ -95,12 +96,14 @@ def _existing_desk(config: AegisConfig) -> Desk:
     return Desk(config, workspace)
 
 
-def _refuse_missing(desk: Desk, file: Path, ordered: Set[str]) -> None:
+def _refuse_missing(desk: Desk, recorded: _Recorded) -> None:
+    file = desk.workspace.journal(desk.account)
     if file.exists() and file.stat().st_size:
         return
     remedy = (
-        f"it must explain {len(ordered):,} orders of {tables.ORDERS.key}: restore it from a backup"
-        if ordered
+        f"it had {recorded.journal_head.sequence:,} events and must explain {len(recorded.orders):,} orders of "
+        f"{tables.ORDERS.key}: restore it from a backup"
+        if recorded.orders or recorded.journal_head != EMPTY
         else f"`{make_command('run')}` makes it with the first session"
     )
     state = "is empty" if file.exists() else "does not exist"
@@ -129,13 +132,16 @@ def _recorded_in_lake(desk: Desk) -> _Recorded:
         return _Recorded(frozenset(), frozenset(), EMPTY)
     with connect(desk.workspace.lake) as connection:
         store = Lake(connection)
-        if store.last_session(tables.ORDERS) is None:
-            return _Recorded(frozenset(), frozenset(), EMPTY)
-        orders = store.read(tables.ORDERS, account=desk.account)["client_order_id"]
-        fills = store.read(tables.FILLS, account=desk.account)[["client_order_id", "fill_number"]]
         head = Provenance(store.snapshots()).journal_head(desk.account)
+        orders, fills = _rows(store, tables.ORDERS, desk.account), _rows(store, tables.FILLS, desk.account)
     keys = zip(fills["client_order_id"], fills["fill_number"], strict=True)
-    return _Recorded(frozenset(orders), frozenset(keys), EMPTY if head is None else JournalHead(*head))
+    ids = frozenset(orders["client_order_id"])
+    return _Recorded(ids, frozenset(keys), EMPTY if head is None else JournalHead(*head))
+
+
+def _rows(store: Lake, table: TableSchema, account: str) -> pd.DataFrame:
+    """Return an account's rows; none in a lake whose tables were never made."""
+    return table.empty() if store.last_session(table) is None else store.read(table, account=account)
 
 
 def _refuse_lost_lake(desk: Desk) -> None:

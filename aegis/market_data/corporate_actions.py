@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aegis.calendars import TradingCalendar
-from aegis.errors import MalformedData
+from aegis.errors import CalendarError, MalformedData
 from aegis.instruments import require_symbol
 from aegis.lake.tables import CORPORATE_ACTIONS
 
@@ -66,8 +66,8 @@ def normalise_actions(actions: pd.DataFrame, calendar: TradingCalendar, *, sourc
         return CORPORATE_ACTIONS.empty()
     frame = _with_defaults(actions)
     _refuse_invalid(frame)
-    frame["session"] = _roll_forward(frame["session"], calendar)
-    frame["pay_session"] = _roll_forward(frame["pay_session"], calendar)
+    frame["session"] = _roll_forward(frame, "session", calendar)
+    frame["pay_session"] = _roll_forward(frame, "pay_session", calendar)
     late = frame["pay_session"] < frame["session"]
     _refuse(frame, late, "is paid before its ex-date", "correct the pay date or leave it empty")
     opens = calendar.opens_utc([stamp.date() for stamp in frame["session"]])
@@ -228,11 +228,15 @@ def _refuse(frame: pd.DataFrame, bad: pd.Series, problem: str, remedy: str) -> N
     )
 
 
-def _roll_forward(days: pd.Series, calendar: TradingCalendar) -> pd.Series:
-    rolled = {
-        day: day if calendar.is_session(day.date()) else pd.Timestamp(calendar.next(day.date()))
-        for day in days.dropna().unique()
-    }
+def _roll_forward(frame: pd.DataFrame, column: str, calendar: TradingCalendar) -> pd.Series:
+    days, rolled = frame[column], {}
+    for day in days.dropna().unique():
+        try:
+            rolled[day] = day if calendar.is_session(day.date()) else pd.Timestamp(calendar.next(day.date()))
+        except CalendarError:
+            named = "a pay date" if column == "pay_session" else "an ex-date"
+            problem = f"has {named} of {day.date()}, which {calendar.name} does not reach"
+            _refuse(frame, days == day, problem, "correct the date, or leave a pay date empty until it is known")
     return days.map(rolled).astype("datetime64[ns]")
 
 

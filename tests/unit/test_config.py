@@ -230,6 +230,16 @@ def test_an_absolute_path_is_left_alone(tmp_path: Path) -> None:
         ("eval: {metrics: {reporting_currency: EUR}}", "eval.metrics.reporting_currency", "'EUR'"),
         ("schedules: {data_fetch: '25:00'}", "schedules.data_fetch", "'25:00'"),
         ("quality: {stale_repeat_sessions: two}", "quality.stale_repeat_sessions", "'two'"),
+        ("eval: {backtesting: {slippage_basis_points: 20000}}", "eval.backtesting.slippage_basis_points", "20000"),
+        ("eval: {backtesting: {transaction_cost_bps: 1001}}", "eval.backtesting.transaction_cost_bps", "1001"),
+        ("market_data: {vendor_delay_minutes: 100000000000}", "market_data.vendor_delay_minutes", "100000000000"),
+        ("portfolio: {neutral_exposure: 5}", "portfolio.neutral_exposure", "5"),
+        ("portfolio: {risk_aversion: .inf}", "portfolio.risk_aversion", "inf"),
+        ("risk: {max_value_at_risk_95: .nan}", "risk.max_value_at_risk_95", "nan"),
+        ("run: {initial_cash_usd: .inf}", "run.initial_cash_usd", "inf"),
+        ("quality: {unexplained_jump: .inf}", "quality.unexplained_jump", "inf"),
+        ("quality: {unexplained_jump: 2.5}", "quality.unexplained_jump", "2.5"),
+        ("signals: {strategies: []}", "signals.strategies", "[]"),
     ],
 )
 def test_a_value_out_of_bounds_is_refused_with_its_place_and_what_was_found(

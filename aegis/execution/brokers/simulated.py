@@ -301,6 +301,12 @@ class SimulatedBroker:
         self, order: Order, execution: tuple[float, float, float, float, float, int], market: SessionMarket
     ) -> None:
         quantity, price, reference, commission, slippage, outcome = execution
+        if not (price > 0 and reference > 0 and commission >= 0):
+            raise ExecutionError(
+                f"order {order.client_order_id}, {order.symbol} {market.session}: a fill at {price:.6g} USD (reference "
+                f"{reference:.6g}) with a commission of {commission:.6g} USD; prices must be above 0 and commissions "
+                "not below: correct the costs in eval.backtesting, or the bar"
+            )
         fill = Fill(
             client_order_id=order.client_order_id,
             decision_id=order.decision_id,

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
 from aegis.config import AegisConfig
-from aegis.errors import ConfigurationError
+from aegis.errors import CalendarError, ConfigurationError
 from aegis.market_data.sources.source import MarketDataSource
 
 
@@ -48,13 +48,23 @@ def open_source(config: AegisConfig, calendar: TradingCalendar, clock: Clock) ->
 def _last_session(config: AegisConfig, calendar: TradingCalendar, clock: Clock) -> date:
     last = calendar.last_complete_session(clock.now_utc(), config.market_data.vendor_delay)
     if config.run.last_session is not None:
-        last = min(last, calendar.previous(config.run.last_session + timedelta(days=1)))
+        last = min(last, _last_asked(config.run.last_session, calendar))
     if config.run.first_session is not None and config.run.first_session > last:
         raise ConfigurationError(
             f"run.first_session: {config.run.first_session} is after {last}, the last session with final bars; choose "
             "an earlier one"
         )
     return last
+
+
+def _last_asked(asked: date, calendar: TradingCalendar) -> date:
+    try:
+        return calendar.previous(asked + timedelta(days=1))
+    except (CalendarError, OverflowError) as error:
+        raise ConfigurationError(
+            f"run.last_session: {calendar.name} has no session up to {asked} ({error}); choose a later one, or leave "
+            "it out"
+        ) from error
 
 
 def _named_source(config: AegisConfig, calendar: TradingCalendar, last: date) -> MarketDataSource:

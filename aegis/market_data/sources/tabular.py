@@ -39,6 +39,7 @@ def read_table(file: Path) -> pd.DataFrame:
     try:
         if file.suffix.lower() == ".csv":
             _refuse_another_delimiter(file)
+            _refuse_nul_bytes(file)
             frame = pd.read_csv(file, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
         else:
             frame = pd.read_parquet(file)
@@ -61,6 +62,16 @@ def _refuse_another_delimiter(file: Path) -> None:
                 f"{file.name}: its columns are separated by {word} and not by commas, its first line is {heading!r}; "
                 "export it again with commas between columns and points in decimal numbers"
             )
+
+
+def _refuse_nul_bytes(file: Path) -> None:
+    """Refuse what no text holds: a reader would end the cell there and keep a number that was cut short."""
+    place = file.read_bytes().find(b"\0")
+    if place >= 0:
+        raise MalformedData(
+            f"{file.name}: byte {place + 1} is NUL, which no text file holds; the file is damaged or UTF-16: export it "
+            "again as UTF-8"
+        )
 
 
 def select_columns(
@@ -135,7 +146,8 @@ def as_days(values: pd.Series, file: Path) -> pd.Series:
     compact = days.isna() & text.str.fullmatch(r"\d{8}")
     days = days.where(~compact, pd.to_datetime(text.where(compact), format="%Y%m%d", errors="coerce"))
     wrong = days.isna() & ~text.str.lower().isin([*_MISSING_TEXTS, "nat"])
-    wrong |= days.notna() & ~compact & ~text.str.slice(10, 11).isin(["", "T", " "])
+    timed = days.notna() & ~compact & (text.str.len() > len("YYYY-MM-DD"))
+    wrong |= timed & pd.to_datetime(text.where(timed), format="ISO8601", errors="coerce", utc=True).isna()
     _refuse_first(values, wrong, file, expected="a date as YYYY-MM-DD")
     return days.astype("datetime64[ns]")
 

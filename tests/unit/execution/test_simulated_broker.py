@@ -66,6 +66,14 @@ def test_a_position_below_one_share_after_a_reverse_split_becomes_cash(market_of
     assert (after.positions, after.cash_usd) == ((), pytest.approx(10_036.0, abs=1e-9))
 
 
+def test_a_fill_at_a_price_of_nothing_is_refused(order_of, market_of):
+    """Slippage of 10,000 basis points takes the whole price of a sale."""
+    broker = _broker(_state(_held(100.0)), costs=CostModel(slippage_bps=10_000.0))
+    broker.submit(order_of(quantity_shares=-60.0))
+    with pytest.raises(ExecutionError, match=r"ABC 2014-06-06: a fill at 0 USD \(reference 10\).*eval\.backtesting"):
+        _session(broker, market_of(FRIDAY, bars={"ABC": FLAT}))
+
+
 def test_an_open_order_is_rescaled_by_a_split_overnight(order_of, market_of):
     broker = _broker(_state(_held(100.0, mark=20.0)))
     broker.submit(order_of(quantity_shares=-60.0, arrival_price_usd=20.0))

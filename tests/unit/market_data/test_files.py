@@ -166,6 +166,9 @@ def test_bad_prices_and_repeated_rows_are_passed_on_for_the_gate_to_name(tmp_pat
     assert np.isnan(found["close_raw_usd"].iloc[1])
 
 
+ACTIONS_PAID_IN_2200 = "symbol,ex_date,action,dividend_usd,pay_date\nAAA,2014-06-04,dividend,0.1,2200-09-01\n"
+
+
 def replaced(old: str, new: str) -> str:
     text = bars_csv()
     assert old in text
@@ -181,6 +184,10 @@ def replaced(old: str, new: str) -> str:
         ({"bars.csv": replaced(f"AAA,{DAYS[1]}", "AAA,06/03/2014")},
          r"bars\.csv line 13, column 'date': expected a date as YYYY-MM-DD, found '06/03/2014'"),
         ({"bars.csv": replaced(f"AAA,{DAYS[1]}", "AAA,2014-06-31")}, r"line 13, column 'date'.*'2014-06-31'"),
+        ({"bars.csv": replaced(f"AAA,{DAYS[1]}", f"AAA,{DAYS[1]}Tgarbage")}, r"line 13, column 'date'.*Tgarbage'"),
+        ({"bars.csv": replaced("10.75,1200", "10.\x0075,1200")}, r"bars\.csv: byte \d+ is NUL.*again as UTF-8"),
+        ({"bars.csv": bars_csv(), "actions.csv": ACTIONS_PAID_IN_2200},
+         r"AAA 2014-06-04: action 'dividend' has a pay date of 2200-09-01, which XNYS does not reach.*correct"),
         ({"bars.csv": replaced(f"AAA,{DAYS[1]}", "AAA,")}, "column 'date': no date"),
         ({"bars.csv": replaced("10.75,1200", "ten,1200")},
          r"bars\.csv line 2, column 'close': expected a finite number.*'ten'"),

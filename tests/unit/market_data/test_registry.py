@@ -44,6 +44,11 @@ def test_a_first_session_after_the_last_is_refused(tmp_path: Path) -> None:
         open_source(config(tmp_path, first_session="2014-06-09"), XNYS, FRIDAY_EVENING)
 
 
+def test_a_last_session_before_the_calendar_is_refused_by_its_setting(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"run\.last_session: XNYS has no session up to 1890-01-01"):
+        open_source(config(tmp_path, last_session="1890-01-01"), XNYS, FRIDAY_EVENING)
+
+
 def test_yahoo_is_opened_without_asking_the_network() -> None:
     settings = AegisConfig.model_validate({"run": {"source": "yahoo"}})
     found = open_source(settings, XNYS, FRIDAY_EVENING)
