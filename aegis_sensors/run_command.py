@@ -17,7 +17,7 @@ from aegis.errors import ConfigurationError
 from aegis.lake import tables
 from aegis.lake.lake import Lake
 from aegis.market_data.sources.coverage import notes_by_relevance
-from aegis.portfolio.capacity import idle_money_remark
+from aegis.portfolio.capacity import empty_universe_remark, idle_money_remark
 from aegis.workspace import Workspace
 from aegis_assets.monitoring import FRESHNESS_CHECK
 from aegis_assets.reporting import read_report
@@ -95,7 +95,11 @@ def _print(config: AegisConfig, market: Market, workspace: Workspace, run: Chain
     desk = Desk(config, workspace)
     with lake_resource(workspace).open() as store:
         report = read_report(store, market, desk)
-        remark = idle_money_remark(_member_count(store), config.portfolio)
+        members, held = _member_count(store), len(store.sessions(tables.BOOK_STATES, account=desk.account))
+        remarks = (
+            empty_universe_remark(members, held, config.universe),
+            idle_money_remark(members, config.portfolio),
+        )
     notes = notes_by_relevance(market.source.coverage_notes(), *market.session_range()) if run else ()
     print_summary(
         console,
@@ -104,7 +108,7 @@ def _print(config: AegisConfig, market: Market, workspace: Workspace, run: Chain
         kill_switch=desk.kill_switch.status(),
         run=run,
         notes=notes,
-        remarks=[remark] if remark else [],
+        remarks=[remark for remark in remarks if remark],
     )
 
 

@@ -5,7 +5,7 @@ Belongs here: the arithmetic of the cap on one name. The weights themselves are 
 
 from __future__ import annotations
 
-from aegis.config import PortfolioSettings
+from aegis.config import PortfolioSettings, UniverseSettings
 
 
 def investable_share(member_count: int, settings: PortfolioSettings) -> float:
@@ -24,6 +24,27 @@ def investable_share(member_count: int, settings: PortfolioSettings) -> float:
     signals say.
     """
     return min(member_count * settings.max_position_weight, settings.max_gross_exposure)
+
+
+def empty_universe_remark(member_count: int, session_count: int, settings: UniverseSettings) -> str | None:
+    """Say why nothing can be traded while the history is too short; None once it is long enough, or there are members.
+
+    Parameters
+    ----------
+    member_count : int
+        Names that may be held in the newest session.
+    session_count : int
+        Sessions of the history.
+    settings : UniverseSettings
+        ``min_history_sessions`` is what a member needs.
+    """
+    if member_count or session_count >= settings.min_history_sessions:
+        return None
+    return (
+        f"Nothing can be traded yet: a member of the universe needs bars in {settings.min_history_sessions} sessions "
+        f"(universe.min_history_sessions), and this history has {session_count}. Bars before its first session are not "
+        "read; begin earlier (run.first_session) in a workspace of its own."
+    )
 
 
 def idle_money_remark(member_count: int, settings: PortfolioSettings) -> str | None:

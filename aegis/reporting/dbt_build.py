@@ -10,7 +10,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +25,8 @@ Outcome = Literal["pass", "warn", "fail", "error", "skipped"]
 
 _SHOWN_ROWS = 3
 _SHOWN_LINES = 15
+_ATTEMPTS = 4
+_FIRST_WAIT_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -63,15 +66,20 @@ class DbtBuild:
         All that the project has.
     upstream : dict of str to frozenset of str
         For each model those that it is made from, directly or through others.
+    messages : tuple of str
+        What was said of models and tests that could not be run to their end.
     """
 
     unbuilt_models: dict[str, str]
     tests: tuple[DbtTest, ...]
     upstream: dict[str, frozenset[str]]
+    messages: tuple[str, ...] = ()
 
 
-def run_dbt_build(project: Path, location: LakeLocation, scratch: Path) -> DbtBuild:
-    """Build all models and run all tests on the lake.
+def run_dbt_build(
+    project: Path, location: LakeLocation, scratch: Path, *, sleep: Callable[[float], None] = time.sleep
+) -> DbtBuild:
+    """Build all models and run all tests on the lake, again if another process was writing to it.
 
     Parameters
     ----------
@@ -81,6 +89,8 @@ def run_dbt_build(project: Path, location: LakeLocation, scratch: Path) -> DbtBu
         The lake; it must exist.
     scratch : Path
         Folder for what dbt compiles and logs.
+    sleep : callable
+        Waits before another attempt; replaced in tests.
 
     Raises
     ------
@@ -89,8 +99,28 @@ def run_dbt_build(project: Path, location: LakeLocation, scratch: Path) -> DbtBu
 
     Notes
     -----
-    A model that fails, or a test that does, is part of the answer and no exception: the others stand.
+    A model that fails, or a test that does, is part of the answer and no exception: the others stand. dbt commits each
+    model by itself and, unlike :meth:`aegis.lake.lake.Lake.write`, does not try again where another process holds the
+    catalog; so the build is repeated, which replaces each model by the same rows.
     """
+    for attempt in range(_ATTEMPTS - 1):
+        try:
+            built = _built_once(project, location, scratch)
+        except ReportingError as error:
+            if not _is_contention(str(error)):
+                raise
+        else:
+            if not any(map(_is_contention, built.messages)):
+                return built
+        sleep(_FIRST_WAIT_SECONDS * 2**attempt)
+    return _built_once(project, location, scratch)
+
+
+def _is_contention(message: str) -> bool:
+    return "database is locked" in message or "conflict" in message.lower()
+
+
+def _built_once(project: Path, location: LakeLocation, scratch: Path) -> DbtBuild:
     target = scratch / "target"
     for answer in (target / "run_results.json", target / "manifest.json"):
         answer.unlink(missing_ok=True)  # an answer of before must not pass for this one's
@@ -120,7 +150,8 @@ def run_dbt_build(project: Path, location: LakeLocation, scratch: Path) -> DbtBu
         ) from error
     models = [unique_id for unique_id, node in nodes.items() if node["resource_type"] == "model"]
     upstream = {_name(model): frozenset(map(_name, _models_behind(model, nodes))) for model in models}
-    return DbtBuild(_unbuilt_models(results), _tests(results, nodes, location), upstream)
+    errors = tuple(str(result["message"]) for result in results if result["status"] == "error")
+    return DbtBuild(_unbuilt_models(results), _tests(results, nodes, location), upstream, errors)
 
 
 def _unbuilt_models(results: list[dict[str, Any]]) -> dict[str, str]:

@@ -132,7 +132,7 @@ def test_a_journal_that_was_lost_fails_both_checks_and_is_not_made_anew(traded: 
     found = monitor(traded)
     passed, seen, severity = found["journal_chain_verifies"]
     assert (passed, severity) == (False, dg.AssetCheckSeverity.ERROR)
-    words = {"deleted": "does not exist", "emptied": "is empty", "begun anew": "orders of the lake are not in it"}
+    words = {"deleted": "does not exist", "emptied": "is empty", "begun anew": "events, found 0; sequence 1 is"}
     assert words[how] in seen["detail"]
     assert seen["cause"] == seen["detail"]
     assert not found["fills_match_the_journal"][0]

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from aegis.config import PortfolioSettings
-from aegis.portfolio.capacity import idle_money_remark, investable_share
+from aegis.config import PortfolioSettings, UniverseSettings
+from aegis.portfolio.capacity import empty_universe_remark, idle_money_remark, investable_share
 
 SETTINGS = PortfolioSettings(max_position_weight=0.05, max_gross_exposure=1.0, neutral_exposure=0.95)
 
@@ -27,3 +27,12 @@ def test_few_names_leave_money_idle_and_both_settings_are_named() -> None:
 def test_nothing_is_said_when_the_neutral_book_fits_or_there_is_no_name(members: int) -> None:
     # 19 x 5 % is 95 %, the neutral exposure
     assert idle_money_remark(members, SETTINGS) is None
+
+
+def test_a_history_that_is_too_short_for_any_member_says_so():
+    settings = UniverseSettings(min_history_sessions=252)
+    remark = empty_universe_remark(0, 64, settings)
+    assert remark.startswith("Nothing can be traded yet: a member of the universe needs bars in 252 sessions")
+    assert "this history has 64" in remark
+    assert empty_universe_remark(1, 64, settings) is None
+    assert empty_universe_remark(0, 252, settings) is None
