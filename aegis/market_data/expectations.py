@@ -23,6 +23,9 @@ Evidence = Literal["bars", "expected_bars", "actions"]
 PRICES = ("open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd")
 NUMBERS = (*PRICES, "volume_shares")
 
+LARGEST_VOLUME_SHARES = 1e12
+"""More shares than any company has issued; a larger volume is dollars, or a number that overflowed."""
+
 _LARGEST_FLOAT = 1.7976931348623157e308
 _FOUR_PRICES = "open {open_raw_usd:.6g}, high {high_raw_usd:.6g}, low {low_raw_usd:.6g}, close {close_raw_usd:.6g} USD"
 
@@ -138,6 +141,11 @@ def _volume(_: QualitySettings) -> tuple[Expectation, ...]:
     return (Expectation("ExpectColumnValuesToBeBetween", {"column": "volume_shares", "min_value": 0.0}),)
 
 
+def _countable_volume(_: QualitySettings) -> tuple[Expectation, ...]:
+    terms = {"column": "volume_shares", "max_value": LARGEST_VOLUME_SHARES}
+    return (Expectation("ExpectColumnValuesToBeBetween", terms),)
+
+
 def _session_days(_: QualitySettings) -> tuple[Expectation, ...]:
     return (Expectation("ExpectColumnValuesToNotBeNull", {"column": "calendar_session"}),)
 
@@ -248,6 +256,16 @@ CHECKS: tuple[CheckDefinition, ...] = (
         expectations=_volume,
         says="volume is {volume_shares:.6g} shares, expected 0 or more; correct the row in the source and fetch the "
         "session again",
+    ),
+    CheckDefinition(
+        name="volume_is_below_a_trillion_shares",
+        description="Volume is a number of shares, not of dollars and no overflow: what may be traded is a share of it.",
+        on_failure="block",
+        version="1",
+        evidence="bars",
+        expectations=_countable_volume,
+        says="volume is {volume_shares:.6g} shares, expected a trillion at most; correct the row in the source and "
+        "fetch the session again",
     ),
     CheckDefinition(
         name="no_row_outside_sessions",

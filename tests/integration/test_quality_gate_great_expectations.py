@@ -45,6 +45,7 @@ JUMP = "jumps_are_explained_by_actions"
 STALE = "closes_are_not_stale"
 POSSIBLE = "recorded_actions_are_possible"
 SHOWN = "prices_show_the_recorded_actions"
+HUGE = "volume_is_below_a_trillion_shares"
 LARGE = "dividends_are_a_small_share_of_the_close"
 
 
@@ -158,6 +159,11 @@ def missing_volume(market: Tampered, session: date, symbol: str) -> None:
     market.accuse(session, COMPLETE)
 
 
+def huge_volume(market: Tampered, session: date, symbol: str) -> None:
+    market.bars.loc[market.at(session, symbol), "volume_shares"] = 1e19
+    market.accuse(session, HUGE)
+
+
 def negative_volume(market: Tampered, session: date, symbol: str) -> None:
     market.bars.loc[market.at(session, symbol), "volume_shares"] = -1.0
     market.accuse(session, VOLUME)
@@ -253,7 +259,7 @@ FAULTS: tuple[Fault, ...] = (
     low_that_lost_a_digit, busted_high, missing_bar, missing_session, missing_close, missing_volume, infinite_high,
     negative_volume, row_on_a_closed_day, known_too_early, hostile_ticker, cents_for_dollars, dollars_for_cents,
     unrecorded_split, unrecorded_reverse_split, crash, frozen_quote, dividend_above_the_close, split_of_a_billion,
-    split_that_never_was, special_dividend,
+    split_that_never_was, special_dividend, huge_volume,
 )  # fmt: skip
 PLACES = {"first row": (JUDGED[0], "BENCH"), "middle": (date(2014, 7, 7), "HALT"), "last row": (JUDGED[-1], "SPLT")}
 
@@ -327,7 +333,7 @@ def test_every_check_is_failed_by_some_fault():
 
 PLACED_APART = (
     frozen_quote, unrecorded_split, unrecorded_reverse_split, crash, missing_session, special_dividend,
-    split_of_a_billion, split_that_never_was,
+    split_of_a_billion, split_that_never_was, huge_volume,
 )  # fmt: skip
 
 
