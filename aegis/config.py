@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from aegis.config_eval import EvalSettings
 from aegis.config_refusals import (
     malformed_variable,
     refuse_unknown_keys,
     refuse_unknown_variables,
     values_out_of_bounds,
 )
+from aegis.config_section import Section
 from aegis.errors import ConfigurationError
 
 CONFIG_FILE = "aegis.yaml"
@@ -31,16 +33,7 @@ _NOT_SETTINGS = ("AEGIS_REQUIRE_SERVICES", "AEGIS_LAKE_CATALOG", "AEGIS_LAKE_DAT
 """Variables with our prefix that others read: the tests, and dbt, which is told of a lake by the last two."""
 
 
-LARGEST_COST_BPS = 1_000.0
-"""A tenth of the price. At 10,000 a sale would bring nothing, beyond it the seller would pay."""
-
 LONGEST_VENDOR_DELAY_MINUTES = 7 * 24 * 60
-
-
-class Section(BaseModel):
-    """A block of settings; frozen, closed to unknown keys, and every number in it is finite."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class RunSettings(Section):
@@ -189,122 +182,6 @@ class ScheduleSettings(Section):
     maintenance: str = Field("06:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
     backtests_weekday: Weekday = "SAT"
     backtests: str = Field("08:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
-
-
-class SlippageSettings(Section):
-    """Parameters of ``slippage_model``; what is left out has the model's default."""
-
-    spread_usd: float | None = Field(None, ge=0)
-    price_impact: float | None = Field(None, ge=0)
-    volume_limit: float | None = Field(None, gt=0, le=1)
-    sigma_multiple: float | None = Field(None, ge=0)
-    fallback_bps: float | None = Field(None, ge=0, description="Charged while the volatility is not known yet.")
-
-
-class ImpactSettings(Section):
-    """What an order's size does to its price; what is left out has the model's default."""
-
-    model: Literal["none", "square_root", "almgren", "power_law"] = "none"
-    coefficient: float | None = Field(None, ge=0)
-    exponent: float | None = Field(None, gt=0)
-    eta: float | None = Field(None, ge=0)
-    gamma: float | None = Field(None, ge=0)
-    beta: float | None = Field(None, gt=0)
-    duration_days: float | None = Field(None, gt=0)
-    inverse_turnover_days: float | None = Field(None, gt=0)
-    fallback_bps: float | None = Field(None, ge=0, description="Charged while volatility or volume is not known yet.")
-
-
-class CommissionSettings(Section):
-    """The broker's plan; ``bps`` charges ``transaction_cost_bps``."""
-
-    model: Literal["bps", "per_share", "per_trade", "tiered"] = "bps"
-    usd_per_share: float | None = Field(None, ge=0)
-    usd_per_order: float | None = Field(None, ge=0)
-    tiers: tuple[tuple[float, float], ...] | None = Field(
-        None, description="Shares of the month from which a rate holds, and the rate in USD per share."
-    )
-    min_usd_per_order: float | None = Field(None, ge=0)
-    max_usd_per_order: float | None = Field(None, ge=0)
-    max_fraction_of_value: float | None = Field(None, gt=0)
-
-
-class FinancingSettings(Section):
-    """Interest on cash and fees for borrowed shares, fractions a year."""
-
-    credit_rate_per_year: float | None = Field(None, ge=0)
-    debit_rate_per_year: float | None = Field(None, ge=0)
-    borrow_rate_per_year: float | None = Field(None, ge=0)
-    interest_days_per_year: Literal[360, 365] | None = None
-    borrow_days_per_year: Literal[360, 365] | None = None
-
-
-class BacktestingEval(Section):
-    """``eval.backtesting``: cost model of simulated fills."""
-
-    engine: Literal["event_driven", "vectorized", "walk_forward"] = "event_driven"
-    slippage_model: Literal["none", "fixed", "fixed_spread", "volume_share", "volatility"] = "fixed"
-    slippage_basis_points: float = Field(5.0, ge=0, le=LARGEST_COST_BPS)
-    transaction_cost_bps: float = Field(1.0, ge=0, le=LARGEST_COST_BPS)
-    slippage: SlippageSettings = SlippageSettings()
-    slippage_within_bar: bool = False
-    impact: ImpactSettings = ImpactSettings()
-    commission: CommissionSettings = CommissionSettings()
-    regulatory_fees: bool = False
-    financing: FinancingSettings = FinancingSettings()
-    liquidity_window_sessions: int = Field(
-        21, ge=2, description="Sessions of the volatility and the average volume that slippage and impact read."
-    )
-
-
-class ExecutionEval(Section):
-    """``eval.execution``: how orders are worked."""
-
-    default_algorithm: Literal["market", "vwap"] = "vwap"
-    participation_rate: float = Field(0.1, gt=0, le=1)
-    interval_minutes: int = Field(5, ge=1)
-
-
-class LiveRiskLimits(Section):
-    """Limits of the live trader."""
-
-    max_position_size: float = Field(0.05, gt=0, le=1)
-    max_daily_loss: float = Field(0.02, gt=0, lt=1)
-    max_drawdown: float = Field(0.1, gt=0, lt=1)
-
-
-class LiveTradingEval(Section):
-    """``eval.live_trading``: read by the trader only."""
-
-    broker: Literal["alpaca", "interactive_brokers", "simulated"] = "alpaca"
-    paper_trading: bool = True
-    risk_limits: LiveRiskLimits = LiveRiskLimits()
-
-
-class MetricsEval(Section):
-    """``eval.metrics``."""
-
-    reporting_currency: Literal["USD"] = "USD"
-    risk_free_rate: float = Field(0.02, ge=0, lt=1)
-    benchmark_symbol: str = "SPY"
-
-
-class ReportingEval(Section):
-    """``eval.reporting``."""
-
-    frequency: Literal["daily", "weekly", "monthly"] = "daily"
-    formats: tuple[Literal["pdf", "html", "csv"], ...] = ("pdf", "html", "csv")
-    storage_path: Path = Path("./reports/")
-
-
-class EvalSettings(Section):
-    """The ``eval:`` block."""
-
-    backtesting: BacktestingEval = BacktestingEval()
-    execution: ExecutionEval = ExecutionEval()
-    live_trading: LiveTradingEval = LiveTradingEval()
-    metrics: MetricsEval = MetricsEval()
-    reporting: ReportingEval = ReportingEval()
 
 
 class AegisConfig(BaseSettings):

@@ -43,7 +43,7 @@ from aegis.backtesting.slippage import (
     Volatility,
     VolumeShare,
 )
-from aegis.config import BacktestingEval
+from aegis.config_eval import BacktestingEval
 from aegis.errors import ConfigurationError
 
 COSTS: Final = np.dtype(

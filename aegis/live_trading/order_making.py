@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from aegis.config import ExecutionEval
+from aegis.config_eval import ExecutionEval
 from aegis.execution.account_state import AccountState
 from aegis.execution.order_ids import client_order_id
 from aegis.execution.orders import Order

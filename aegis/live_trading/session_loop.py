@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aegis.backtesting.costs import CostModel
-from aegis.config import ExecutionEval, PortfolioSettings, RiskSettings
+from aegis.config import PortfolioSettings, RiskSettings
+from aegis.config_eval import ExecutionEval
 from aegis.execution.account_state import AccountState
 from aegis.execution.accounting import SessionPnl, expected_quantities, session_pnl
 from aegis.execution.decisions import CommitOutcome, Decision

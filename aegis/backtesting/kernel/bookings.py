@@ -11,6 +11,7 @@ from typing import Any
 from aegis.backtesting.commissions import commission_usd
 from aegis.backtesting.compilation import compiled
 from aegis.backtesting.kernel.codes import Reason, State
+from aegis.backtesting.kernel.lot_sizes import QUANTITY_TOLERANCE
 from aegis.backtesting.kernel.memory import (
     account_of,
     costs_of,
@@ -22,13 +23,8 @@ from aegis.backtesting.kernel.memory import (
     position_of,
     rules_of,
 )
-from aegis.backtesting.kernel.order_book import (
-    QUANTITY_TOLERANCE,
-    close_order,
-    is_open,
-    reduce_siblings,
-    release_children,
-)
+from aegis.backtesting.kernel.order_book import close_order, is_open
+from aegis.backtesting.kernel.order_families import reduce_siblings, release_children
 from aegis.backtesting.kernel.records import NO_ORDER, SETTLEMENT_RING
 from aegis.backtesting.regulatory_fees import regulatory_fees_usd
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from aegis.backtesting.commissions import commission_usd
 from aegis.backtesting.compilation import compiled
+from aegis.backtesting.kernel.lot_sizes import whole_lots
 from aegis.backtesting.kernel.memory import (
     account_of,
     costs_of,
@@ -19,7 +20,6 @@ from aegis.backtesting.kernel.memory import (
     rules_of,
     symbol_of,
 )
-from aegis.backtesting.kernel.order_book import whole_lots
 
 
 @compiled

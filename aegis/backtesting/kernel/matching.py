@@ -14,6 +14,7 @@ from aegis.backtesting.compilation import compiled
 from aegis.backtesting.kernel.bookings import book_fill
 from aegis.backtesting.kernel.buying_power import affordable
 from aegis.backtesting.kernel.codes import Amendment, OrderType, Pass, Reason, State, TimeInForce
+from aegis.backtesting.kernel.lot_sizes import whole_lots
 from aegis.backtesting.kernel.memory import (
     bar_opens_at,
     candidate_record,
@@ -27,7 +28,7 @@ from aegis.backtesting.kernel.memory import (
     rules_of,
     symbol_of,
 )
-from aegis.backtesting.kernel.order_book import amend, close_order, is_open, watch, whole_lots
+from aegis.backtesting.kernel.order_book import amend, close_order, is_open, watch
 from aegis.backtesting.kernel.pricing import fill_price_usd
 from aegis.backtesting.kernel.records import IS_LEAVING, NO_ORDER, TRADING
 from aegis.backtesting.kernel.triggers import evaluate, exits_in_entry_bar, trailed_stop

@@ -1,8 +1,8 @@
 """Opening, changing and ending orders, and the book of open orders of each symbol.
 
-Belongs here: what an order's life does to its record and to the orders that depend on it: children wait for their
-parent, siblings give way to each other. A symbol's book is a linked list in time priority, with two prices between
-which a bar touches none of it. Whether a bar executes an order is :mod:`aegis.backtesting.kernel.triggers`.
+Belongs here: what an order's life does to its record. A symbol's book is a linked list in time priority, with two
+prices between which a bar touches none of it. What its fills do to its family is
+:mod:`aegis.backtesting.kernel.order_families`, whether a bar executes it :mod:`aegis.backtesting.kernel.triggers`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from aegis.backtesting.compilation import compiled
+from aegis.backtesting.kernel.acceptance import refusal
 from aegis.backtesting.kernel.codes import Amendment, OrderType, Reason, State, TimeInForce
 from aegis.backtesting.kernel.memory import (
     amendment_record,
@@ -19,10 +20,9 @@ from aegis.backtesting.kernel.memory import (
     header_of,
     order_of,
     position_of,
-    rules_of,
     symbol_of,
 )
-from aegis.backtesting.kernel.records import IS_DELISTED, IS_HALTED, NEVER, NO_ORDER, TRADING
+from aegis.backtesting.kernel.records import NEVER, NO_ORDER
 from aegis.backtesting.kernel.triggers import trailed_stop
 
 _HELD, _WORKING, _PARTIAL = int(State.HELD), int(State.WORKING), int(State.PARTIALLY_FILLED)
@@ -37,28 +37,10 @@ _DAY, _GTC, _GTD = int(TimeInForce.DAY), int(TimeInForce.GTC), int(TimeInForce.G
 _OPG, _CLS = int(TimeInForce.OPG), int(TimeInForce.CLS)
 _ON_OPEN, _LIMIT_ON_OPEN = int(OrderType.MARKET_ON_OPEN), int(OrderType.LIMIT_ON_OPEN)
 _ON_CLOSE, _LIMIT_ON_CLOSE = int(OrderType.MARKET_ON_CLOSE), int(OrderType.LIMIT_ON_CLOSE)
-_ACCEPTED = int(Reason.NONE)
-_SHORT_SALE, _TICK_SIZE, _LOT_SIZE = int(Reason.SHORT_SALE), int(Reason.TICK_SIZE), int(Reason.LOT_SIZE)
-_IS_HALTED, _NO_PRICE, _CLOSED = int(Reason.HALTED), int(Reason.NO_PRICE), int(Reason.CLOSED_SESSION)
-_MIN_NOTIONAL, _DELISTED = int(Reason.MIN_NOTIONAL), int(Reason.DELISTED)
-_PARENT_ENDED, _SIBLING_FILLED = int(Reason.PARENT_ENDED), int(Reason.SIBLING_FILLED)
+_ACCEPTED, _PARENT_ENDED = int(Reason.NONE), int(Reason.PARENT_ENDED)
 _REPLACED_TO_FILLED, _END_OF_SESSION = int(Reason.REPLACED_TO_FILLED), int(Reason.END_OF_SESSION)
 _END_OF_LIFE, _MISSED_AUCTION = int(Reason.END_OF_LIFE), int(Reason.MISSED_AUCTION)
-_REDUCED, _RELEASED = int(Amendment.REDUCED), int(Amendment.RELEASED)
 _REPLACED = int(Amendment.REPLACED)
-
-QUANTITY_TOLERANCE = 1e-9
-"""A quantity this far below a whole lot counts as that lot: 49 * (1/49) is not 1 in floating point."""
-
-_PRICE_TOLERANCE = 1e-9
-"""A price this far from a multiple of the tick, in ticks, is on it."""
-
-
-@compiled
-def whole_lots(quantity: float, lot: float) -> float:
-    """Return a signed quantity rounded towards zero to a multiple of `lot`."""
-    lots = np.floor(abs(quantity) / lot + QUANTITY_TOLERANCE) * lot
-    return lots if quantity > 0 else -lots
 
 
 @compiled
@@ -94,7 +76,7 @@ def new_order(handle: int, symbol: int, kind: int, quantity: float, time_in_forc
     order.trail_is_fraction = 0
     order.in_book = 0
     order.is_exit = 0
-    order.session = _session_for(handle, order)
+    order.session = session_for(handle, order)
     return order
 
 
@@ -109,7 +91,7 @@ def _time_in_force(kind: int, time_in_force: int) -> int:
 
 
 @compiled
-def _session_for(handle: int, order: Any) -> int:
+def session_for(handle: int, order: Any) -> int:
     """Return the session of the next bar; for the opening auction one that has not opened."""
     cursor = cursor_of(handle)
     session_is_over = cursor.step + 1 >= cursor.next_session_step
@@ -120,7 +102,7 @@ def _session_for(handle: int, order: Any) -> int:
 @compiled
 def submit(handle: int, order: Any, index: int) -> None:
     """Hand an order to the venue: it is working from here on, or rejected."""
-    reason = _refusal(handle, order)
+    reason = refusal(handle, order)
     if reason != _ACCEPTED:
         close_order(handle, index, _REJECTED, reason)
         return
@@ -140,75 +122,6 @@ def release(handle: int, index: int) -> None:
     order.state = _WORKING
     _link(handle, order, index)
     cursor.working += 1
-
-
-@compiled
-def _refusal(handle: int, order: Any) -> int:
-    """Return why the venue does not take an order; the :class:`Reason`, 0 if it does."""
-    symbol = symbol_of(handle, order.symbol)
-    position = position_of(handle, order.symbol)
-    if symbol.status != TRADING:
-        if symbol.status == IS_HALTED:
-            return _IS_HALTED
-        if symbol.status == IS_DELISTED:
-            return _DELISTED
-    if np.isnan(position.mark):
-        return _NO_PRICE
-    if order.time_in_force == _GTD and order.expires <= cursor_of(handle).now:
-        return _CLOSED
-    return _refused_size(handle, order, symbol, position)
-
-
-@compiled
-def _refused_size(handle: int, order: Any, symbol: Any, position: Any) -> int:
-    """Return why the venue does not take an order of this size or price."""
-    rules = rules_of(handle)
-    if not takes_terms(handle, order.symbol, order.quantity, np.nan, np.nan):
-        return _LOT_SIZE
-    if not takes_terms(handle, order.symbol, np.nan, order.limit, order.stop):
-        return _TICK_SIZE
-    closes = position.quantity + order.quantity == 0
-    if rules.min_notional > 0 and not closes and abs(order.quantity) * position.mark < rules.min_notional:
-        return _MIN_NOTIONAL
-    if not rules.allow_short and order.quantity < 0 and not order.is_exit:
-        on_sale = _open_sales(handle, symbol)
-        if position.quantity + on_sale + order.quantity < -QUANTITY_TOLERANCE:
-            return _SHORT_SALE
-    return _ACCEPTED
-
-
-@compiled
-def takes_terms(handle: int, symbol: int, quantity: float, limit: float, stop: float) -> bool:
-    """Whether a quantity is in whole lots and prices are on the tick; NaN stands for no change."""
-    terms = symbol_of(handle, symbol)
-    if not np.isnan(quantity) and not _is_multiple(abs(quantity), terms.lot):
-        return False
-    return terms.tick <= 0 or (_on_tick(limit, terms.tick) and _on_tick(stop, terms.tick))
-
-
-@compiled
-def _is_multiple(value: float, step: float) -> bool:
-    ratio = value / step
-    return abs(ratio - np.floor(ratio + 0.5)) <= _PRICE_TOLERANCE * max(1.0, ratio)
-
-
-@compiled
-def _on_tick(price: float, tick: float) -> bool:
-    return np.isnan(price) or _is_multiple(price, tick)
-
-
-@compiled
-def _open_sales(handle: int, symbol: Any) -> float:
-    """Return the shares on sale already, negative; one of a ring of siblings counts for all of it."""
-    total = 0.0
-    index = symbol.first_order
-    while index != NO_ORDER:
-        order = order_of(handle, index)
-        counted = order.sibling == NO_ORDER or index < order.sibling
-        if order.quantity < 0 and counted and not order.is_exit:
-            total += order.quantity - order.filled
-        index = order.next
-    return total
 
 
 @compiled
@@ -346,62 +259,6 @@ def replace(handle: int, index: int, quantity: float, limit: float, stop: float)
     if order.in_book:
         watch(symbol_of(handle, order.symbol), order)
     return True
-
-
-@compiled
-def reduce_siblings(handle: int, index: int, quantity: float) -> None:
-    """Take what one of a ring filled from the others; what has nothing left is cancelled."""
-    other = order_of(handle, index).sibling
-    if other == NO_ORDER:
-        return
-    while other != index:
-        order = order_of(handle, other)
-        following = order.sibling
-        if is_open(order):
-            order.quantity -= abs(quantity) if order.quantity > 0 else -abs(quantity)
-            if abs(order.quantity) - abs(order.filled) <= QUANTITY_TOLERANCE or order.quantity * order.filled < 0:
-                close_order(handle, other, _CANCELLED, _SIBLING_FILLED)
-            else:
-                amend(handle, other, _REDUCED)
-        other = following
-
-
-@compiled
-def release_children(handle: int, index: int, quantity: float) -> None:
-    """Send the exits of what an entry has just filled to the venue, or let them grow by it.
-
-    Children that are not exits wait until their parent is filled to the end.
-    """
-    parent = order_of(handle, index)
-    total = cursor_of(handle).orders
-    child = parent.child
-    while child < total and order_of(handle, child).parent == index:
-        order = order_of(handle, child)
-        if order.state == _HELD and order.is_exit:
-            order.quantity = -quantity
-            _release_child(handle, child)
-        elif is_open(order) and order.is_exit:
-            order.quantity -= quantity
-            amend(handle, child, _RELEASED)
-        elif order.state == _HELD and abs(parent.quantity - parent.filled) <= QUANTITY_TOLERANCE:
-            _release_child(handle, child)
-        child += 1
-
-
-@compiled
-def _release_child(handle: int, index: int) -> None:
-    order = order_of(handle, index)
-    order.active_from = cursor_of(handle).now
-    order.session = _session_for(handle, order)
-    release(handle, index)
-    amend(handle, index, _RELEASED)
-
-
-@compiled
-def link_siblings(handle: int, first: int, count: int) -> None:
-    """Make a ring of `count` consecutive orders in which a fill of one takes from the others."""
-    for k in range(count):
-        order_of(handle, first + k).sibling = first + (k + 1) % count
 
 
 @compiled

@@ -14,6 +14,7 @@ from aegis.backtesting.compilation import compiled
 from aegis.backtesting.financing import borrow_fee_usd, interest_usd
 from aegis.backtesting.kernel.bookings import value_position
 from aegis.backtesting.kernel.codes import ActionKind, Amendment, Reason, State
+from aegis.backtesting.kernel.lot_sizes import whole_lots
 from aegis.backtesting.kernel.memory import (
     account_of,
     action_record,
@@ -29,7 +30,7 @@ from aegis.backtesting.kernel.memory import (
     session_record,
     symbol_of,
 )
-from aegis.backtesting.kernel.order_book import amend, cancel_all_of, close_order, whole_lots
+from aegis.backtesting.kernel.order_book import amend, cancel_all_of, close_order
 from aegis.backtesting.kernel.records import IS_DELISTED, IS_HALTED, IS_LEAVING, NO_ORDER, SETTLEMENT_RING, TRADING
 
 _DIVIDEND, _SPLIT, _MERGER = int(ActionKind.DIVIDEND), int(ActionKind.SPLIT), int(ActionKind.CASH_MERGER)

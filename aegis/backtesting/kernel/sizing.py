@@ -10,6 +10,7 @@ import numpy as np
 
 from aegis.backtesting.compilation import compiled
 from aegis.backtesting.kernel.codes import Fault
+from aegis.backtesting.kernel.lot_sizes import QUANTITY_TOLERANCE, whole_lots
 from aegis.backtesting.kernel.memory import (
     account_of,
     cursor_of,
@@ -20,7 +21,7 @@ from aegis.backtesting.kernel.memory import (
     rules_of,
     symbol_of,
 )
-from aegis.backtesting.kernel.order_book import QUANTITY_TOLERANCE, new_order, submit, whole_lots
+from aegis.backtesting.kernel.order_book import new_order, submit
 from aegis.backtesting.kernel.records import IS_DELISTED, NO_ORDER
 
 _WEIGHT, _TOO_MANY = int(Fault.WEIGHT), int(Fault.TOO_MANY_ORDERS)

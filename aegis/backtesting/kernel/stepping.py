@@ -13,6 +13,7 @@ from numba import types
 
 from aegis.backtesting.compilation import callback, compiled, compiled_for
 from aegis.backtesting.kernel.codes import OrderType, Reason, State, Stopped, TimeInForce
+from aegis.backtesting.kernel.lot_sizes import whole_lots
 from aegis.backtesting.kernel.matching import match_step
 from aegis.backtesting.kernel.memory import (
     account_of,
@@ -26,7 +27,7 @@ from aegis.backtesting.kernel.memory import (
     store_f8,
     symbol_of,
 )
-from aegis.backtesting.kernel.order_book import cancel_all_of, end_of_session, new_order, submit, whole_lots
+from aegis.backtesting.kernel.order_book import cancel_all_of, end_of_session, new_order, submit
 from aegis.backtesting.kernel.session_opening import close_leavers, open_session
 from aegis.backtesting.kernel.sizing import has_room, order_targets
 

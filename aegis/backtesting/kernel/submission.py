@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from aegis.backtesting.compilation import compiled
+from aegis.backtesting.kernel.acceptance import takes_terms
 from aegis.backtesting.kernel.codes import Fault, OrderType, Reason, TimeInForce
 from aegis.backtesting.kernel.memory import cursor_of, header_of, order_of
-from aegis.backtesting.kernel.order_book import cancel, is_open, link_siblings, new_order, replace, submit, takes_terms
+from aegis.backtesting.kernel.order_book import cancel, is_open, new_order, replace, submit
+from aegis.backtesting.kernel.order_families import link_siblings
 from aegis.backtesting.kernel.records import NEVER, NO_ORDER
 from aegis.backtesting.kernel.sizing import fail, has_room
 

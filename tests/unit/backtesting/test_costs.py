@@ -15,7 +15,8 @@ from aegis.backtesting.costs import COSTS, CostModel
 from aegis.backtesting.financing import Financing, interest_usd
 from aegis.backtesting.market_impact import Almgren, NoImpact, PowerLaw, SquareRoot, impact_fraction
 from aegis.backtesting.slippage import FixedBps, FixedSpread, NoSlippage, Volatility, VolumeShare, slipped_price
-from aegis.config import BacktestingEval, load_config
+from aegis.config import load_config
+from aegis.config_eval import BacktestingEval
 from aegis.errors import ConfigurationError
 
 

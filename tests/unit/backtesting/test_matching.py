@@ -16,7 +16,7 @@ from aegis.backtesting.matching import (
     rescale_for_split,
     whole_shares,
 )
-from aegis.config import BacktestingEval
+from aegis.config_eval import BacktestingEval
 from aegis.errors import ExecutionError
 
 FREE = CostModel()
