@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from tests.golden.fill_scenarios import kernel_runner
+from tests.golden.fill_scenarios.comparison import differences
+from tests.golden.fill_scenarios.reading import load_scenarios, read_scenario
 from tests.golden.fill_scenarios.scenario import (
     ACTIONS,
     ORDER_TYPES,
@@ -25,9 +27,6 @@ from tests.golden.fill_scenarios.scenario import (
     Outcome,
     Scenario,
     ScenarioError,
-    differences,
-    load_scenarios,
-    read_scenario,
 )
 
 SCENARIOS = load_scenarios()

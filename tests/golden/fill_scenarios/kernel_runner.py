@@ -20,15 +20,7 @@ from aegis.backtesting.kernel.codes import ActionKind, OrderType, Pass, Reason, 
 from aegis.backtesting.kernel.records import ACTION, NEVER
 from aegis.backtesting.kernel.simulation import Simulation
 from aegis.backtesting.rules import TradingRules
-from tests.golden.fill_scenarios.scenario import (
-    Command,
-    Costs,
-    FillRow,
-    Outcome,
-    Rules,
-    Scenario,
-    ScenarioOrder,
-)
+from tests.golden.fill_scenarios.scenario import Command, Costs, FillRow, Outcome, Rules, Scenario, ScenarioOrder
 
 PHASE_OF = {
     Pass.OPEN_SELL: "open",
