@@ -81,6 +81,15 @@ def _parser() -> argparse.ArgumentParser:
     data = commands.add_parser("data", help="list the lake's snapshots")
     data.add_argument("action", choices=["versions"])
     data.set_defaults(command=_data)
+
+    backtest = commands.add_parser("backtest", help="examine a strategy of your own")
+    ways = backtest.add_subparsers(title="what to do", required=True)
+    look_ahead = ways.add_parser("look-ahead", help="find decisions that depend on what comes after them")
+    look_ahead.add_argument("strategy", help="module:name of a function of bars, a jitted strategy or a Strategy")
+    look_ahead.add_argument("--sessions", type=_positive, default=504, help="how many of the last ones (default: 504)")
+    look_ahead.add_argument("--instants", type=_positive, default=60, help="at how many closes to try (default: 60)")
+    look_ahead.add_argument("--seed", type=int, default=0, help="of the choice of closes (default: 0)")
+    look_ahead.set_defaults(command=_look_ahead)
     return parser
 
 
@@ -94,6 +103,12 @@ def _session(text: str) -> date:
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= _LARGEST_PORT:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 1 to {_LARGEST_PORT}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
@@ -170,6 +185,21 @@ def _data(_chosen: argparse.Namespace) -> int:
             soft_wrap=True,
         )
     return 0
+
+
+def _look_ahead(chosen: argparse.Namespace) -> int:
+    from aegis.config import load_config  # noqa: PLC0415
+    from aegis_sensors.backtest_commands import look_ahead_command  # noqa: PLC0415
+
+    is_clean = look_ahead_command(
+        load_config(),
+        chosen.strategy,
+        sessions=chosen.sessions,
+        instants=chosen.instants,
+        seed=chosen.seed,
+        console=Console(),
+    )
+    return 0 if is_clean else _FAILED
 
 
 def _plain(text: str) -> str:
