@@ -259,7 +259,7 @@ CHECKS: tuple[CheckDefinition, ...] = (
     ),
     CheckDefinition(
         name="volume_is_below_a_trillion_shares",
-        description="Volume is a number of shares, not of dollars and no overflow: what may be traded is a share of it.",
+        description="Volume is a number of shares, not of dollars, nor an overflow: orders are sized by it.",
         on_failure="block",
         version="1",
         evidence="bars",
