@@ -18,8 +18,10 @@ from typing import Any
 from benchmarks.backtesting import environments, expectations, rounds, table, tasks
 
 OURS = "aegis_engine"
+OURS_FUSED = "aegis_fused"
 PEERS = (
     OURS,
+    OURS_FUSED,
     "vectorbt_rust",
     "vectorbt_numba",
     "hftbacktest",
@@ -30,7 +32,7 @@ PEERS = (
     "nautilus_rust",
     "nautilus_cython",
 )
-OUR_MODULES = {OURS}
+OUR_MODULES = {OURS, OURS_FUSED}
 
 
 def facts_of(peer: str) -> dict[str, Any]:
