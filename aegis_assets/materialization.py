@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -35,7 +35,10 @@ class TableRows:
     account : str, optional
         The account they belong to, where the table has accounts.
     picture : str, optional
-        Markdown of a picture, shown with the last session only: an event log keeps it for every event it stands in.
+        Markdown of a picture, shown with the last session only, or with the whole of a table that is no partition: an
+        event log keeps it for every event it stands in.
+    metadata : mapping, optional
+        Of this table alone, shown with the whole of it.
     data_version : str, optional
         For rows that no asset of ours was computed from: what they were, so that Dagster sees a correction. Every other
         asset's version follows from its code and its inputs.
@@ -45,6 +48,7 @@ class TableRows:
     frame: pd.DataFrame
     account: str | None = None
     picture: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     data_version: str | None = None
 
 
@@ -76,7 +80,8 @@ def publish(
     sessions : sequence of date
         Sessions of this run's partitions; empty for a table without sessions.
     replaced : pair of date, optional
-        First and last session whose rows are replaced, where that is more than the partitions.
+        First and last session whose rows are replaced, where that is more than the partitions. Tables without
+        sessions are replaced whole.
     metadata : mapping, optional
         Added to each table's result: where its look-back begins, a note.
     check_results : sequence of AssetCheckResult
@@ -97,16 +102,21 @@ def publish(
         code_version=_code_version(context, rows[0].table),
         journal_head=journal_head,
     )
-    snapshot_id = lake.write([Replacement(r.table, r.frame, first, last, r.account) for r in rows], message)
+    snapshot_id = lake.write([_replacement(item, first, last) for item in rows], message)
     for item in rows:
         key = asset_key(item.table)
         add_session_metadata(context, key, _by_partition(item, sessions))
         yield dg.MaterializeResult(
             asset_key=key,
-            metadata={"lake_snapshot_id": snapshot_id, **_whole(item, sessions), **(metadata or {})},
+            metadata={"lake_snapshot_id": snapshot_id, **_whole(item, sessions), **item.metadata, **(metadata or {})},
             check_results=[result for result in check_results if result.asset_key == key],
             data_version=dg.DataVersion(item.data_version) if item.data_version else None,
         )
+
+
+def _replacement(item: TableRows, first: date | None, last: date | None) -> Replacement:
+    bounds = (first, last) if item.table.is_sessioned else (None, None)
+    return Replacement(item.table, item.frame, *bounds, item.account)
 
 
 def _by_partition(item: TableRows, sessions: Sequence[date]) -> dict[str, dict[str, Any]]:
@@ -120,8 +130,11 @@ def _by_partition(item: TableRows, sessions: Sequence[date]) -> dict[str, dict[s
     return values
 
 
-def _whole(item: TableRows, sessions: Sequence[date]) -> dict[str, int]:
-    return {} if sessions else {"dagster/row_count": len(item.frame)}
+def _whole(item: TableRows, sessions: Sequence[date]) -> dict[str, Any]:
+    if sessions:
+        return {}
+    picture = {"picture": dg.MetadataValue.md(item.picture)} if item.picture else {}
+    return {"dagster/row_count": len(item.frame), **picture}
 
 
 def _code_version(context: dg.AssetExecutionContext, table: TableSchema) -> str:

@@ -43,6 +43,21 @@ def book_pictures(frames: Mapping[TableSchema, pd.DataFrame], earlier: pd.DataFr
     return pictures
 
 
+def backtest_pictures(equity: pd.DataFrame) -> dict[str, str]:
+    """Return Markdown pictures of the backtests by table key: equity, and drawdown; none for less than two sessions."""
+    from aegis.reporting import asset_plots  # noqa: PLC0415 - loads matplotlib
+
+    if equity["session"].nunique() < _SESSIONS_WORTH_DRAWING:
+        return {}
+    return {
+        table.key: asset_plots.metadata_picture(asset_plots.strategies_chart(equity, column, words), words)
+        for table, column, words in (
+            (tables.BACKTESTS, "equity_usd", "equity of each strategy's backtest"),
+            (tables.BACKTEST_EQUITY, "drawdown", "drawdown of each strategy's backtest"),
+        )
+    }
+
+
 def bars_picture(bars: pd.DataFrame) -> str | None:
     """Return a Markdown picture of the number of gated bars by session, None for less than two sessions."""
     from aegis.reporting import asset_plots  # noqa: PLC0415 - loads matplotlib

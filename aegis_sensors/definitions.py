@@ -15,6 +15,7 @@ from aegis.clock import Clock, SystemClock
 from aegis.config import AegisConfig, load_config
 from aegis.market_data.sources.source import MarketDataSource
 from aegis.workspace import Workspace
+from aegis_assets.backtests import backtest_assets
 from aegis_assets.book import book_assets
 from aegis_assets.maintenance import maintain_lake
 from aegis_assets.market_data import market_data_assets
@@ -62,6 +63,7 @@ def build_definitions(
         assets = [
             *market_data_assets(partitions),
             *research_assets(partitions),
+            *backtest_assets(),
             *book_assets(partitions),
             *reporting_assets(),
         ]

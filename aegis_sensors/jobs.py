@@ -1,4 +1,4 @@
-"""What can be run: the whole chain, and the three daily parts of it.
+"""What can be run: the whole chain, the three daily parts of it, and backtests.
 
 Belongs here: which assets belong to which job. When a job runs is in :mod:`aegis_sensors.schedules` and
 :mod:`aegis_sensors.sensors`.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from aegis_assets.backtests import BACKTEST_ASSET_KEYS
 from aegis_assets.book import BOOK_ASSET_KEYS
 from aegis_assets.monitoring import MONITORED_CHECKS
 from aegis_assets.table_assets import GROUP_DATA, GROUP_RESEARCH
@@ -17,6 +18,7 @@ FETCH_MARKET_DATA = "fetch_market_data"
 EXECUTE_TRADES = "execute_trades"
 MONITOR = "monitor_books"
 REPORT = "report_performance"
+BACKTEST = "backtest_strategies"
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
 """One line for each step: a backfill writes an event for each asset and session, and the event log keeps them all."""
@@ -26,10 +28,17 @@ def platform_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     """Return the jobs, each in one process (see ``docs/adr/0002-event-log.md``)."""
     book = dg.AssetSelection.assets(*BOOK_ASSET_KEYS)
     checks = dg.AssetSelection.checks(*MONITORED_CHECKS)
-    upstream = (dg.AssetSelection.groups(GROUP_DATA, GROUP_RESEARCH) | book.upstream()) - book
-    reports = dg.AssetSelection.all() - book - upstream
+    backtests = dg.AssetSelection.assets(*BACKTEST_ASSET_KEYS)
+    # No decision reads a backtest, and compiling the kernel would make the first run a third longer.
+    chain = dg.AssetSelection.all() - backtests
+    upstream = (dg.AssetSelection.groups(GROUP_DATA, GROUP_RESEARCH) | book.upstream()) - book - backtests
+    reports = chain - book - upstream
     return [
-        _job(WHOLE_CHAIN, dg.AssetSelection.all(), "Everything, from the source's bars to the report."),
+        _job(
+            WHOLE_CHAIN,
+            chain,
+            "Everything that a decision rests on and leads to, from the source's bars to the report.",
+        ),
         _job(
             FETCH_MARKET_DATA,
             upstream - checks,
@@ -42,6 +51,7 @@ def platform_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         ),
         _job(MONITOR, checks, "Freshness, reconciliation and the journal's chain."),
         _job(REPORT, reports - checks, "Reporting marts and the performance report."),
+        _job(BACKTEST, backtests, "What each strategy would have done over the stored history."),
     ]
 
 

@@ -187,6 +187,19 @@ def due_report(
     return Due(session)
 
 
+def due_backtests(window: Window) -> Due | NotDue:
+    """Return the last session of `window`, up to which backtests reach; also on a day without a session.
+
+    Parameters
+    ----------
+    window : Window
+        Ends with the last session whose final bars exist.
+    """
+    if not window.sessions:
+        return NotDue("no session has final bars yet, so there is nothing to backtest")
+    return Due(window.sessions[-1])
+
+
 def due_monitoring(calendar: TradingCalendar, now_utc: datetime) -> Due | NotDue:
     """Return today's session while the exchange is open, or until two hours after its close."""
     today = _local_date(calendar, now_utc)

@@ -22,6 +22,7 @@ from aegis_sensors.requests import (
     Due,
     NotDue,
     Window,
+    due_backtests,
     due_fetch,
     due_monitoring,
     due_report,
@@ -36,6 +37,7 @@ _ONE_AT_A_TIME = {
     jobs.FETCH_MARKET_DATA: (jobs.FETCH_MARKET_DATA, jobs.WHOLE_CHAIN),
     jobs.EXECUTE_TRADES: (jobs.EXECUTE_TRADES, jobs.WHOLE_CHAIN),
     jobs.REPORT: (jobs.REPORT,),
+    jobs.BACKTEST: (jobs.BACKTEST,),
 }
 """Which jobs' runs a request waits for: those that write the same tables."""
 
@@ -99,6 +101,17 @@ def platform_schedules(market: Market, lake: LakeResource) -> Sequence[dg.Schedu
         due = due_report(market.calendar, now, delay, frequency)
         return request(context.instance, jobs.REPORT, due, now, is_partitioned=False)
 
+    @dg.schedule(
+        job_name=jobs.BACKTEST,
+        cron_schedule=_cron(times.backtests, times.backtests_weekday),
+        execution_timezone=zone,
+        description="Backtests the strategies over all sessions up to the newest, weekly.",
+    )
+    def backtest_weekly(context: dg.ScheduleEvaluationContext) -> ScheduleAnswer:
+        now = _now(context)
+        due = due_backtests(final_window(market, now))
+        return request(context.instance, jobs.BACKTEST, due, now, is_partitioned=False)
+
     maintain_weekly = dg.ScheduleDefinition(
         name="maintain_weekly",
         job_name=MAINTAIN_LAKE,
@@ -106,7 +119,7 @@ def platform_schedules(market: Market, lake: LakeResource) -> Sequence[dg.Schedu
         execution_timezone=zone,
         description="Merges the lake's small files.",
     )
-    return [fetch_after_close, trade_at_open, monitor_hourly, report_end_of_day, maintain_weekly]
+    return [fetch_after_close, trade_at_open, monitor_hourly, report_end_of_day, backtest_weekly, maintain_weekly]
 
 
 def final_window(market: Market, now_utc: datetime) -> Window:

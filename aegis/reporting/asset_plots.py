@@ -18,6 +18,8 @@ from aegis.reporting import theme
 MAX_PICTURE_BYTES = 60_000
 _DOTS_PER_INCH = 80
 _WIDTH_INCHES = 7.0
+_MOST_POINTS = 400
+_LINES = (theme.ACCOUNT, theme.CAUTION, theme.GAIN, theme.LOSS, theme.MUTED)
 
 
 def metadata_picture(png: bytes, alternative_text: str) -> str:
@@ -57,6 +59,39 @@ def equity_and_drawdown_chart(account_values: pd.DataFrame, title: str = "Equity
         lower.fill_between(rows["session"], rows["drawdown"], 0.0, color=theme.WASH, linewidth=0)
         lower.plot(rows["session"], rows["drawdown"], color=theme.ACCOUNT, linewidth=0.9)
         lower.yaxis.set_major_formatter(lambda value, _position: f"{value:.0%}")
+        return theme.render_png(figure, _DOTS_PER_INCH)
+
+
+def strategies_chart(equity: pd.DataFrame, column: str, title: str) -> bytes:
+    """Return one line for each strategy, thinned to what a small picture can show.
+
+    Parameters
+    ----------
+    equity : DataFrame
+        Rows of ``research/backtest_equity``.
+    column : {"equity_usd", "drawdown"}
+        What is drawn over the sessions.
+    """
+    rows = _require_rows(equity, "research/backtest_equity").sort_values("session")
+    is_amount = column.endswith("_usd")
+    with theme.screen_style():
+        figure, axes = theme.new_axes(_WIDTH_INCHES, 2.6)
+        for position, (name, own) in enumerate(rows.groupby("strategy", sort=True)):
+            shown = own.iloc[np.unique(np.linspace(0, len(own) - 1, min(len(own), _MOST_POINTS)).astype(int))]
+            # Colours come round again after five; then lines are dashed. Edges that are not smoothed make a picture of
+            # many crossing lines a third as large, and ten strategies must fit as well.
+            axes.plot(
+                shown["session"],
+                shown[column],
+                label=str(name),
+                color=_LINES[position % len(_LINES)],
+                linestyle="-" if position < len(_LINES) else "--",
+                linewidth=1.0,
+                antialiased=False,
+            )
+        axes.set_title(title, loc="left", fontsize=9)
+        axes.legend(loc="upper left" if is_amount else "lower left")
+        axes.yaxis.set_major_formatter(lambda value, _position: f"${value:,.0f}" if is_amount else f"{value:.0%}")
         return theme.render_png(figure, _DOTS_PER_INCH)
 
 

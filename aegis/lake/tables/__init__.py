@@ -6,6 +6,7 @@ schemas and the data dictionary are made from those values.
 
 from __future__ import annotations
 
+from aegis.lake.tables.backtests import BACKTEST_EQUITY, BACKTEST_TABLES, BACKTEST_TRADES, BACKTESTS
 from aegis.lake.tables.book import (
     ACCOUNT_VALUES,
     BOOK_STATES,
@@ -36,12 +37,16 @@ from aegis.lake.tables.research import (
     STRATEGY_SIGNALS,
 )
 
-ALL_TABLES = MARKET_TABLES + RESEARCH_TABLES + BOOK_TABLES
+ALL_TABLES = MARKET_TABLES + RESEARCH_TABLES + BACKTEST_TABLES + BOOK_TABLES
 
 __all__ = [
     "ACCOUNT_VALUES",
     "ADJUSTMENT_FACTORS",
     "ALL_TABLES",
+    "BACKTESTS",
+    "BACKTEST_EQUITY",
+    "BACKTEST_TABLES",
+    "BACKTEST_TRADES",
     "BOOK_STATES",
     "BOOK_TABLES",
     "CHECK_RESULTS",

@@ -36,6 +36,7 @@ def test_schedules_tick_on_the_exchanges_clock(platform: Platform) -> None:
         "trade_at_open": "30 9 * * 1-5",
         "monitor_hourly": "0 * * * 1-5",
         "report_end_of_day": "0 17 * * 1-5",
+        "backtest_weekly": "0 8 * * SAT",
         "maintain_weekly": "0 6 * * SUN",
     }
 
@@ -232,6 +233,31 @@ def test_the_report_of_a_session_is_asked_for_once(platform: Platform) -> None:
     platform.start(platform.tick("report_end_of_day", "2014-06-05 21:00"), "report_performance")
     assert platform.tick("report_end_of_day", "2014-06-05 21:00") == (
         "report_performance-2014-06-05 has been requested already"
+    )
+
+
+def test_strategies_are_backtested_on_saturday_up_to_the_last_session_and_once(platform: Platform) -> None:
+    saturday = "2014-06-07 12:00"
+    request = platform.tick("backtest_weekly", saturday)
+    assert asked(request) == ("backtest_strategies-2014-06-06", None)
+    platform.start(request, "backtest_strategies")
+    assert platform.tick("backtest_weekly", saturday) == "backtest_strategies-2014-06-06 has been requested already"
+    assert platform.tick("backtest_weekly", "2014-06-14 12:00") == (
+        "backtest_strategies-2014-06-13 waits for run "
+        f"{platform.instance.get_runs()[0].run_id} of backtest_strategies, which has not ended"
+    )
+    platform.finish_all()
+    assert asked(platform.tick("backtest_weekly", "2014-06-14 12:00")) == ("backtest_strategies-2014-06-13", None)
+
+
+def test_the_configuration_moves_the_backtests(make_platform: Callable[..., Platform]) -> None:
+    moved = make_platform(schedules={"backtests_weekday": "WED", "backtests": "20:15"})
+    assert cron_lines(moved)["backtest_weekly"] == "15 20 * * WED"
+
+
+def test_before_the_first_session_ends_there_is_nothing_to_backtest(platform: Platform) -> None:
+    assert platform.tick("backtest_weekly", "2014-05-31 12:00") == (
+        "no session has final bars yet, so there is nothing to backtest"
     )
 
 

@@ -20,6 +20,7 @@ from aegis_sensors.definitions import build_definitions
 
 REVIEWED = Path(__file__).with_name("asset_graph.txt")
 CARRIED_STATE = "portfolio/book_states"
+BACKTESTS = {table.key for table in tables.BACKTEST_TABLES}
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +88,12 @@ def test_every_asset_says_what_it_is_and_whose(nodes: dict[str, AssetNode]) -> N
         assert node.description, key
 
 
-def test_sessions_are_partitions_except_for_listings_marts_and_report(nodes: dict[str, AssetNode]) -> None:
+def test_sessions_are_partitions_except_for_what_is_of_a_whole_history(nodes: dict[str, AssetNode]) -> None:
     whole = {key for key, node in nodes.items() if not node.is_partitioned}
     assert whole - {key for key in whole if key.startswith("marts/")} == {
         "market_data/listings",
         "reporting/performance_report",
+        *BACKTESTS,
     }
 
 
@@ -140,12 +142,18 @@ def selected(definitions: dg.Definitions, job: str) -> set[dg.AssetKey]:
     return set(definitions.resolve_job_def(job).asset_layer.selected_asset_keys)
 
 
-def test_the_daily_jobs_share_out_all_assets(definitions: dg.Definitions, graph: AssetGraph) -> None:
+def test_the_daily_jobs_share_out_all_assets_but_backtests(definitions: dg.Definitions, graph: AssetGraph) -> None:
     parts = [selected(definitions, job) for job in ("fetch_market_data", "execute_trades", "report_performance")]
     counted = Counter(key for part in parts for key in part)
-    assert set(counted) == set(graph.materializable_asset_keys)
+    backtests = selected(definitions, "backtest_strategies")
+    assert {key.to_user_string() for key in backtests} == BACKTESTS
+    assert set(counted) == set(graph.materializable_asset_keys) - backtests
     assert set(counted.values()) == {1}
-    assert selected(definitions, "run_whole_chain") == set(graph.materializable_asset_keys)
+    assert selected(definitions, "run_whole_chain") == set(counted)
+
+
+def test_no_decision_reads_a_backtest(nodes: dict[str, AssetNode]) -> None:
+    assert all(BACKTESTS.isdisjoint(parents(node)) for node in nodes.values())
 
 
 def test_monitoring_computes_no_asset_and_no_daily_job_monitors(definitions: dg.Definitions) -> None:
@@ -170,6 +178,7 @@ def test_jobs_schedules_and_sensors_load(definitions: dg.Definitions) -> None:
         "execute_trades",
         "monitor_books",
         "report_performance",
+        "backtest_strategies",
         "maintain_lake",
     }
     assert {job.name for job in repository.get_all_jobs()} - {"__ASSET_JOB"} == jobs
@@ -178,6 +187,7 @@ def test_jobs_schedules_and_sensors_load(definitions: dg.Definitions) -> None:
         ("trade_at_open", "execute_trades"),
         ("monitor_hourly", "monitor_books"),
         ("report_end_of_day", "report_performance"),
+        ("backtest_weekly", "backtest_strategies"),
         ("maintain_weekly", "maintain_lake"),
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {

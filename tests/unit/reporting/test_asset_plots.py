@@ -14,6 +14,7 @@ from aegis.reporting.asset_plots import (
     equity_and_drawdown_chart,
     histograms_chart,
     metadata_picture,
+    strategies_chart,
     weights_chart,
 )
 
@@ -47,6 +48,22 @@ def test_eleven_years_of_equity_fit_into_metadata() -> None:
 
 def test_the_same_rows_make_the_same_picture() -> None:
     assert equity_and_drawdown_chart(equity_rows()) == equity_and_drawdown_chart(equity_rows())
+
+
+@pytest.mark.parametrize("column", ["equity_usd", "drawdown"])
+@pytest.mark.parametrize("sessions", [60, 2750])
+def test_ten_strategies_over_a_quarter_or_eleven_years_fit_into_metadata(column: str, sessions: int) -> None:
+    rng = np.random.default_rng(8)
+    parts = []
+    for strategy in "ABCDEFGHIJ":
+        equity = 1e6 * np.exp(np.cumsum(rng.normal(size=sessions)) * 0.01)
+        drawdown = equity / np.maximum.accumulate(equity) - 1.0
+        rows = {"session": SESSIONS[:sessions], "equity_usd": equity, "drawdown": drawdown}
+        parts.append(pd.DataFrame(rows).assign(strategy=strategy))
+    png = strategies_chart(pd.concat(parts), column, "backtests")
+    assert size(png) == (560, 208)
+    assert len(metadata_picture(png, "backtests")) < MAX_PICTURE_BYTES
+    assert strategies_chart(pd.concat(parts[:3]), column, "backtests") != png
 
 
 def test_weights_are_those_of_the_last_session() -> None:
