@@ -1,0 +1,60 @@
+"""The script of docs/backtesting.md is run as it stands there, and its tables are compared with the code."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+from aegis.backtesting import commissions, market_impact, slippage
+from aegis.backtesting.rules import TradingRules
+
+PAGE = (Path(__file__).parents[3] / "docs" / "backtesting.md").read_text(encoding="utf-8")
+SCRIPT = "\n".join(re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL))
+
+
+def test_the_script_of_the_page_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From a file, because machine code is kept beside one."""
+    file = tmp_path / "backtest.py"
+    file.write_text(SCRIPT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    spec = importlib.util.spec_from_file_location("backtest_of_the_page", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)  # asserts that array, jitted and chunked runs agree
+    assert module.results.metrics.trade_count > 10
+    assert module.breakout.fills > 2
+    assert module.held.metrics.fill_count == module.breakout.fills
+    assert (tmp_path / "reports" / "backtest.html").is_file()
+    assert "reports/backtest.html" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("rule", list(fields(TradingRules)), ids=lambda field: field.name)
+def test_every_rule_stands_in_the_table_with_its_default(rule: object) -> None:
+    name, default = rule.name, rule.default  # type: ignore[attr-defined]
+    (line,) = [text for text in PAGE.splitlines() if text.startswith("| `") and f"`{name}`" in text.split("|")[1]]
+    shown = f"{default:g}" if isinstance(default, float) else str(default)
+    shown = "without bound" if shown == "inf" else f'"{shown}"' if isinstance(default, str) else shown
+    assert shown in line.split("|")[2]
+
+
+@pytest.mark.parametrize("module", [slippage, market_impact, commissions])
+def test_every_cost_model_stands_in_the_table_with_its_parameters(module: object) -> None:
+    models = [value for value in vars(module).values() if isinstance(value, type) and is_dataclass(value)]
+    own = [model for model in models if model.__module__ == module.__name__]  # type: ignore[attr-defined]
+    assert own
+    for model in own:
+        (line,) = [text for text in PAGE.splitlines() if text.startswith("| ") and f"`{model.__name__}`" in text]
+        for parameter in fields(model):
+            named = re.search(rf"`{parameter.name}`(?: ([\d.]+))?", line)
+            if "the same bounds" in line and named is None:
+                continue
+            assert named is not None, (model.__name__, parameter.name)
+            if parameter.default not in (MISSING, float("inf")) and named[1] is not None:
+                assert float(named[1].rstrip(".")) == parameter.default, (model.__name__, parameter.name)
