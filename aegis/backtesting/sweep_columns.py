@@ -17,6 +17,7 @@ from aegis.backtesting.bars import Bars
 from aegis.backtesting.commissions import Tiered
 from aegis.backtesting.compilation import compiled
 from aegis.backtesting.kernel.codes import Fault, TimeInForce
+from aegis.backtesting.kernel.lot_sizes import QUANTITY_TOLERANCE
 from aegis.backtesting.kernel.memory import (
     account_of,
     bar_opens_at,
@@ -178,7 +179,7 @@ def _simulate_columns(  # noqa: C901 - one loop, whose numbers have to stay in r
                     needs_kernel = decide(handle, k, i, target, closes[i], equity, flags & _WEIGHTS)
                     if cursor_of(handle).error != 0:
                         return c
-            if shares != 0.0:
+            if abs(shares) > QUANTITY_TOLERANCE:
                 invested += 1
             if equity == before:
                 continue

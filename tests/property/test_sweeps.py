@@ -26,8 +26,9 @@ HOUR = 3_600_000_000_000
 markets = st.fixed_dictionaries(
     {
         "seed": st.integers(0, 2**32 - 1),
+        "quiet_nights": st.sampled_from([True, True, False]),
         "sessions": st.integers(2, 40),
-        "bars": st.sampled_from([1, 1, 1, 4]),
+        "bars": st.sampled_from([1, 1, 4]),
         "symbols": st.integers(1, 3),
         "missing": st.sampled_from([0.0, 0.15]),
         "untraded": st.sampled_from([0.0, 0.2]),
@@ -107,6 +108,7 @@ def _config(chosen: dict) -> BacktestConfig:
         initial_cash_usd=chosen["cash"],
         rules=TradingRules(
             account_type=chosen["account"],
+            maintenance_margin=0.25 if cash_account else 0.5,  # any loss at full leverage is a margin call
             participation_rate=chosen["participation"],
             settlement_sessions=chosen["settlement"] if cash_account else 0,
             fractional_shares=chosen["fractional"],
@@ -127,9 +129,13 @@ def _config(chosen: dict) -> BacktestConfig:
 
 
 def _agree(chosen: dict) -> float:
+    if chosen["quiet_nights"]:  # nothing but open orders calls for the kernel
+        chosen = {**chosen, "settlement": 0, "interest": 0.0, "fees": False}
+        chosen["commission"] = "bps" if chosen["commission"] == "tiered" else chosen["commission"]
     random = np.random.default_rng(chosen["seed"])
     bars, config = _bars(chosen, random), _config(chosen)
-    size = 1.0 if chosen["targets"] == "weights" else float(np.round(chosen["cash"] / 50.0))
+    weight = 1.0 if chosen["account"] == "cash" else 2.0
+    size = weight if chosen["targets"] == "weights" else float(np.round(chosen["cash"] / 50.0))
     if chosen["signal"] == "cross":
         signal = moving_average_cross
         parameters = {"fast": random.integers(1, 6, 3), "slow": random.integers(2, 15, 3), "target": size}
