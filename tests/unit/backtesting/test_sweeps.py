@@ -244,17 +244,16 @@ def test_no_workers_and_closures_are_refused() -> None:
         sweep_signal(parameters=())(closure)
 
 
-def _timed_shares(buy: float, sell: float) -> TargetShares:
-    shares = np.full(len(CLOSE), np.nan)
-    shares[int(buy)], shares[int(sell)] = 50.0, 0.0
-    return TargetShares(shares=shares)
-
-
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_the_sweep_of_full_backtests_has_the_same_numbers(workers: int) -> None:
     grid = parameter_grid(buy=[0, 1], sell=[2, 3])
 
-    full = sweep(_timed_shares, _bars(), grid, ONE_PERCENT, workers=workers)
+    def timed_shares(buy: float, sell: float) -> TargetShares:  # in here, because other processes cannot import tests
+        shares = np.full(5, np.nan)
+        shares[int(buy)], shares[int(sell)] = 50.0, 0.0
+        return TargetShares(shares=shares)
+
+    full = sweep(timed_shares, _bars(), grid, ONE_PERCENT, workers=workers)
     fused = fused_sweep(timed, _bars(), {**grid, "target": 50}, ONE_PERCENT)
 
     assert full.parameters.tolist() == [[0, 2], [0, 3], [1, 2], [1, 3]]
