@@ -2,7 +2,7 @@
 
 Belongs here: the callbacks of ``vectorbt.Portfolio.from_order_func`` and the arrays that they share. vectorbt executes:
 prices with slippage, commissions, cash and positions are its own. The rule that turns a target into a quantity is the
-kernel's :func:`~aegis.backtesting.kernel.order_book.whole_lots`, so that there is one of it. This module imports
+kernel's :func:`~aegis.backtesting.kernel.lot_sizes.whole_lots`, so that there is one of it. This module imports
 vectorbt, which takes seconds: import it inside a function.
 """
 

@@ -62,8 +62,8 @@ class VectorizedBacktest:
     -----
     A decision at the close of step i executes in step i + 1: at its open, at its average or at the session's close, as
     ``rules.target_orders`` says, sales before purchases. Quantities come from equity and close of the decision. A
-    participation cap is allowed as long as no order reaches it. vectorbt takes two closes apart by less than 1e-9 for
-    one; otherwise the numbers are those of the kernel.
+    participation cap is allowed as long as no order is above it. Prices, quantities and equity are the kernel's to
+    1e-9; only where fractional shares meet the end of the cash does rounding decide over single lots of 1e-6 shares.
 
     References
     ----------
