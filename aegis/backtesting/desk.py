@@ -334,7 +334,8 @@ class Desk:
         orders = self._account_now().orders
         if not 0 <= order < len(orders):
             raise StrategyFailed(f"order {order} does not exist; use the number that placing it returned")
-        return orders[order]
+        record: np.void = orders[order]
+        return record
 
     def _account_now(self) -> Simulation:
         """Return the simulation, moved to the current bar."""

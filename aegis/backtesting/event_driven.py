@@ -84,6 +84,7 @@ class EventDrivenBacktest:
         self._taken: list[_Taken] = []
         self._targets: Targets | None = None
         self._steps_before = 0
+        self._history_steps = 0
 
     def run(self) -> BacktestResults:
         """Simulate all bars and return what came of it.
@@ -156,6 +157,7 @@ class EventDrivenBacktest:
 
     def _feed(self, bars: Bars, warm_up: int) -> None:
         strategy = self._strategy
+        self._history_steps = int(bars.sessions["first_step"][warm_up])
         fresh = bars if warm_up == 0 else bars.part(warm_up, len(bars.sessions) - 1)
         sigma = average = None
         if self._liquidity is not None:
@@ -186,10 +188,11 @@ class EventDrivenBacktest:
             rows = _rows(strategy) if self._config.sessions_per_chunk else bars.n_steps
             self._targets = strategy.targets(rows, len(bars.symbols))
         steps = self._targets.steps
+        begins = self._steps_before - self._history_steps
         first = int(np.searchsorted(steps, self._steps_before))
-        last = int(np.searchsorted(steps, self._steps_before + bars.n_steps))
+        last = int(np.searchsorted(steps, begins + bars.n_steps))
         return Targets(
-            steps=steps[first:last] - self._steps_before,
+            steps=steps[first:last] - begins,
             values=self._targets.values[first:last],
             are_weights=self._targets.are_weights,
         )

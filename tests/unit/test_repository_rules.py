@@ -174,6 +174,10 @@ def test_every_package_and_module_says_what_belongs_in_it(python_files: list[Pat
     assert not silent
 
 
+ON_DEMAND = {"aegis.backtesting.vectorbt_orders"}
+"""Callbacks that are compiled into vectorbt's own loop. Left out here, so that any module that imports one is found."""
+
+
 def test_importing_the_code_location_loads_nothing_slow() -> None:
     modules = sorted(
         ".".join(file.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
@@ -181,6 +185,7 @@ def test_importing_the_code_location_loads_nothing_slow() -> None:
         for file in package.rglob("*.py")
         if not file.name.startswith("__main__")
     )
+    modules = [name for name in modules if name not in ON_DEMAND]
     program = (
         "import importlib, sys\n"
         f"for name in {modules!r}:\n"

@@ -1,6 +1,6 @@
-"""The kernel as a Python object: memory, chunks of bars, and errors in words.
+"""The kernel as a Python object: chunks of bars, orders, and what the kernel's return codes mean.
 
-Belongs here: who owns the arrays that the records point to, how they grow, and what the kernel's return codes mean.
+Belongs here: the one door to the kernel from Python.
 Strategies of every form and the simulated broker are driven through this class.
 """
 
@@ -18,39 +18,14 @@ from aegis.backtesting.bars import Bars
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.kernel import records, submission
 from aegis.backtesting.kernel.codes import Fault, OrderType, Stopped, TimeInForce
+from aegis.backtesting.kernel.faults import fault_text
+from aegis.backtesting.kernel.record_memory import GROWING, GROWING_DTYPES, RecordMemory, Records
 from aegis.backtesting.kernel.stepping import advance, hold
 from aegis.backtesting.rules import TradingRules
 from aegis.errors import BacktestError, StrategyFailed
 
-Records = NDArray[np.void]
-
-_GROWTH = 4
 _TABLE = 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_GROWING: dict[Stopped, tuple[str, ...]] = {
-    Stopped.GROW_ORDERS: ("orders", "candidates"),
-    Stopped.GROW_FILLS: ("fills",),
-    Stopped.GROW_AMENDMENTS: ("amendments",),
-    Stopped.GROW_RECEIVABLES: ("receivables",),
-}
-_DTYPES = {
-    "orders": records.ORDER,
-    "candidates": records.CANDIDATE,
-    "fills": records.FILL,
-    "amendments": records.AMENDMENT,
-    "receivables": records.RECEIVABLE,
-}
-_FAULTS = {
-    Fault.QUANTITY: "a quantity of {value} shares cannot be ordered; give a finite one other than 0, on the right side",
-    Fault.PRICE: "{value} USD cannot be a price of this order; give positive ones where its type has them, else none",
-    Fault.SYMBOL: "symbol number {symbol_number} does not exist; there are {n_symbols}",
-    Fault.LOOK_AHEAD: "asked for a value {value} bars ahead; only the current bar and earlier ones are known",
-    Fault.TOO_MANY_ORDERS: "placed more than {value:.0f} orders at one close; raise orders_per_step",
-    Fault.UNKNOWN_ORDER: "order {value:.0f} does not exist, or was not placed last; use the index that placing it gave",
-    Fault.WEIGHT: "a target weight of {value} is no number; use NaN in an array to leave a symbol as it is",
-    Fault.TIME_IN_FORCE: "a GTD order needs the time at which it expires",
-    Fault.OUTSIDE_HISTORY: "asked for bar {value:.0f} before the first one; wait until enough bars have closed",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +47,7 @@ class Targets:
     are_weights: bool = True
 
 
-class Simulation:
+class Simulation(RecordMemory):
     """An account at the simulated venue, from its first bar on.
 
     Parameters
@@ -122,12 +97,10 @@ class Simulation:
         orders_per_step: int | None = None,
         capacity: int = 1 << 17,
     ) -> None:
+        super().__init__()
         self.symbols = tuple(symbols)
         self.rules, self.costs, self.cash_usd = rules, costs, cash_usd
         n = len(self.symbols)
-        self.header: Records = np.zeros(1, dtype=records.HEADER)
-        self._keep: dict[str, NDArray[Any]] = {}
-        self._header = self.header[0]
         self.actions = np.zeros(0, dtype=records.ACTION) if actions is None else actions
         self._own("account", np.zeros(1, dtype=records.ACCOUNT))
         self._own("cursor", np.zeros(1, dtype=records.CURSOR))
@@ -142,7 +115,7 @@ class Simulation:
         per_step = 3 * n + 64 if orders_per_step is None else orders_per_step
         self._header["n_symbols"] = n
         self._header["orders_per_step"] = per_step
-        for name in _DTYPES:
+        for name in GROWING_DTYPES:
             self._reserve(name, max(capacity, 2 * per_step))
         self.account, self.cursor = self._keep["account"][0], self._keep["cursor"][0]
         self.account["cash"] = self.account["equity_now"] = cash_usd
@@ -151,7 +124,6 @@ class Simulation:
         terms = self._keep["symbols"]
         terms["lot"], terms["tick"], terms["borrow_rate"] = rules.lot_shares, tick_usd, borrow_rates
         terms["first_order"] = terms["last_order"] = records.NO_ORDER
-        self.handle: int = self.header.ctypes.data
         self._bars: Bars | None = None
 
     def feed(
@@ -236,7 +208,7 @@ class Simulation:
         until = int(self._header["n_steps"]) if until_step is None else until_step
         while True:
             stopped = Stopped(advance(self.handle, until, int(stop_on_notice), on_bar))
-            if stopped not in _GROWING:
+            if stopped not in GROWING:
                 break
             self._grow(stopped)
         if stopped is Stopped.STRATEGY_ERROR:
@@ -333,51 +305,6 @@ class Simulation:
         return bool(self.ask(submission.replace_order, order, quantity, limit_usd, stop_usd))
 
     @property
-    def account_array(self) -> Records:
-        """A view of the `ACCOUNT`, shape (1,)."""
-        return self._keep["account"]
-
-    @property
-    def cursor_array(self) -> Records:
-        """A view of the `CURSOR`, shape (1,)."""
-        return self._keep["cursor"]
-
-    @property
-    def orders(self) -> Records:
-        """The orders placed so far, a view of `ORDER` records."""
-        return self._keep["orders"][: self.cursor["orders"]]
-
-    @property
-    def fills(self) -> Records:
-        """The fills so far, a view of `FILL` records."""
-        return self._keep["fills"][: self.cursor["fills"]]
-
-    @property
-    def amendments(self) -> Records:
-        """The changes of orders so far, a view of `AMENDMENT` records."""
-        return self._keep["amendments"][: self.cursor["amendments"]]
-
-    @property
-    def receivables(self) -> Records:
-        """Dividends not yet paid, a view of `RECEIVABLE` records."""
-        return self._keep["receivables"][: self.cursor["receivables"]]
-
-    @property
-    def positions(self) -> Records:
-        """A view of the `POSITION` record of each symbol."""
-        return self._keep["positions"]
-
-    @property
-    def terms(self) -> Records:
-        """A view of the `SYMBOL` record of each symbol."""
-        return self._keep["symbols"]
-
-    @property
-    def memory(self) -> NDArray[np.float64]:
-        """A view of what a jitted strategy keeps."""
-        return self._keep["memory"]
-
-    @property
     def equity(self) -> NDArray[np.float64]:
         """Equity at the steps taken of this chunk, USD."""
         return self._keep["equity"][: self.cursor["step"] + 1]
@@ -405,9 +332,8 @@ class Simulation:
             return
         number = int(self.cursor["error_symbol"])
         symbol = self.symbols[number] if 0 <= number < len(self.symbols) else f"number {number}"
-        said = _FAULTS[fault].format(
-            value=float(self.cursor["error_value"]), symbol_number=number, n_symbols=len(self.symbols)
-        )
+        value = float(self.cursor["error_value"])
+        said = fault_text(fault, value=value, symbol_number=number, n_symbols=len(self.symbols))
         self.cursor["error"] = 0
         raise StrategyFailed(f"{symbol} {self.now_utc:%Y-%m-%d %H:%M:%S}Z: the strategy {said}"[:600])
 
@@ -422,36 +348,6 @@ class Simulation:
         if cursor["error"]:
             self.raise_fault()
         return answer
-
-    def _own(self, name: str, array: NDArray[Any], *, count: str | None = None) -> None:
-        """Keep an array alive and write its address into the header."""
-        if not array.flags.c_contiguous:
-            raise BacktestError(f"the kernel's array '{name}' is not contiguous in memory; pass a contiguous one")
-        self._keep[name] = array
-        self._header[name] = array.ctypes.data
-        if count is not None:
-            self._header[count] = len(array)
-
-    def _own_optional(self, name: str, array: NDArray[Any] | None) -> None:
-        if array is None:
-            self._keep.pop(name, None)
-            self._header[name] = 0
-        else:
-            self._own(name, array)
-
-    def _reserve(self, name: str, capacity: int) -> None:
-        """Give a growing array room for `capacity` records; memory is taken by the system as it is written."""
-        grown: Records = np.empty(capacity, dtype=_DTYPES[name])
-        before = self._keep.get(name)
-        if before is not None and name != "candidates":
-            grown[: len(before)] = before
-        self._own(name, grown)
-        if name != "candidates":
-            self._header[f"{name}_capacity"] = capacity
-
-    def _grow(self, stopped: Stopped) -> None:
-        for name in _GROWING[stopped]:
-            self._reserve(name, _GROWTH * len(self._keep[name]))
 
     def _check_feed(self, bars: Bars, targets: Targets | None) -> None:
         if bars.symbols != self.symbols:
