@@ -5,6 +5,7 @@ Belongs here: the DuckLake extension, the catalog and the data path. Tables are 
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,18 +69,37 @@ def attach(connection: duckdb.DuckDBPyConnection, location: LakeLocation) -> Non
     try:
         location.data_path.mkdir(parents=True, exist_ok=True)
         connection.execute("SET TimeZone = 'UTC'")
-        try:
-            _attach(connection, location)
-        except duckdb.Error:
-            if not (existed and follow_move(location.catalog, location.data_path)):
-                raise
-            _attach(connection, location, "OVERRIDE_DATA_PATH true")  # others may see the same lake at another place
+        with _one_at_a_time(location):
+            _attach_where_it_lies(connection, location)
     except (duckdb.Error, sqlite3.Error, OSError) as error:
         state = "cannot be opened" if existed else "cannot be created"
         raise LakeUnreadable(
             f"lake catalog {location.catalog} {state}: {error}; restore it from a backup, "
             "or name another workspace with run.workspace"
         ) from error
+
+
+@contextmanager
+def _one_at_a_time(location: LakeLocation) -> Iterator[None]:
+    """Let one connection at a time attach: two processes that begin a lake together would each meet half of a catalog.
+
+    Whether it has begun is not asked of the catalog: closing a file releases every lock that its process holds on it,
+    also those of DuckDB's own SQLite.
+    """
+    with (location.folder / "attaching.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _attach_where_it_lies(connection: duckdb.DuckDBPyConnection, location: LakeLocation) -> None:
+    """Attach the lake; one that was moved with all its data files is told its new place first."""
+    existed = location.catalog.exists()
+    try:
+        _attach(connection, location)
+    except duckdb.Error:
+        if not (existed and follow_move(location.catalog, location.data_path)):
+            raise
+        _attach(connection, location, "OVERRIDE_DATA_PATH true")  # others may see the same lake at another place
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, location: LakeLocation, *options: str) -> None:
