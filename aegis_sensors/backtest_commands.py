@@ -19,7 +19,7 @@ from aegis.backtesting.bar_rows import bars_from_daily_bars
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.corporate_events import events_from_lake
 from aegis.backtesting.look_ahead import examine
-from aegis.calendars import trading_calendar
+from aegis.calendars import TradingCalendar, trading_calendar
 from aegis.clock import SystemClock
 from aegis.config import AegisConfig
 from aegis.errors import BacktestError
@@ -53,8 +53,8 @@ def look_ahead_command(
         There is no such strategy, or it decides nothing on these bars.
     """
     subject = _subject(strategy)
-    settings = BacktestConfig.from_settings(config)
-    bars, settings = _market(config, settings, sessions)
+    calendar = trading_calendar(config.market_data.calendar)
+    bars, settings = _market(config, BacktestConfig.from_settings(config, calendar), calendar, sessions)
     first, last = bars.session_days[0], bars.session_days[-1]
     console.print(
         f"{strategy} on {len(bars.symbols)} symbols, {first} to {last}, source {settings.source}",
@@ -95,9 +95,10 @@ def _subject(place: str) -> Any:
     return getattr(found, name)
 
 
-def _market(config: AegisConfig, settings: BacktestConfig, sessions: int) -> tuple[Bars, BacktestConfig]:
+def _market(
+    config: AegisConfig, settings: BacktestConfig, calendar: TradingCalendar, sessions: int
+) -> tuple[Bars, BacktestConfig]:
     """Return the last sessions of the market, and the settings with its corporate actions."""
-    calendar = trading_calendar(config.market_data.calendar)
     workspace = Workspace.of(config)
     source = open_source(config, calendar, SystemClock())
     first, last = source.session_range()

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Final, Literal
 
 from aegis.backtesting.corporate_events import CorporateEvent
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.rules import TradingRules
+from aegis.calendars import TradingCalendar
 from aegis.config import AegisConfig
 from aegis.errors import ConfigurationError
+from aegis.metrics.returns import SESSIONS_PER_YEAR
+
+_SESSIONS_WITHOUT_WEEKENDS: Final = 365
 
 EngineName = Literal["event_driven", "vectorized", "walk_forward"]
 
@@ -71,7 +75,7 @@ class BacktestConfig:
     history_sessions: int = 0
     orders_per_step: int | None = None
     risk_free_rate: float = 0.0
-    sessions_per_year: int = 252
+    sessions_per_year: int = SESSIONS_PER_YEAR
     source: str = "given"
     is_simulated: bool = False
 
@@ -91,8 +95,8 @@ class BacktestConfig:
             )
 
     @classmethod
-    def from_settings(cls, config: AegisConfig) -> BacktestConfig:
-        """Return what ``eval.backtesting``, ``eval.execution`` and ``eval.metrics`` describe."""
+    def from_settings(cls, config: AegisConfig, calendar: TradingCalendar) -> BacktestConfig:
+        """Return what ``eval.backtesting``, ``eval.execution`` and ``eval.metrics`` describe, on the bars' calendar."""
         execution, backtesting = config.eval.execution, config.eval.backtesting
         return cls(
             engine=backtesting.engine,
@@ -102,7 +106,21 @@ class BacktestConfig:
                 target_orders="vwap" if execution.default_algorithm == "vwap" else "market",
             ),
             costs=CostModel.from_settings(backtesting),
+            liquidity_window_sessions=backtesting.liquidity_window_sessions,
             risk_free_rate=config.eval.metrics.risk_free_rate,
+            sessions_per_year=_SESSIONS_WITHOUT_WEEKENDS if calendar.trades_every_day else SESSIONS_PER_YEAR,
             source=config.run.source,
             is_simulated=config.run.source == "simulated",
         )
+
+    def described(self) -> dict[str, dict[str, Any]]:
+        """Return what a reader of the results must know of how they came about, as plain values."""
+        rules = {name: getattr(self.rules, name) for name in self.rules.__slots__}
+        costs = {
+            "slippage": repr(self.costs.slippage),
+            "impact": repr(self.costs.impact),
+            "commission": repr(self.costs.commission),
+            "financing": repr(self.costs.financing),
+            "regulatory_fees": self.costs.regulatory_fees,
+        }
+        return {"rules": rules, "costs": costs, "account": {"initial_cash_usd": self.initial_cash_usd}}

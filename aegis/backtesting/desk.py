@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +21,14 @@ from aegis.backtesting.kernel.codes import OrderType, TimeInForce
 from aegis.backtesting.kernel.records import NEVER, NO_ORDER
 from aegis.backtesting.kernel.simulation import Simulation
 from aegis.backtesting.kernel.vocabulary import ORDER_TYPE_WORDS, TIME_IN_FORCE_WORDS
+from aegis.backtesting.sparse_columns import SparseColumn
+from aegis.backtesting.timetable import Moment, Period, Timer, Timetable
 from aegis.errors import StrategyFailed
 from aegis.execution.order_terms import OrderType as OrderTypeName
 from aegis.execution.order_terms import TimeInForce as TimeInForceWord
 
 OrderTypeWord = OrderTypeName | Literal["vwap"]
 Field = Literal["open", "high", "low", "close", "volume"]
-Period = Literal["session", "week", "month"]
-Timer = Callable[["Desk"], None]
 
 ORDER_TYPES: Mapping[str, OrderType] = {
     "vwap" if algorithm == "vwap" else word: code for code, (algorithm, word) in ORDER_TYPE_WORDS.items()
@@ -37,7 +37,6 @@ TIMES_IN_FORCE: Mapping[str, TimeInForce] = {word: code for code, word in TIME_I
 
 _NAN = float("nan")
 _EPOCH_DAY = date(1970, 1, 1)
-_MONDAY_OFFSET = 3
 
 
 class Desk:
@@ -55,12 +54,12 @@ class Desk:
         self._simulation = simulation
         self._number = {symbol: i for i, symbol in enumerate(simulation.symbols)}
         self._n = len(simulation.symbols)
-        self._timers: list[tuple[Timer, Period, Literal["open", "close"], int]] = []
+        self._timetable = Timetable()
         self._taken = -1
         self._bars: Bars | None = None
-        self._columns: dict[str, NDArray[np.float64]] = {}
-        self._values: dict[str, memoryview] = {}
-        self._indicators: dict[str, memoryview] = {}
+        self._columns: dict[str, Any] = {}
+        self._values: dict[str, Any] = {}
+        self._indicators: dict[str, Any] = {}
 
     # What is known
 
@@ -92,10 +91,10 @@ class Desk:
         field : {"open", "high", "low", "close", "volume"}
             USD per share, or shares.
         """
-        return self._values[field][self.step * self._n + self.number(symbol)]
+        return self._values[field][self.step * self._n + self.number(symbol)]  # type: ignore[no-any-return]
 
     def history(self, symbol: str | int, field: Field, length: int) -> NDArray[np.float64]:
-        """Return the last `length` values up to the current bar, oldest first; read-only.
+        """Return the last `length` values up to the current bar, oldest first, NaN for missing ones; read-only.
 
         Raises
         ------
@@ -108,11 +107,11 @@ class Desk:
                 f"{self.symbols[self.number(symbol)]}: history of {length} bars where {self.step + 1} are known; wait "
                 "until enough bars have closed"
             )
-        return self._columns[field][first : self.step + 1, self.number(symbol)]
+        return self._columns[field][first : self.step + 1, self.number(symbol)]  # type: ignore[no-any-return]
 
     def indicator(self, name: str, symbol: str | int = 0) -> float:
         """Return an indicator's value at the current bar; see :meth:`Strategy.indicators`."""
-        return self._indicators[name][self.step * self._n + self.number(symbol)]
+        return self._indicators[name][self.step * self._n + self.number(symbol)]  # type: ignore[no-any-return]
 
     def number(self, symbol: str | int) -> int:
         """Return a symbol's number.
@@ -122,9 +121,9 @@ class Desk:
         StrategyFailed
             The symbol does not exist.
         """
-        if isinstance(symbol, int):
+        if isinstance(symbol, int | np.integer):
             if 0 <= symbol < self._n:
-                return symbol
+                return int(symbol)
         elif symbol in self._number:
             return self._number[symbol]
         raise StrategyFailed(f"symbol {symbol!r} does not exist; there are {', '.join(self.symbols[:8])}")
@@ -285,9 +284,7 @@ class Desk:
 
     # The timetable
 
-    def schedule(
-        self, callback: Timer, *, every: Period = "session", at: Literal["open", "close"] = "close", bars: int = 0
-    ) -> None:
+    def schedule(self, callback: Timer, *, every: Period = "session", at: Moment = "close", bars: int = 0) -> None:
         """Call `callback` once in every session, or in the first session of every week or month.
 
         Parameters
@@ -305,7 +302,7 @@ class Desk:
         -----
         There is no "last session of the month": which one it was is known only when the next month begins.
         """
-        self._timers.append((callback, every, at, bars))
+        self._timetable.add(callback, every, at, bars)
 
     # How the runner moves it
 
@@ -313,18 +310,26 @@ class Desk:
         """Turn to the bars that the simulation has been fed."""
         self._bars = bars
         shape = (len(bars.closes_at), self._n)
-        dense = bars.row_symbol is None
         for field in ("open", "high", "low", "close", "volume"):
             column = getattr(bars, field)
-            self._values[field] = column.data
-            if dense:
+            if bars.is_dense:
+                self._values[field] = column.data
                 table = column.reshape(shape)[:]
                 table.flags.writeable = False
                 self._columns[field] = table
-        self._indicators = {name: np.ascontiguousarray(v).reshape(-1).data for name, v in indicators.items()}
+            else:
+                self._values[field] = self._columns[field] = SparseColumn(bars, column)
+        self._indicators = {}
+        for name, values in indicators.items():
+            if values.size != bars.n_rows:
+                raise StrategyFailed(
+                    f"indicator {name!r} has the shape {values.shape}; return a value for each of {bars.n_rows} rows"
+                )
+            column = np.ascontiguousarray(values).reshape(-1)
+            self._indicators[name] = column.data if bars.is_dense else SparseColumn(bars, column)
         self._session_starts = frozenset(bars.sessions["first_step"].tolist())
         self._taken = int(self._simulation.cursor["step"])
-        self.due = _timetable(bars, self._timers)
+        self.due = self._timetable.due(bars)
 
     def moved(self, step: int) -> None:
         """Say that the simulation has been moved through `step`."""
@@ -375,26 +380,4 @@ def _nanoseconds(instant: datetime | None) -> int:
         return NEVER
     if instant.tzinfo is None:
         raise StrategyFailed(f"expires_at_utc {instant.isoformat()} has no time zone; pass an aware datetime")
-    return int(instant.timestamp()) * 1_000_000_000
-
-
-def _timetable(bars: Bars, timers: list[tuple[Timer, Period, Literal["open", "close"], int]]) -> dict[int, list[Timer]]:
-    """Return the callbacks that are due at each step."""
-    starts, days = bars.sessions["first_step"], bars.sessions["day"][:-1]
-    due: dict[int, list[Timer]] = {}
-    for callback, every, at, offset in timers:
-        opens = np.ones(len(days), dtype=bool)
-        if every != "session":
-            period = _period(days, every)
-            opens[1:] = period[1:] != period[:-1]
-        for k in np.flatnonzero(opens).tolist():
-            step = int(starts[k]) + offset if at == "open" else int(starts[k + 1]) - 1 - offset
-            if starts[k] <= step < starts[k + 1]:
-                due.setdefault(step, []).append(callback)
-    return due
-
-
-def _period(days: NDArray[np.int32], every: Period) -> NDArray[np.int64]:
-    if every == "week":
-        return (days.astype(np.int64) + _MONDAY_OFFSET) // 7
-    return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    return round(instant.timestamp() * 1_000_000) * 1000

@@ -63,8 +63,8 @@ class BacktestingEngine:
         data: Data,
         config: BacktestConfig | AegisConfig | None = None,
     ) -> None:
-        settings = config if isinstance(config, BacktestConfig) else _settings(config)
         calendar = trading_calendar(config.market_data.calendar) if isinstance(config, AegisConfig) else None
+        settings = _settings(config, calendar)
         market, actions = data if isinstance(data, tuple) else (data, ())
         if isinstance(market, pd.DataFrame):
             market = _bars(market, calendar)
@@ -145,8 +145,10 @@ class BacktestingEngine:
         )
 
 
-def _settings(config: AegisConfig | None) -> BacktestConfig:
-    return BacktestConfig() if config is None else BacktestConfig.from_settings(config)
+def _settings(config: BacktestConfig | AegisConfig | None, calendar: TradingCalendar | None) -> BacktestConfig:
+    if isinstance(config, AegisConfig) and calendar is not None:
+        return BacktestConfig.from_settings(config, calendar)
+    return config if isinstance(config, BacktestConfig) else BacktestConfig()
 
 
 def _bars(frame: pd.DataFrame, calendar: TradingCalendar | None) -> Bars:

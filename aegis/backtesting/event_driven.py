@@ -25,7 +25,7 @@ from aegis.backtesting.market_impact import NoImpact
 from aegis.backtesting.python_runner import PythonRunner
 from aegis.backtesting.regulatory_fees import fee_rate_rows
 from aegis.backtesting.results import BacktestResults
-from aegis.backtesting.session_marks import session_closes
+from aegis.backtesting.session_marks import last_closes, session_closes
 from aegis.backtesting.slippage import Volatility
 from aegis.backtesting.strategy import Strategy
 from aegis.backtesting.streaming import BarSource
@@ -85,6 +85,7 @@ class EventDrivenBacktest:
         self._targets: Targets | None = None
         self._steps_before = 0
         self._history_steps = 0
+        self._last_closes = np.full(len(symbols), np.nan)
 
     def run(self) -> BacktestResults:
         """Simulate all bars and return what came of it.
@@ -97,10 +98,10 @@ class EventDrivenBacktest:
             The bars or the corporate events cannot be.
         """
         for bars, warm_up in self._chunks():
-            refuse_double_counting(bars, self._actions)
-            if warm_up == 0:
-                refuse_unpayable_dividends(bars, self._actions)
-            self._feed(bars, warm_up)
+            fresh = bars if warm_up == 0 else bars.part(warm_up, len(bars.sessions) - 1)
+            refuse_double_counting(fresh, self._actions)
+            refuse_unpayable_dividends(fresh, self._actions, previous_close=self._last_closes)
+            self._feed(bars, fresh, warm_up)
             taken = _Taken(bars, int(bars.sessions["first_step"][warm_up]), warm_up, self.simulation)
             self._taken.append(taken)
             try:
@@ -109,7 +110,8 @@ class EventDrivenBacktest:
                 taken.close()
             if self._config.sessions_per_chunk is not None:
                 taken.release()
-            self._steps_before += bars.n_steps - taken.first
+            self._steps_before += fresh.n_steps
+            self._last_closes = last_closes(taken.session_closes(), self._last_closes)
         return self.results()
 
     def results(self) -> BacktestResults:
@@ -122,6 +124,8 @@ class EventDrivenBacktest:
         """
         simulation, config = self.simulation, self._config
         taken = [chunk for chunk in self._taken if chunk.n_steps > 0]
+        if not taken:
+            raise BacktestError("the backtest has no results yet: it has taken no step; run it first")
         return BacktestResults(
             strategy=_name(self._strategy),
             source=config.source,
@@ -140,8 +144,8 @@ class EventDrivenBacktest:
             account_record=simulation.account_array,
             lot_shares=config.rules.lot_shares,
             closes_usd=lambda: np.vstack([chunk.session_closes() for chunk in taken]),
-            price_mode=taken[0].price_mode if taken else "raw",
-            settings=_settings(config),
+            price_mode=taken[0].price_mode,
+            settings=config.described(),
             risk_free_rate_annual=config.risk_free_rate,
             sessions_per_year=config.sessions_per_year,
         )
@@ -155,10 +159,9 @@ class EventDrivenBacktest:
         chunks = self._source.chunks(sessions or 2**31)
         yield from with_history(chunks, self._config.history_sessions)
 
-    def _feed(self, bars: Bars, warm_up: int) -> None:
+    def _feed(self, bars: Bars, fresh: Bars, warm_up: int) -> None:
         strategy = self._strategy
         self._history_steps = int(bars.sessions["first_step"][warm_up])
-        fresh = bars if warm_up == 0 else bars.part(warm_up, len(bars.sessions) - 1)
         sigma = average = None
         if self._liquidity is not None:
             sigma, average = self._liquidity.beside(fresh)
@@ -269,7 +272,7 @@ def _name(strategy: AnyStrategy) -> str:
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.zeros(0)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _joined_sessions(taken: list[_Taken]) -> NDArray[Any]:
@@ -284,16 +287,3 @@ def _joined_sessions(taken: list[_Taken]) -> NDArray[Any]:
         steps += chunk.n_steps
         parts.append(table)
     return np.concatenate(parts)
-
-
-def _settings(config: BacktestConfig) -> dict[str, dict[str, Any]]:
-    """Return what a reader of the results must know of how they came about."""
-    rules = {name: getattr(config.rules, name) for name in config.rules.__slots__}
-    costs = {
-        "slippage": repr(config.costs.slippage),
-        "impact": repr(config.costs.impact),
-        "commission": repr(config.costs.commission),
-        "financing": repr(config.costs.financing),
-        "regulatory_fees": config.costs.regulatory_fees,
-    }
-    return {"rules": rules, "costs": costs, "account": {"initial_cash_usd": config.initial_cash_usd}}

@@ -6,18 +6,20 @@ order is open and no rule watches the account, the kernel is not called at all a
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
 from aegis.backtesting.bars import Bars
-from aegis.backtesting.desk import Desk, Timer
+from aegis.backtesting.desk import Desk
 from aegis.backtesting.kernel.codes import Reason, State
 from aegis.backtesting.kernel.records import CURSOR
 from aegis.backtesting.kernel.simulation import Simulation
 from aegis.backtesting.kernel.vocabulary import REASONS, STATES
 from aegis.backtesting.strategy import FillNotice, OrderNotice, Strategy
+from aegis.backtesting.timetable import Timer
 from aegis.errors import AegisError, StrategyFailed
 
 _PLACES: Final = {name: offset // 8 for name, (_, offset) in CURSOR.fields.items()} if CURSOR.fields else {}  # type: ignore[misc]
@@ -31,7 +33,7 @@ class PythonRunner:
     strategy : Strategy
         What is called.
     simulation : Simulation
-        What it acts on.
+        What it acts on; a new one, or one that another strategy has left.
     """
 
     def __init__(self, strategy: Strategy, simulation: Simulation) -> None:
@@ -39,10 +41,11 @@ class PythonRunner:
         self._desk = Desk(simulation)
         self._hears = type(strategy).on_fill is not Strategy.on_fill or type(strategy).on_order is not Strategy.on_order
         self._cursor = simulation.cursor_array.view(np.int64).data
-        self._fills_heard = 0
-        self._amendments_heard = 0
-        self._orders_heard = 0
-        self._open: list[int] = []
+        # A strategy that takes an account over hears what becomes of its open orders, and of nothing earlier.
+        self._fills_heard = len(simulation.fills)
+        self._amendments_heard = len(simulation.amendments)
+        self._orders_heard = len(simulation.orders)
+        self._open: list[int] = np.flatnonzero(simulation.orders["closed_step"] < 0).tolist()
         self._started = False
 
     def run(self, bars: Bars) -> None:
@@ -77,13 +80,20 @@ class PythonRunner:
                     _ring(due[step], desk)
                 on_bar(desk)
         except AegisError as error:
+            self._catch_up(step)
             raise StrategyFailed(f"{_time(bars, step)}: {error}") from error
         except Exception as error:
+            self._catch_up(step)
             raise StrategyFailed(
                 f"{_time(bars, step)}: {type(strategy).__name__} raised {type(error).__name__}: {error}; the results "
                 "until this bar are kept"
             ) from error
         simulation.advance()
+
+    def _catch_up(self, step: int) -> None:
+        """Bring the account to the bar at which the strategy failed; what the kernel refuses there is not the cause."""
+        with contextlib.suppress(AegisError):
+            self._simulation.advance(step + 1)
 
     def _call(self, function: Callable[[Desk], None], desk: Desk) -> None:
         try:

@@ -69,6 +69,21 @@ def session_marks(
     return _carried(closes_usd, actions, session_days)  # type: ignore[no-any-return]
 
 
+def last_closes(closes_usd: NDArray[np.float64], before_usd: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the last close of each symbol in some sessions, that of before where it has none in them.
+
+    Parameters
+    ----------
+    closes_usd : ndarray of float64, shape (sessions, symbols)
+        :func:`session_closes`.
+    before_usd : ndarray of float64, shape (symbols,)
+        As of before the sessions; NaN for none.
+    """
+    found = ~np.isnan(closes_usd)
+    last = len(closes_usd) - 1 - found[::-1].argmax(axis=0)
+    return np.where(found.any(axis=0), closes_usd[last, np.arange(closes_usd.shape[1])], before_usd)
+
+
 @compiled
 def _last_of_dense(closes: NDArray[np.float64], first_steps: NDArray[np.int64]) -> NDArray[np.float64]:
     sessions, symbols = first_steps.size - 1, closes.shape[1]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from aegis.backtesting.backtest_config import BacktestConfig
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.commissions import Bps
-from aegis.backtesting.event_driven import AnyStrategy, ArrayStrategy, _settings
+from aegis.backtesting.event_driven import AnyStrategy, ArrayStrategy
 from aegis.backtesting.financing import Financing
 from aegis.backtesting.kernel.codes import OrderType, Pass, Reason, TimeInForce
 from aegis.backtesting.kernel.records import ACTION, AMENDMENT, NEVER, NO_ORDER, ORDER
@@ -256,7 +256,7 @@ class VectorizedBacktest:
                 bars.close, session_first_steps=bars.sessions["first_step"], n_symbols=shape[1]
             ),
             price_mode=bars.price_mode,
-            settings=_settings(config),
+            settings=config.described(),
             risk_free_rate_annual=config.risk_free_rate,
             sessions_per_year=config.sessions_per_year,
         )

@@ -12,9 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from aegis.backtesting.backtest_config import BacktestConfig
 from aegis.backtesting.bars import Bars
@@ -224,21 +222,10 @@ class _Relay(EventDrivenBacktest):
         self._strategy = strategy
         simulation = self.simulation
         if isinstance(strategy, JittedStrategy):
-            self._parameters = np.array(strategy.parameters, dtype=np.float64)
-            self._memory = np.zeros(strategy.memory_size)
-            header = simulation.header[0]
-            header["parameters"], header["n_parameters"] = self._parameters.ctypes.data, len(self._parameters)
-            header["memory"], header["n_memory"] = self._memory.ctypes.data, len(self._memory)
+            simulation.set_parameters(strategy.parameters, memory_size=strategy.memory_size)
         self._runner = None
         if isinstance(strategy, Strategy):
             self._runner = PythonRunner(strategy, simulation)
-            _hear_from_now_on(self._runner, simulation.orders, len(simulation.fills), len(simulation.amendments))
-
-
-def _hear_from_now_on(runner: PythonRunner, orders: NDArray[Any], fills: int, amendments: int) -> None:
-    """Let a new strategy hear of what happens to orders from now on, of those of before too, and of nothing earlier."""
-    runner._fills_heard, runner._amendments_heard, runner._orders_heard = fills, amendments, len(orders)
-    runner._open = np.flatnonzero(orders["closed_step"] < 0).tolist()
 
 
 def _seen_from(window: Window, fitted: Fitted) -> int:

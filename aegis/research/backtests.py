@@ -32,7 +32,6 @@ from aegis.lake.schema import TableSchema
 from aegis.lake.tables import BACKTEST_EQUITY, BACKTEST_TRADES, BACKTESTS
 from aegis.market_data.adjustments import adjusted_closes
 from aegis.market_data.panel_cells import cell_positions
-from aegis.metrics.returns import SESSIONS_PER_YEAR
 from aegis.metrics.risk import drawdowns
 from aegis.research.signal_weights import weekly_weights
 from aegis.signals.strategy import find_strategies
@@ -40,7 +39,6 @@ from aegis.signals.strategy import find_strategies
 ENSEMBLE: Final = "ensemble"
 """Name under which the combination of all strategies is simulated beside them."""
 
-_SESSIONS_WITHOUT_WEEKENDS: Final = 365
 _TRADE_COLUMNS: Final = [name for name in BACKTEST_TRADES.column_names if name not in ("strategy", "trade_number")]
 
 
@@ -126,12 +124,7 @@ def run_backtests(
     simulator = _simulator(config)
     signals = inputs.signals([strategy.name for strategy in find_strategies(config.signals.strategies)])
     bars, events = _market(inputs, signals, calendar, is_adjusted=simulator is VectorizedBacktest)
-    settings = replace(
-        BacktestConfig.from_settings(config),
-        events=events,
-        liquidity_window_sessions=config.eval.backtesting.liquidity_window_sessions,
-        sessions_per_year=_SESSIONS_WITHOUT_WEEKENDS if calendar.trades_every_day else SESSIONS_PER_YEAR,
-    )
+    settings = replace(BacktestConfig.from_settings(config, calendar), events=events)
     rule = {
         "max_position_weight": config.portfolio.max_position_weight,
         "max_gross_exposure": config.portfolio.max_gross_exposure,

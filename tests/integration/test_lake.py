@@ -156,6 +156,7 @@ def test_a_snapshot_says_who_wrote_it_and_why(lake: Lake) -> None:
         "asset": "trial/readings",
         "sessions": "2014-06-09..2014-06-09",
         "run_id": "run-7",
+        "journal_head": "",
         "code_version": "v3",
         "reason": "vendor corrected the close",
     }

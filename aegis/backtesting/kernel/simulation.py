@@ -110,8 +110,7 @@ class Simulation(RecordMemory):
         self._own("symbols", np.zeros(n, dtype=records.SYMBOL))
         self._own("actions", self.actions, count="n_actions")
         self._own("fee_rates", np.zeros(0, records.FEE_RATE) if fee_rates is None else fee_rates, count="n_fee_rates")
-        self._own("parameters", np.array(parameters, dtype=np.float64), count="n_parameters")
-        self._own("memory", np.zeros(memory_size), count="n_memory")
+        self.set_parameters(parameters, memory_size=memory_size)
         per_step = 3 * n + 64 if orders_per_step is None else orders_per_step
         self._header["n_symbols"] = n
         self._header["orders_per_step"] = per_step
@@ -184,6 +183,11 @@ class Simulation(RecordMemory):
         cursor["next_session_step"] = first
         cursor["chunk_session"] = warm_up_sessions
         cursor["target"] = np.searchsorted(steps, first)
+
+    def set_parameters(self, parameters: Sequence[float], *, memory_size: int) -> None:
+        """Give a jitted strategy its numbers, and a memory that is empty."""
+        self._own("parameters", np.array(parameters, dtype=np.float64), count="n_parameters")
+        self._own("memory", np.zeros(memory_size), count="n_memory")
 
     def set_fee_rates(self, fee_rates: Records) -> None:
         """Replace the regulatory fees, for the days of the bars that are fed next."""
@@ -335,7 +339,7 @@ class Simulation(RecordMemory):
         value = float(self.cursor["error_value"])
         said = fault_text(fault, value=value, symbol_number=number, n_symbols=len(self.symbols))
         self.cursor["error"] = 0
-        raise StrategyFailed(f"{symbol} {self.now_utc:%Y-%m-%d %H:%M:%S}Z: the strategy {said}"[:600])
+        raise StrategyFailed(f"{symbol} {self.now_utc:%Y-%m-%d %H:%M:%S}Z: {said}"[:600])
 
     def ask(self, entrance: Callable[..., Any], *arguments: float) -> int:
         """Make room, ask one of the kernel's entrances, and raise the fault if it was one."""

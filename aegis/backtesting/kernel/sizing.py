@@ -24,7 +24,7 @@ from aegis.backtesting.kernel.memory import (
 from aegis.backtesting.kernel.order_book import new_order, submit
 from aegis.backtesting.kernel.records import IS_DELISTED, NO_ORDER
 
-_WEIGHT, _TOO_MANY = int(Fault.WEIGHT), int(Fault.TOO_MANY_ORDERS)
+_QUANTITY, _WEIGHT, _TOO_MANY = int(Fault.QUANTITY), int(Fault.WEIGHT), int(Fault.TOO_MANY_ORDERS)
 
 
 @compiled
@@ -71,6 +71,9 @@ def quantity_for_weight(handle: int, s: int, weight: float) -> float:
 @compiled
 def order_target_quantity(handle: int, s: int, target: float, kind: int, time_in_force: int) -> int:
     """Order what is missing to a signed target of shares, counting open orders; the order's index or -1 for none."""
+    if not np.isfinite(target):
+        fail(handle, _QUANTITY, s, target)
+        return NO_ORDER
     position = position_of(handle, s)
     held = position.quantity
     if symbol_of(handle, s).first_order != NO_ORDER:
