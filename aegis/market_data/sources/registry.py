@@ -34,7 +34,7 @@ def open_source(config: AegisConfig, calendar: TradingCalendar, clock: Clock) ->
     Notes
     -----
     Nothing is read or downloaded yet. No source answers for a session before its close plus the vendor's delay, nor
-    after ``run.last_session``. ``run.first_session`` does not shorten the source: earlier bars are the look-back.
+    after ``run.last_session``. ``run.first_session`` begins the partitions only; sources know earlier days.
     """
     last = _last_session(config, calendar, clock)
     source = _named_source(config, calendar, last)
