@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -56,20 +56,38 @@ class Chain:
         assets: Sequence[dg.AssetKey] | None = None,
     ) -> dg.ExecuteInProcessResult:
         with open_instance(self.workspace) as instance:
-            return self.definitions.resolve_job_def(job).execute_in_process(
-                instance=instance,
-                run_config=SILENT,
-                asset_selection=assets,
-                raise_on_error=raise_on_error,
-                tags={
-                    ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
-                    ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
-                },
-            )
+            return self._execute(instance, job, first, last, raise_on_error=raise_on_error, assets=assets)
 
     def fetch_and_trade(self, first: date, last: date) -> None:
-        self.run(FETCH_MARKET_DATA, first, last)
-        self.run(EXECUTE_TRADES, first, last)
+        self.fetch_and_trade_each([(first, last)])
+
+    def fetch_and_trade_each(self, ranges: Iterable[tuple[date, date]]) -> None:
+        """Run the two jobs over one range of sessions after the other."""
+        with open_instance(self.workspace) as instance:
+            for first, last in ranges:
+                self._execute(instance, FETCH_MARKET_DATA, first, last)
+                self._execute(instance, EXECUTE_TRADES, first, last)
+
+    def _execute(
+        self,
+        instance: dg.DagsterInstance,
+        job: str,
+        first: date,
+        last: date,
+        *,
+        raise_on_error: bool = True,
+        assets: Sequence[dg.AssetKey] | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        return self.definitions.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            run_config=SILENT,
+            asset_selection=assets,
+            raise_on_error=raise_on_error,
+            tags={
+                ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
+                ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
+            },
+        )
 
     def read(self, table: TableSchema, **where: Any) -> pd.DataFrame:
         with self.lake() as store:

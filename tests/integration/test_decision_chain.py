@@ -54,8 +54,7 @@ def test_one_shot_equals_two_halves_equals_day_by_day(one_shot: Chain, make_chai
 
     daily = make_chain(**settings())
     daily.fetch_and_trade(FIRST, SESSIONS[cut - 1])
-    for session in SESSIONS[cut:]:
-        daily.fetch_and_trade(session, session)
+    daily.fetch_and_trade_each((session, session) for session in SESSIONS[cut:])
 
     for table in COMPARED:
         expected = one_shot.hashes(table)

@@ -6,6 +6,8 @@ refusals take as long as one start of Python.
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -108,15 +110,34 @@ def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.fixture(scope="session")
-def first_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Answer]]:
-    """Return configurations of two sources in one home, and how their first runs, made side by side, ended."""
-    folder, other = tmp_path_factory.mktemp("workspace"), tmp_path_factory.mktemp("files")
+def first_runs(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, tuple[Path, Answer]]:
+    """Return configurations of two sources in one home, and how their first runs, made side by side, ended.
+
+    They take a minute, so the processes of a test run share them: the first that asks makes them.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "first_runs"
+    folder.mkdir(exist_ok=True)
+    record = folder / "answers.json"
+    with (folder / "making.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not record.exists():
+            made = {name: (str(config), answer) for name, (config, answer) in _make_first_runs(folder).items()}
+            record.write_text(json.dumps(made), encoding="utf-8")
+    read = json.loads(record.read_text(encoding="utf-8"))
+    return {name: (Path(config), (status, out, errors)) for name, (config, (status, out, errors)) in read.items()}
+
+
+def _make_first_runs(folder: Path) -> dict[str, tuple[Path, Answer]]:
+    simulated, other = folder / "workspace", folder / "files"
+    simulated.mkdir()
+    other.mkdir()
     _write_bars(other / "prices")
     configs = {
-        "simulated": _write_config(folder),
+        "simulated": _write_config(simulated),
         "files": _write_config(
             other,
-            run={"source": "files", "home": str(folder / "home")},
+            run={"source": "files", "home": str(simulated / "home")},
             market_data={"files": {"folder": "prices"}},
         ),
     }
