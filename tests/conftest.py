@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aegis.backtesting.matching import BAR_DTYPE
-from aegis.backtesting.session_market import CorporateAction, SessionMarket
+from aegis.backtesting.session_market import BAR_DTYPE, CorporateAction, SessionMarket
 from aegis.execution.orders import Order
 
 REQUIRE_SERVICES = "AEGIS_REQUIRE_SERVICES"

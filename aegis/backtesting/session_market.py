@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from aegis.backtesting.matching import BAR_DTYPE
 from aegis.calendars import TradingCalendar
 from aegis.errors import MalformedData
+
+BAR_DTYPE: Final = np.dtype(
+    [("open_usd", "f8"), ("high_usd", "f8"), ("low_usd", "f8"), ("close_usd", "f8"), ("volume_shares", "f8")]
+)
+"""Bars of one session, raw as traded."""
 
 _PRICE_COLUMNS = ("open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd")
 

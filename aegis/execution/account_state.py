@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
@@ -61,6 +61,34 @@ class DividendReceivable:
     amount_usd: float
 
 
+@dataclass(frozen=True, slots=True)
+class OrderProgress:
+    """What an open order has come to beyond its status, in the shares of the last session.
+
+    Parameters
+    ----------
+    client_order_id : str
+        The order.
+    watermark_usd : float, optional
+        Best price since a trailing stop began; None before its first session.
+    commission_usd : float
+        Charged so far, for commissions with a minimum or maximum.
+    changes : int
+        Changes of its terms and releases told so far; the next one has this number.
+    ticker : str, optional
+        The name that it trades under since a rename.
+    """
+
+    client_order_id: str
+    watermark_usd: float | None = None
+    commission_usd: float = 0.0
+    changes: int = 0
+    ticker: str | None = None
+
+
+_PROGRESS_FIELDS = tuple((field.name, field.default) for field in fields(OrderProgress))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountState:
     """An account after a session.
@@ -81,6 +109,8 @@ class AccountState:
         Sorted by pay session, then symbol.
     open_orders : tuple of OrderStatus
         Orders that may still execute, sorted by client order id.
+    order_progress : tuple of OrderProgress
+        Of the open orders that have any, sorted by client order id.
     """
 
     account: str
@@ -90,6 +120,7 @@ class AccountState:
     positions: tuple[Position, ...] = ()
     receivables: tuple[DividendReceivable, ...] = ()
     open_orders: tuple[OrderStatus, ...] = ()
+    order_progress: tuple[OrderProgress, ...] = ()
 
     @classmethod
     def opening(cls, account: str, *, cash_usd: float) -> AccountState:
@@ -116,8 +147,13 @@ class AccountState:
         return next((p.quantity_shares for p in self.positions if p.symbol == symbol), 0.0)
 
     def to_record(self) -> dict[str, Any]:
-        """Return the state as a mapping that JSON can hold; :meth:`from_record` restores it to the bit."""
-        return {
+        """Return the state as a mapping that JSON can hold; :meth:`from_record` restores it to the bit.
+
+        Notes
+        -----
+        What most states do not have is not written: states from before it existed read the same.
+        """
+        record = {
             "account": self.account,
             "session": None if self.session is None else self.session.isoformat(),
             "cash_usd": self.cash_usd,
@@ -136,6 +172,9 @@ class AccountState:
             "receivables": [[r.pay_session.isoformat(), r.symbol, r.amount_usd] for r in self.receivables],
             "open_orders": [status_record(status) for status in self.open_orders],
         }
+        if self.order_progress:
+            record["order_progress"] = [_progress_record(progress) for progress in self.order_progress]
+        return record
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> AccountState:
@@ -152,7 +191,12 @@ class AccountState:
                 for day, symbol, amount in record["receivables"]
             ),
             open_orders=tuple(status_from_record(item) for item in record["open_orders"]),
+            order_progress=tuple(OrderProgress(**item) for item in record.get("order_progress", ())),
         )
+
+
+def _progress_record(progress: OrderProgress) -> dict[str, Any]:
+    return {name: found for name, default in _PROGRESS_FIELDS if (found := getattr(progress, name)) != default}
 
 
 def _position(

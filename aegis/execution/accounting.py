@@ -10,10 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aegis.backtesting.matching import whole_shares
 from aegis.backtesting.session_market import SessionMarket
 from aegis.errors import ExecutionError
 from aegis.execution.account_state import AccountState, Position
+from aegis.execution.order_splits import shares_after_split
 from aegis.execution.orders import Fill
 
 
@@ -120,7 +120,7 @@ def _price_pnl(position: Position, market: SessionMarket, filled_at_usd: float |
             a.dividend_usd for a in market.actions if a.action == "dividend" and a.symbol == position.symbol
         )
         close = max(before - paid / ratio, 0.0)
-    return whole_shares(position.quantity_shares * ratio) * (close - before)
+    return shares_after_split(position.quantity_shares, ratio) * (close - before)
 
 
 def _trading_pnl(fill: Fill, market: SessionMarket, last_filled_at_usd: float) -> float:
@@ -145,7 +145,7 @@ def expected_quantities(before: AccountState, *, market: SessionMarket, fills: S
     Known corporate actions are booked first, so that reconciliation sees only what they do not explain: a split
     multiplies and drops the fraction, a delisting leaves nothing.
     """
-    held = {p.symbol: whole_shares(p.quantity_shares * market.split_ratio(p.symbol)) for p in before.positions}
+    held = {p.symbol: shares_after_split(p.quantity_shares, market.split_ratio(p.symbol)) for p in before.positions}
     for fill in fills:
         held[fill.symbol] = held.get(fill.symbol, 0.0) + fill.quantity_shares
     for action in market.actions:

@@ -214,7 +214,8 @@ def apply_event(status: OrderStatus, event: OrderEvent) -> OrderStatus:
 def _answered(status: OrderStatus, kind: OrderEventKind) -> OrderStatus:
     """Return the status with what the event says of its stop, of requests and of their answers."""
     if status.is_final:
-        return replace(status, is_cancel_requested=False, is_replace_requested=False)
+        asked = status.is_cancel_requested or status.is_replace_requested
+        return replace(status, is_cancel_requested=False, is_replace_requested=False) if asked else status
     match kind:
         case _E.TRIGGERED:
             return replace(status, is_triggered=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.golden.fill_scenarios import kernel_runner
+from tests.golden.fill_scenarios import broker_runner, kernel_runner, python_runner
 from tests.golden.fill_scenarios.comparison import differences
 from tests.golden.fill_scenarios.reading import load_scenarios, read_scenario
 from tests.golden.fill_scenarios.scenario import (
@@ -34,8 +34,14 @@ RUNNERS: dict[str, Callable[[Scenario], Outcome]] = {
     "kernel": kernel_runner.run,
     "kernel_by_session": kernel_runner.run_by_session,
     "kernel_dense": kernel_runner.run_dense,
+    "broker": broker_runner.run,
+    "python": python_runner.run,
 }
-FITS: dict[str, Callable[[Scenario], bool]] = {"kernel_dense": kernel_runner.is_dense}
+FITS: dict[str, Callable[[Scenario], bool]] = {
+    "kernel_dense": kernel_runner.is_dense,
+    "broker": broker_runner.fits,
+    "python": python_runner.fits,
+}
 """Which scenarios a runner can take; all of them unless it says so."""
 
 REASONS = {
@@ -111,6 +117,12 @@ def _marks(runner: str, scenario: Scenario) -> list[pytest.MarkDecorator]:
 def test_runner_does_what_the_table_says(runner, scenario):
     found = differences(scenario.expected, RUNNERS[runner](scenario))
     assert not found, "\n".join([f"{scenario.id}: {scenario.title}", scenario.why, *found])
+
+
+def test_exceptions_of_the_daily_broker_are_those_of_the_table():
+    found = {reason for scenario in SCENARIOS for reason in broker_runner.unfit(scenario)}
+    assert found == set(broker_runner.UNFIT)
+    assert sum(map(broker_runner.fits, SCENARIOS)) > len(SCENARIOS) // 2
 
 
 def test_table_is_large_and_its_ids_are_unique():

@@ -68,10 +68,25 @@ def book_fill(handle: int, index: int, quantity: float, price: float, reference:
     account.fees += fees
     account.slippage += quantity * (price - reference)
     account.month_shares += abs(quantity)
-    _move_cash(handle, quantity * price + commission + fees)
+    pay_for(handle, quantity, price, commission, fees)
     move_shares(handle, order.symbol, quantity, price, reference)
     cursor.notice = 1
     _advance_order(handle, index, order, quantity)
+
+
+@compiled
+def book_recorded_fill(
+    handle: int, symbol: int, quantity: float, price: float, reference: float, commission: float, fees: float
+) -> None:
+    """Book an execution that was decided elsewhere: its cash and its shares, but no order."""
+    pay_for(handle, quantity, price, commission, fees)
+    move_shares(handle, symbol, quantity, price, reference)
+
+
+@compiled
+def pay_for(handle: int, quantity: float, price: float, commission: float, fees: float) -> None:
+    """Move the cash of an execution of signed shares at `price`, and what it costs, all USD."""
+    _move_cash(handle, quantity * price + commission + fees)
 
 
 @compiled

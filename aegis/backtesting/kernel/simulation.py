@@ -189,6 +189,30 @@ class Simulation(RecordMemory):
         self._own("parameters", np.array(parameters, dtype=np.float64), count="n_parameters")
         self._own("memory", np.zeros(memory_size), count="n_memory")
 
+    def feed_session(self, columns: NDArray[np.float64], *, opens_at: int, closes_at: int, day: int) -> None:
+        """Give the simulation one session in which each symbol has one bar or none.
+
+        Parameters
+        ----------
+        columns : ndarray of float64, shape (5, symbols)
+            Open, high, low, close, USD; volume, shares. A missing bar is NaN. They were checked where they come from.
+        opens_at, closes_at : int
+            When the bars open and close: nanoseconds since 1970 in UTC.
+        day : int
+            The session: whole days since 1970.
+        """
+        for name, column in zip(("open", "high", "low", "close", "volume"), columns, strict=True):
+            self._own(name, column)
+        self._own("opens_at", np.array([opens_at]))
+        self._own("closes_at", np.array([closes_at]))
+        self._own("sessions", np.array([(0, day), (1, day + 1)], dtype=records.SESSION))
+        self._own("equity", np.empty(1))
+        self._own("cash", np.empty(1))
+        header, cursor = self._header, self.cursor
+        header["n_steps"] = header["n_sessions"] = 1
+        header["n_rows"] = len(self.symbols)
+        cursor["step"] = cursor["next_session_step"] = cursor["chunk_session"] = 0
+
     def set_fee_rates(self, fee_rates: Records) -> None:
         """Replace the regulatory fees, for the days of the bars that are fed next."""
         self._own("fee_rates", fee_rates, count="n_fee_rates")

@@ -52,23 +52,40 @@ def hold(_handle: int) -> None:
 @compiled
 def trade_step(handle: int) -> None:
     """Do everything of the current step that comes before the decision at its close."""
+    open_step(handle)
+    execute_step(handle)
+    value_step(handle)
+    if rules_of(handle).margin_account and _is_under_margin(handle):
+        call_margin(handle)
+
+
+@compiled
+def open_step(handle: int) -> None:
+    """Begin the current step, and its session where it is the session's first."""
     cursor = cursor_of(handle)
-    step = cursor.step
-    cursor.now = load_i8(header_of(handle).closes_at, step)
-    if step >= cursor.next_session_step:
+    cursor.now = load_i8(header_of(handle).closes_at, cursor.step)
+    if cursor.step >= cursor.next_session_step:
         open_session(handle)
+
+
+@compiled
+def execute_step(handle: int) -> None:
+    """Match the open orders with the bars of the current step; at the end of a session expire what was for it."""
+    cursor = cursor_of(handle)
     if cursor.working > 0:
         match_step(handle)
-    closes_session = step + 1 >= cursor.next_session_step
-    if closes_session and cursor.working > 0:
+    if cursor.step + 1 >= cursor.next_session_step and cursor.working > 0:
         end_of_session(handle)
+
+
+@compiled
+def value_step(handle: int) -> None:
+    """Value the account at the closes of the current step, and turn what has left the market to cash."""
+    cursor = cursor_of(handle)
     mark_step(handle)
-    if closes_session and cursor.leaving > 0:
+    if cursor.step + 1 >= cursor.next_session_step and cursor.leaving > 0:
         close_leavers(handle)
-    _record(handle, step)
-    rules = rules_of(handle)
-    if rules.margin_account and _is_under_margin(handle):
-        call_margin(handle)
+    _record(handle, cursor.step)
 
 
 @compiled

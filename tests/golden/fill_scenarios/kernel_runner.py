@@ -76,7 +76,7 @@ def _simulate(scenario: Scenario, chunks: Sequence[Bars]) -> Outcome:
         for step in range(chunk.n_steps):
             simulation.advance(step + 1)
             _decide(simulation, scenario, next(instants), indices)
-    return _outcome(simulation, scenario, symbols, indices)
+    return outcome(simulation, scenario, indices)
 
 
 def _decide(simulation: Simulation, scenario: Scenario, instant: datetime, indices: dict[str, int]) -> None:
@@ -238,7 +238,9 @@ def _nan(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _outcome(simulation: Simulation, scenario: Scenario, symbols: Sequence[str], indices: Mapping[str, int]) -> Outcome:
+def outcome(simulation: Simulation, scenario: Scenario, indices: Mapping[str, int]) -> Outcome:
+    """Return what a simulation came to; `indices` are its orders by their ids in the table."""
+    symbols = simulation.symbols
     names = {index: name for name, index in indices.items()}
     for index, order in enumerate(simulation.orders):
         names.setdefault(index, f"margin_call:{symbols[order['symbol']]}")

@@ -1,0 +1,289 @@
+"""One session of a simulated account on the matching kernel: the account into the kernel's records, and back.
+
+Belongs here: the translation between :class:`~aegis.execution.account_state.AccountState` and a
+:class:`~aegis.backtesting.kernel.simulation.Simulation` of the session's symbols. It decides nothing: fills and
+bookings are the kernel's, which orders exist is the broker's. How orders become records is
+:mod:`aegis.execution.brokers.kernel_orders`, how what happened to them becomes events is
+:mod:`aegis.execution.brokers.kernel_events`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from aegis.backtesting.commissions import Tiered
+from aegis.backtesting.costs import CostModel
+from aegis.backtesting.financing import Financing
+from aegis.backtesting.kernel.bookings import book_recorded_fill, pay_for
+from aegis.backtesting.kernel.codes import ActionKind, State
+from aegis.backtesting.kernel.order_book import restore_orders
+from aegis.backtesting.kernel.records import ACTION, ORDER
+from aegis.backtesting.kernel.simulation import Simulation
+from aegis.backtesting.kernel.stepping import execute_step, open_step, value_step
+from aegis.backtesting.market_impact import NoImpact
+from aegis.backtesting.rules import TradingRules
+from aegis.backtesting.session_market import SessionMarket
+from aegis.backtesting.slippage import Volatility
+from aegis.errors import ConfigurationError
+from aegis.execution.account_state import AccountState, DividendReceivable, Position
+from aegis.execution.brokers.kernel_orders import LoadedOrders, nanoseconds
+from aegis.execution.orders import Fill
+
+_EPOCH: Final = date(1970, 1, 1)
+_DAY_ZERO: Final = _EPOCH.toordinal()
+_KINDS: Final[Mapping[str, ActionKind]] = {
+    "dividend": ActionKind.DIVIDEND,
+    "split": ActionKind.SPLIT,
+    "delisting": ActionKind.DELISTING,
+}
+"""Actions that the kernel books; a rename changes a name, and names are kept here."""
+
+_AMENDMENTS_PER_ORDER = 8
+
+
+class KernelAccount:
+    """An account in the kernel's records, for one session.
+
+    Parameters
+    ----------
+    state : AccountState
+        After the session before; its open orders are not looked at.
+    market : SessionMarket
+        The session's bars and corporate actions.
+    orders : LoadedOrders
+        The orders that take part in it.
+    recorded : sequence of Fill
+        Fills that will be booked as they are recorded.
+    rules : TradingRules
+        The venue's and the account's.
+    costs : CostModel
+        What a fill costs.
+
+    Raises
+    ------
+    ConfigurationError
+        The costs or rules need to know more than one session's bars and the account's state.
+    """
+
+    def __init__(
+        self,
+        state: AccountState,
+        market: SessionMarket,
+        *,
+        orders: LoadedOrders,
+        recorded: Sequence[Fill] = (),
+        rules: TradingRules,
+        costs: CostModel,
+    ) -> None:
+        refuse_unsupported(rules, costs)
+        self._market = market
+        self._orders = orders
+        self._held = {position.symbol: position for position in state.positions}
+        self._tickers = {position.symbol: position.ticker for position in state.positions}
+        self._filled: set[str] = set()
+        self._claims_before = len(state.receivables)
+        others = [claim.symbol for claim in state.receivables] + [fill.symbol for fill in recorded]
+        # The kernel goes through symbols by their numbers: those of the orders come first, in the order of the orders.
+        symbols = tuple(dict.fromkeys((*orders.symbols, *self._held, *others)))
+        self._numbers = {symbol: number for number, symbol in enumerate(symbols)}
+        actions = self._actions()
+        self.simulation = Simulation(
+            symbols,
+            rules=rules,
+            costs=costs,
+            cash_usd=state.cash_usd,
+            actions=actions,
+            orders_per_step=1,
+            capacity=_AMENDMENTS_PER_ORDER * (len(orders.statuses) + 2) + len(state.receivables) + len(actions),
+        )
+        self._load_account(state)
+        self._load_orders()
+        self._load_bars()
+
+    def open(self) -> None:
+        """Book what the session brings before it trades: dividends, splits, dividends that are due, renames."""
+        open_step(self.simulation.handle)
+        for action in self._market.actions:
+            if action.action == "rename" and action.symbol in self._tickers:
+                self._tickers[action.symbol] = action.new_ticker or self._tickers[action.symbol]
+
+    def execute(self) -> None:
+        """Match the session's orders with its bars."""
+        execute_step(self.simulation.handle)
+
+    def book_cash_as_told(self, cash_before_usd: float, fills: Iterable[Fill]) -> None:
+        """Add the cash of the session's fills up anew, in the order in which they are told.
+
+        A sum of floats depends on its order, and a session that is booked again from the journal knows no other order.
+        """
+        self.simulation.account["cash"] = cash_before_usd
+        for fill in fills:
+            pay_for(self.simulation.handle, fill.quantity_shares, fill.price_usd, fill.commission_usd, 0.0)
+
+    def note_fill(self, fill: Fill) -> None:
+        """Remember under which name a fill was made, and that it marks its position."""
+        self._tickers[fill.symbol] = fill.ticker
+        self._filled.add(fill.symbol)
+
+    def book_recorded(self, fill: Fill) -> None:
+        """Book a fill as it is recorded."""
+        book_recorded_fill(
+            self.simulation.handle,
+            self._numbers[fill.symbol],
+            fill.quantity_shares,
+            fill.price_usd,
+            fill.reference_price_usd,
+            fill.commission_usd,
+            0.0,
+        )
+        self.note_fill(fill)
+
+    def value(self) -> None:
+        """Mark positions at the session's closes, and turn delisted ones into cash at their mark."""
+        value_step(self.simulation.handle)
+
+    def is_open(self, index: int) -> bool:
+        """Return whether the kernel may still execute an order."""
+        return bool(self.simulation.orders["state"][index] <= State.PARTIALLY_FILLED)
+
+    def order_progress(self, index: int) -> tuple[float, float]:
+        """Return an order's watermark, USD per share, and what it was charged so far, USD."""
+        order = self.simulation.orders[index]
+        return float(order["watermark"]), float(order["commission"])
+
+    def new_ticker(self, symbol: str) -> str | None:
+        """Return the name that a symbol takes in the session, None if it keeps its own."""
+        return self._market.new_ticker(symbol)
+
+    @property
+    def has_opened_with_bookings(self) -> bool:
+        """Whether the session's opening changed the account."""
+        return bool(self._market.actions) or len(self.simulation.receivables) != self._claims_before
+
+    @property
+    def cash_usd(self) -> float:
+        """Cash now."""
+        return float(self.simulation.account["cash"])
+
+    def positions(self, *, at_close: bool) -> tuple[Position, ...]:
+        """Return the positions held, sorted by symbol; `at_close` tells whether the session has marked them."""
+        found = []
+        for symbol, (quantity, mark, average_cost, _) in zip(
+            self.simulation.symbols, self.simulation.positions.tolist(), strict=True
+        ):
+            if quantity != 0:
+                marked = self._mark_session(symbol, at_close=at_close)
+                found.append(Position(symbol, self._tickers[symbol], quantity, average_cost, mark, marked))
+        return tuple(sorted(found, key=lambda position: position.symbol))
+
+    def receivables(self) -> tuple[DividendReceivable, ...]:
+        """Return dividends not yet paid, sorted by pay session, then symbol."""
+        symbols = self.simulation.symbols
+        claims = [
+            DividendReceivable(_day(pay_day), symbols[number], amount)
+            for amount, pay_day, number in self.simulation.receivables.tolist()
+        ]
+        return tuple(sorted(claims, key=lambda claim: (claim.pay_session, claim.symbol)))
+
+    def _mark_session(self, symbol: str, *, at_close: bool) -> date:
+        """Return the session of a position's mark: this one's close or fill, the last one otherwise."""
+        if symbol in self._filled or (at_close and symbol in self._market.rows):
+            return self._market.session
+        return self._held[symbol].mark_session
+
+    def _actions(self) -> np.ndarray:
+        """Return the session's actions on the account's symbols in the order of their booking."""
+        rows = [
+            (
+                action.split_ratio,
+                action.dividend_usd,
+                _number(self._market.session),
+                _number(action.pay_session or self._market.session),
+                self._numbers[action.symbol],
+                _KINDS[action.action],
+            )
+            for action in self._market.actions
+            if action.symbol in self._numbers and _is_booked(action.action, action.split_ratio)
+        ]
+        rows.sort(key=lambda row: row[-1])
+        return np.array(rows, dtype=ACTION)
+
+    def _load_account(self, state: AccountState) -> None:
+        simulation = self.simulation
+        account, positions = simulation.account, simulation.positions
+        for symbol, held in self._held.items():
+            positions[self._numbers[symbol]] = (held.quantity_shares, held.mark_price_usd, held.average_cost_usd, 0.0)
+        values = [position.market_value_usd for position in state.positions]
+        account["long_value"] = sum(value for value in values if value > 0)
+        account["short_value"] = sum(value for value in values if value < 0)
+        account["receivable"] = state.receivables_usd
+        account["equity_now"] = state.equity_usd
+        simulation.cursor["receivables"] = len(state.receivables)
+        simulation.receivables[:] = [
+            (claim.amount_usd, _number(claim.pay_session), self._numbers[claim.symbol]) for claim in state.receivables
+        ]
+
+    def _load_orders(self) -> None:
+        if not self._orders.statuses:
+            return
+        rows = self._orders.rows(self._numbers)
+        self.simulation.cursor["orders"] = len(rows)
+        self.simulation.orders[:] = np.array(rows, dtype=ORDER)
+        restore_orders(self.simulation.handle)
+
+    def _load_bars(self) -> None:
+        market, symbols = self._market, self.simulation.symbols
+        table = np.full((len(symbols), 5), np.nan)
+        numbers = [number for number, symbol in enumerate(symbols) if symbol in market.rows]
+        if numbers:
+            rows = [market.rows[symbols[number]] for number in numbers]
+            table[numbers] = market.bars.view(np.float64).reshape(-1, 5)[rows]
+        self.simulation.feed_session(
+            np.ascontiguousarray(table.T),
+            opens_at=nanoseconds(market.opens_at_utc),
+            closes_at=nanoseconds(market.closes_at_utc),
+            day=_number(market.session),
+        )
+
+
+@lru_cache(maxsize=16)
+def refuse_unsupported(rules: TradingRules, costs: CostModel) -> None:
+    """Refuse what a session's bars and an account's carried state do not hold.
+
+    Raises
+    ------
+    ConfigurationError
+        Costs that read volatility, average volume or the month's shares, financing, regulatory fees, or proceeds that
+        settle later.
+    """
+    unsupported = {
+        "slippage by volatility": isinstance(costs.slippage, Volatility),
+        "market impact": costs.impact != NoImpact(),
+        "tiered commissions": isinstance(costs.commission, Tiered),
+        "regulatory fees": costs.regulatory_fees,
+        "financing": costs.financing != Financing(),
+        "settlement_sessions": rules.settlement_sessions != 0,
+    }
+    found = [name for name, is_asked in unsupported.items() if is_asked]
+    if found:
+        raise ConfigurationError(
+            f"the simulated broker does not carry {', '.join(found)} from session to session; use another model in "
+            "eval.backtesting, or simulate it with the event-driven engine"
+        )
+
+
+def _is_booked(action: str, ratio: float) -> bool:
+    return action in _KINDS and not (action == "split" and ratio == 1.0)
+
+
+def _number(day: date) -> int:
+    return day.toordinal() - _DAY_ZERO
+
+
+def _day(number: int) -> date:
+    return _EPOCH + timedelta(days=number)

@@ -1,0 +1,94 @@
+"""What open orders carry from one session to the next beyond their statuses.
+
+Belongs here: how a session moves it, read from the kernel where the session was traded, from the recorded events where
+it is booked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from aegis.backtesting.session_market import SessionMarket
+from aegis.execution.account_state import OrderProgress
+from aegis.execution.brokers.kernel_account import KernelAccount
+from aegis.execution.brokers.kernel_orders import LoadedOrders
+from aegis.execution.order_states import CHANGES, OrderStatus
+from aegis.execution.orders import OrderEvent
+
+
+def traded_progress(
+    kernel: KernelAccount,
+    orders: LoadedOrders,
+    *,
+    changes: Mapping[str, int],
+    statuses: Mapping[str, OrderStatus],
+    before: Sequence[OrderProgress],
+) -> tuple[OrderProgress, ...]:
+    """Return the progress of the open orders after a session in the kernel.
+
+    Parameters
+    ----------
+    kernel, orders : KernelAccount, LoadedOrders
+        The session and the orders that took part in it.
+    changes : mapping of str to int
+        Changes told of each of them so far.
+    statuses : mapping of str to OrderStatus
+        Where all orders stand.
+    before : sequence of OrderProgress
+        Before the session.
+    """
+    found = {item.client_order_id: item for item in before}
+    for name, index in orders.index_of.items():
+        order = statuses[name].order
+        watermark, commission = kernel.order_progress(index)
+        found[name] = OrderProgress(
+            name,
+            watermark_usd=watermark if order.order_type == "trailing_stop" else None,
+            commission_usd=commission,
+            changes=changes[name],
+            ticker=kernel.new_ticker(order.symbol) or orders.progress[name].ticker,
+        )
+    return _of_open_orders(found, statuses)
+
+
+def recorded_progress(
+    events: Sequence[OrderEvent],
+    *,
+    market: SessionMarket,
+    statuses: Mapping[str, OrderStatus],
+    before: Sequence[OrderProgress],
+) -> tuple[OrderProgress, ...]:
+    """Return the progress of the open orders after a session that was booked from its events.
+
+    Notes
+    -----
+    The best price of a trailing stop stays as it was, in today's shares: it is no event, and the session's bar may not
+    be the one that was traded.
+    """
+    found = {item.client_order_id: item for item in before}
+    for name, item in found.items():
+        if item.watermark_usd is not None and name in statuses:
+            ratio = market.split_ratio(statuses[name].order.symbol)
+            found[name] = replace(item, watermark_usd=item.watermark_usd / ratio)
+    for event in events:
+        item = found.get(event.client_order_id) or OrderProgress(event.client_order_id)
+        charged = 0.0 if event.fill is None else event.fill.commission_usd
+        found[event.client_order_id] = replace(
+            item, commission_usd=item.commission_usd + charged, changes=item.changes + (event.kind in CHANGES)
+        )
+    for name, item in found.items():
+        if name in statuses and (ticker := market.new_ticker(statuses[name].order.symbol)):
+            found[name] = replace(item, ticker=ticker)
+    return _of_open_orders(found, statuses)
+
+
+def _of_open_orders(
+    found: Mapping[str, OrderProgress], statuses: Mapping[str, OrderStatus]
+) -> tuple[OrderProgress, ...]:
+    """Return what is worth carrying, sorted by client order id."""
+    return tuple(
+        found[name]
+        for name in sorted(found)
+        if name in statuses and not statuses[name].is_final and found[name] != OrderProgress(name)
+    )
