@@ -19,12 +19,12 @@ from aegis.backtesting.costs import CostModel
 from aegis.backtesting.kernel import records, submission
 from aegis.backtesting.kernel.codes import Fault, OrderType, Stopped, TimeInForce
 from aegis.backtesting.kernel.faults import fault_text
+from aegis.backtesting.kernel.feed_checks import check_targets, checked_column, checked_indicators
 from aegis.backtesting.kernel.record_memory import GROWING, GROWING_DTYPES, RecordMemory, Records
 from aegis.backtesting.kernel.stepping import advance, hold
 from aegis.backtesting.rules import TradingRules
 from aegis.errors import BacktestError, StrategyFailed
 
-_TABLE = 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -165,8 +165,8 @@ class Simulation(RecordMemory):
         for name in ("opens_at", "row_symbol", "first_row", "row_opens_at"):
             self._own_optional(name, getattr(bars, name))
         for name, column in (("sigma", sigma_daily), ("adv", adv_shares)):
-            self._own_optional(name, _column(name, column, len(bars.close)))
-        self._own_optional("indicators", _indicators(indicators, len(bars.close)))
+            self._own_optional(name, checked_column(name, column, len(bars.close)))
+        self._own_optional("indicators", checked_indicators(indicators, len(bars.close)))
         header["n_indicators"] = 0 if indicators is None else len(indicators)
         header["bar_interval"] = bars.bar_interval
         header["n_steps"], header["n_rows"] = len(bars.closes_at), len(bars.close)
@@ -385,20 +385,5 @@ class Simulation(RecordMemory):
             )
         if self._bars is not None and self.cursor["step"] + 1 < self._header["n_steps"]:
             raise BacktestError(f"{self.now_utc:%Y-%m-%d %H:%M}Z: the bars of before are not used up; advance first")
-        if targets is not None and targets.values.shape != (len(targets.steps), len(self.symbols)):
-            raise BacktestError(
-                f"targets have the shape {targets.values.shape}, expected {(len(targets.steps), len(self.symbols))}: "
-                "one row for each decision, one column for each symbol"
-            )
-
-
-def _column(name: str, column: NDArray[np.float64] | None, rows: int) -> NDArray[np.float64] | None:
-    if column is not None and column.shape != (rows,):
-        raise BacktestError(f"'{name}' has the shape {column.shape}, expected {(rows,)}: one value for each bar")
-    return None if column is None else np.ascontiguousarray(column, dtype=np.float64)
-
-
-def _indicators(values: NDArray[np.float64] | None, rows: int) -> NDArray[np.float64] | None:
-    if values is not None and (values.ndim != _TABLE or values.shape[1] != rows):
-        raise BacktestError(f"indicators have the shape {values.shape}, expected (indicators, {rows}): a value a bar")
-    return None if values is None else np.ascontiguousarray(values, dtype=np.float64)
+        if targets is not None:
+            check_targets(targets.steps, targets.values, len(self.symbols))
