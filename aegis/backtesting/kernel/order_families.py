@@ -28,8 +28,10 @@ def reduce_siblings(handle: int, index: int, quantity: float) -> None:
         order = order_of(handle, other)
         following = order.sibling
         if is_open(order):
-            order.quantity -= abs(quantity) if order.quantity > 0 else -abs(quantity)
-            if abs(order.quantity) - abs(order.filled) <= QUANTITY_TOLERANCE or order.quantity * order.filled < 0:
+            left = order.quantity - order.filled
+            taken = min(abs(quantity), abs(left))
+            order.quantity -= taken if left > 0 else -taken
+            if abs(left) - taken <= QUANTITY_TOLERANCE:
                 close_order(handle, other, _CANCELLED, _SIBLING_FILLED)
             else:
                 amend(handle, other, _REDUCED)
