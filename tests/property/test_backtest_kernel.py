@@ -17,7 +17,7 @@ from aegis.execution.order_states import TRANSITIONS, OrderState
 from aegis.execution.orders import OrderEventKind
 from tests.property.random_backtests import Player, RandomBacktest, jitted, random_backtest
 
-SAMPLE, LONG = 30, 1_000
+SAMPLE, LONG = 300, 10_000
 seeds = st.integers(0, 2**32 - 1)
 sample = settings(max_examples=SAMPLE, deadline=None, derandomize=True)
 long_run = settings(max_examples=LONG, deadline=None, derandomize=True)
@@ -189,7 +189,7 @@ def test_kernel_keeps_its_invariants(check):
 
 @pytest.mark.long
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_kernel_keeps_its_invariants_in_a_thousand_markets(check):
+def test_kernel_keeps_its_invariants_in_ten_thousand_markets(check):
     @long_run
     @given(seeds)
     def holds(seed):
