@@ -36,6 +36,7 @@ ORDER_TYPES: Mapping[str, OrderType] = {
 TIMES_IN_FORCE: Mapping[str, TimeInForce] = {word: code for code, word in TIME_IN_FORCE_WORDS.items()}
 
 _NAN = float("nan")
+_NUMBERS = (int, np.integer)
 _EPOCH_DAY = date(1970, 1, 1)
 
 
@@ -121,7 +122,7 @@ class Desk:
         StrategyFailed
             The symbol does not exist.
         """
-        if isinstance(symbol, int | np.integer):
+        if isinstance(symbol, _NUMBERS):
             if 0 <= symbol < self._n:
                 return int(symbol)
         elif symbol in self._number:
