@@ -161,6 +161,10 @@ test: $(DEV_STAMP) ## Run the tests; TESTS=<paths> chooses some, TEST_WORKERS=<n
 test-long: $(DEV_STAMP) ## Run the tests together with those of full size, which take much longer.
 	$(pytest) $(TESTS)
 
+.PHONY: benchmark
+benchmark: $(RUNTIME_STAMP) ## Compare the backtesting engine with its peers, in one run; ARGS=--quick for small sizes.
+	$(BIN)/python -m benchmarks.backtesting $(ARGS)
+
 .PHONY: lint lint-format lint-code lint-types lint-floors lint-sql lint-definitions
 lint: lint-format lint-code lint-types lint-floors lint-sql lint-definitions ## Run all linters; make -k lint goes on after the first complaint.
 
