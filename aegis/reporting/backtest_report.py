@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
 
 from aegis.backtesting.results import BacktestResults
 from aegis.errors import ReportingError
 from aegis.reporting import theme
 from aegis.reporting.backtest_review import BacktestReport, backtest_report
 from aegis.reporting.backtest_sections import sections
-from aegis.reporting.charts import Chart, chart_svg
+from aegis.reporting.charts import chart_svg
 from aegis.reporting.files import replace_file
+from aegis.reporting.html_report import fill_template
 from aegis.reporting.pdf_pages import Paper
 
 _HTML_FILE = "backtest.html"
@@ -79,22 +78,13 @@ def write_backtest_report(
 
 
 def html_page(report: BacktestReport) -> str:
-    """Return `report` as a self-contained page: inline CSS and SVG, no script, no network."""
-    environment = Environment(
-        loader=PackageLoader("aegis.reporting", "templates"),
-        autoescape=select_autoescape(("html",)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-    def picture(chart: Chart, in_row: int) -> Markup:
-        # The shared pictures read `sessions`, `months`, `benchmark` and `identity`, which this report has too.
-        svg = chart_svg(chart, cast("Any", report), "full" if in_row == 1 else "half")
-        return Markup(svg)  # noqa: S704 - drawn by matplotlib
-
-    return environment.get_template("backtest.html").render(
-        identity=report.identity, sections=sections(report), picture=picture
+    """Return `report` as a self-contained page."""
+    # The shared pictures read `sessions`, `months`, `benchmark` and `identity`, which this report has too.
+    return fill_template(
+        "backtest.html",
+        sections(report),
+        lambda chart, width: chart_svg(chart, cast("Any", report), width),
+        identity=report.identity,
     )
 
 

@@ -20,7 +20,7 @@ _RATIO_TOLERANCE = 1e-9
 def whole_lots(quantity: float, lot: float) -> float:
     """Return a signed quantity rounded towards zero to a multiple of `lot`."""
     lots = np.floor(abs(quantity) / lot + QUANTITY_TOLERANCE) * lot
-    return lots if quantity > 0 else -lots
+    return lots if quantity > 0 else 0.0 - lots  # not -lots, which is a negative zero for nothing
 
 
 @compiled
