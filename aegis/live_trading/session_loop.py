@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aegis.backtesting.costs import CostModel
+from aegis.backtesting.rules import TradingRules
 from aegis.config import PortfolioSettings, RiskSettings
 from aegis.config_eval import ExecutionEval
 from aegis.execution.account_state import AccountState
@@ -133,7 +134,8 @@ class SessionLoop:
     def __init__(self, policy: BookPolicy, ledger: DecisionLedger) -> None:
         self._policy = policy
         self._ledger = ledger
-        self._books = SimulatedBooks(ledger, policy.costs, policy.execution.participation_rate)
+        rules = TradingRules(participation_rate=policy.execution.participation_rate)
+        self._books = SimulatedBooks(ledger, policy.costs, rules)
         self._optimizer = TargetWeightsOptimizer(policy.portfolio)
         self._limits = RiskLimits.from_settings(policy.risk)
 

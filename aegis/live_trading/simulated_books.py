@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from aegis.backtesting.costs import CostModel
+from aegis.backtesting.rules import TradingRules
 from aegis.backtesting.session_market import SessionMarket
 from aegis.clock import FixedClock
 from aegis.execution.account_state import AccountState
@@ -54,13 +55,13 @@ class SimulatedBooks:
         Where events are recorded; flushed by the caller.
     costs : CostModel
         Slippage and commission.
-    participation_rate : float
-        Largest share of a bar's volume that the account takes.
+    rules : TradingRules
+        The venue's and the account's.
     """
 
     ledger: DecisionLedger
     costs: CostModel
-    participation_rate: float
+    rules: TradingRules
 
     def trade_session(self, before: AccountState, market: SessionMarket, *, at_utc: datetime) -> BookedSession:
         """Execute the open orders in a session, book its corporate actions, and mark the account at the close.
@@ -123,9 +124,7 @@ class SimulatedBooks:
         return broker.state(), tuple(conflicts)
 
     def _broker(self, account: AccountState, at_utc: datetime) -> SimulatedBroker:
-        return SimulatedBroker(
-            account, costs=self.costs, participation_rate=self.participation_rate, clock=FixedClock(at_utc)
-        )
+        return SimulatedBroker(account, costs=self.costs, rules=self.rules, clock=FixedClock(at_utc))
 
 
 def _events(broker: SimulatedBroker) -> list[OrderEvent]:

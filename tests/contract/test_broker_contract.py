@@ -9,6 +9,7 @@ from typing import Protocol
 import pytest
 
 from aegis.backtesting.costs import CostModel
+from aegis.backtesting.rules import TradingRules
 from aegis.clock import SimulatedClock
 from aegis.errors import ExecutionError, OrderRejected
 from aegis.execution.account_state import AccountState
@@ -36,7 +37,7 @@ class SimulatedBench:
         self.broker = SimulatedBroker(
             AccountState.opening("simulated", cash_usd=10_000.0),
             costs=CostModel(),
-            participation_rate=0.1,
+            rules=TradingRules(),
             clock=self._clock,
         )
 

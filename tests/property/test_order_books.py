@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aegis.backtesting.costs import CostModel
+from aegis.backtesting.rules import TradingRules
 from aegis.backtesting.session_market import CorporateAction
 from aegis.clock import SimulatedClock
 from aegis.execution.account_state import AccountState
@@ -75,10 +76,14 @@ def sessions(draw):
     return found
 
 
+UNLEVERED = TradingRules(account_type="margin", initial_margin=1.0, maintenance_margin=0.0)
+
+
 def _run(days, order_of, market_of, *, allow_short, restore):
     """Step a broker through the days; yield state before, state after, market, fills and the broker."""
     clock = SimulatedClock(datetime(2014, 6, 2, 20, 15, tzinfo=UTC))
-    options = {"costs": CostModel(5.0, 1.0), "participation_rate": 0.1, "clock": clock, "allow_short": allow_short}
+    rules = UNLEVERED if allow_short else TradingRules()
+    options = {"costs": CostModel(5.0, 1.0), "rules": rules, "clock": clock}
     broker = SimulatedBroker(AccountState.opening("simulated", cash_usd=1e6), **options)
     for day in days:
         before = broker.state()

@@ -39,21 +39,16 @@ class SimulatedBroker:
         Where it begins: :meth:`AccountState.opening`, or what :meth:`end_session` returned before.
     costs : CostModel
         Slippage and commission.
-    participation_rate : float
-        Largest share of a bar's volume that this account takes.
+    rules : TradingRules
+        The venue's and the account's; a margin account may sell short.
     clock : Clock
         Dates what happens between sessions: acceptances and cancellations.
-    allow_short : bool
-        Whether an order may leave a negative position. Positions, long and short, are then worth no more than the
-        equity when they are opened; otherwise it is a cash account.
-    rules : TradingRules, optional
-        The venue's and the account's, where the two above do not say enough.
 
     Notes
     -----
     Orders are submitted after the close of their decision session and execute from their execution session on, so that
     a split overnight rescales them. Fills appear when the session ends, because only then does the bar exist. There are
-    no margin calls: whoever allows short positions looks after them.
+    no margin calls: whoever sells short looks after it.
     """
 
     def __init__(
@@ -61,10 +56,8 @@ class SimulatedBroker:
         state: AccountState,
         *,
         costs: CostModel,
-        participation_rate: float,
+        rules: TradingRules,
         clock: Clock,
-        allow_short: bool = False,
-        rules: TradingRules | None = None,
     ) -> None:
         self._state = state
         self._session = state.session
@@ -75,7 +68,7 @@ class SimulatedBroker:
         self._submitted = {name: status.order for name, status in self._statuses.items()}
         self._events: list[BrokerEvent] = []
         self._costs = costs
-        self._rules = rules or _rules(participation_rate, allow_short=allow_short)
+        self._rules = rules
         self._clock = clock
 
     def submit(self, order: Order) -> OrderStatus:
@@ -138,7 +131,7 @@ class SimulatedBroker:
             account=state.account,
             cash_usd=state.cash_usd,
             equity_usd=state.equity_usd,
-            buying_power_usd=max(state.cash_usd, 0.0),
+            buying_power_usd=_buying_power_usd(state, self._rules),
         )
 
     def events_since(self, sequence: int) -> tuple[BrokerEvent, ...]:
@@ -312,9 +305,10 @@ class SimulatedBroker:
         return status
 
 
-def _rules(participation_rate: float, *, allow_short: bool) -> TradingRules:
-    if not allow_short:
-        return TradingRules(participation_rate=participation_rate)
-    return TradingRules(
-        account_type="margin", participation_rate=participation_rate, initial_margin=1.0, maintenance_margin=0.0
-    )
+def _buying_power_usd(state: AccountState, rules: TradingRules) -> float:
+    """Return what may still be bought, USD: cash, or what the free equity of a margin account carries."""
+    if rules.account_type == "cash":
+        return max(state.cash_usd, 0.0)
+    gross = sum(abs(position.market_value_usd) for position in state.positions)
+    carried = min(state.equity_usd / rules.initial_margin, state.equity_usd * rules.max_leverage)
+    return max(carried - gross, 0.0)

@@ -48,6 +48,11 @@ def why_not(
         return refusal
     if order.is_fractional and not rules.fractional_shares:
         return reason_text(OrderReason.LOT_SIZE, f"{order.quantity_shares:g} shares, but the venue trades whole ones")
+    if _is_too_small(order, account, rules):
+        return reason_text(
+            OrderReason.MINIMUM_NOTIONAL,
+            f"{abs(order.quantity_shares) * order.arrival_price_usd:.2f} USD of {rules.min_notional_usd:g}",
+        )
     if order.parent_id is not None:
         return _why_not_child(order, known.get(order.parent_id))
     if order.quantity_shares < 0 and rules.account_type == "cash":
@@ -64,6 +69,13 @@ def _why_not_sent(order: Order, account: str, session: date | None) -> str:
     if session is not None and order.session < session:
         return f"too late: decided after {order.session}, but session {session} has opened since"
     return ""
+
+
+def _is_too_small(order: Order, account: AccountState, rules: TradingRules) -> bool:
+    """Whether an order is worth less at its decision than the venue takes; what closes a position never is."""
+    if account.quantity_shares(order.symbol) + order.quantity_shares == 0:
+        return False
+    return abs(order.quantity_shares) * order.arrival_price_usd < rules.min_notional_usd
 
 
 def _why_not_child(order: Order, parent: OrderStatus | None) -> str:

@@ -38,6 +38,7 @@ REASONS = {
     OrderReason.NO_VOLUME: "end of session",
     OrderReason.PARTICIPATION_CAP: "end of session",
     OrderReason.SHORT_SALE: "short sale",
+    OrderReason.MINIMUM_NOTIONAL: "min notional",
 }
 ON_CLOSE = ("market_on_close", "limit_on_close")
 
@@ -48,7 +49,6 @@ UNFIT = {
     "listings": "a session's market has no halts and no cash mergers",
     "left": "it does not remember that a symbol has left: an order for it finds no bar and expires",
     "price": "it takes orders for symbols that have not traded yet",
-    "minimum": "it does not ask for a minimum notional",
     "settlement": "proceeds settle at once",
     "margin calls": "it makes none",
     "realised": "it keeps no realised profit",
@@ -68,7 +68,6 @@ def unfit(scenario: Scenario) -> list[str]:
         "listings": any(action.kind in ("halt", "resume", "cash_merger") for action in scenario.actions),
         "left": any(reason == "delisted" and state == "rejected" for state, reason in states),
         "price": any(order.after < first_bars[order.symbol] for order in scenario.orders),
-        "minimum": scenario.rules.min_notional != 0,
         "settlement": scenario.rules.settlement_sessions != 0,
         "margin calls": any(reason == "liquidation" for _, reason in states)
         or any(name.startswith("margin_call") for name in scenario.expected.states),
@@ -107,9 +106,8 @@ def _broker(account: AccountState, scenario: Scenario, close: datetime) -> Simul
     return SimulatedBroker(
         account,
         costs=cost_model(scenario.costs),
-        participation_rate=scenario.rules.participation_rate,
-        clock=FixedClock(close),
         rules=trading_rules(scenario.rules),
+        clock=FixedClock(close),
     )
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from aegis.backtesting.costs import CostModel
+from aegis.backtesting.rules import TradingRules
 from aegis.backtesting.session_market import CorporateAction
 from aegis.clock import FixedClock
 from aegis.errors import ExecutionError
@@ -25,13 +26,17 @@ def _state(*positions, cash=10_000.0, receivables=()):
     )
 
 
+UNLEVERED = TradingRules(account_type="margin", initial_margin=1.0, maintenance_margin=0.0)
+"""Positions, long and short, are worth no more than the equity when they are opened."""
+
+
 def _held(quantity, *, mark=10.0, cost=8.0):
     return Position("ABC", "ABC", quantity, cost, mark, THURSDAY)
 
 
 def _broker(state, **options):
     clock = FixedClock(datetime(2014, 6, 5, 20, 15, tzinfo=UTC))
-    return SimulatedBroker(state, **{"costs": CostModel(), "participation_rate": 0.1, "clock": clock, **options})
+    return SimulatedBroker(state, **{"costs": CostModel(), "rules": TradingRules(), "clock": clock, **options})
 
 
 def _session(broker, market):
@@ -200,7 +205,7 @@ def test_average_cost_follows_purchases_and_ignores_sales(order_of, market_of):
 
 
 def test_where_short_selling_is_configured_a_sale_may_cross_zero(order_of, market_of):
-    broker = _broker(_state(_held(100.0, cost=8.0)), allow_short=True)
+    broker = _broker(_state(_held(100.0, cost=8.0)), rules=UNLEVERED)
     broker.submit(order_of(quantity_shares=-150.0))
     after = _session(broker, market_of(FRIDAY, bars={"ABC": FLAT}))
     (position,) = after.positions
@@ -329,3 +334,27 @@ def test_an_account_without_equity_has_no_return(market_of):
     broke = _state(cash=0.0)
     with pytest.raises(ExecutionError, match="must be positive"):
         session_pnl(broke, broke, market=market_of(FRIDAY), fills=())
+
+
+def test_buying_power_is_cash_or_what_free_equity_carries():
+    # 1,000 USD of cash less 50 short at 10: equity 500, of which 250 are bound.
+    short = _state(_held(-50.0, cost=10.0), cash=1_000.0)
+    margin = TradingRules(account_type="margin")  # Regulation T: 0.5
+
+    assert _broker(_state(_held(100.0), cash=-5.0)).account().buying_power_usd == 0.0
+    assert _broker(_state(_held(100.0), cash=250.0)).account().buying_power_usd == 250.0
+    assert _broker(short, rules=margin).account().buying_power_usd == 500.0  # 500 / 0.5 - 50 * 10
+    assert (
+        _broker(short, rules=TradingRules(account_type="margin", max_leverage=1.5)).account().buying_power_usd == 250.0
+    )
+
+
+def test_an_order_below_the_least_value_is_rejected_unless_it_closes(order_of):
+    broker = _broker(_state(_held(30.0)), rules=TradingRules(min_notional_usd=500.0))
+
+    small = broker.submit(order_of(client_order_id="a", quantity_shares=40.0))
+    closing = broker.submit(order_of(client_order_id="b", quantity_shares=-30.0))
+
+    assert small.state is OrderState.REJECTED
+    assert broker.events_since(0)[0].event.reason.startswith("minimum notional: 400.00 USD of 500")
+    assert closing.state is OrderState.ACCEPTED

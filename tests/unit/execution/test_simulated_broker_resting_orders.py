@@ -10,6 +10,7 @@ import pytest
 from aegis.backtesting.commissions import PerShare
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.financing import Financing
+from aegis.backtesting.rules import TradingRules
 from aegis.backtesting.session_market import CorporateAction
 from aegis.clock import FixedClock
 from aegis.errors import ConfigurationError
@@ -29,7 +30,7 @@ def _state(*positions, cash=10_000.0):
 
 def _broker(state, **options):
     clock = FixedClock(datetime(2014, 6, 5, 20, 15, tzinfo=UTC))
-    return SimulatedBroker(state, **{"costs": CostModel(), "participation_rate": 0.1, "clock": clock, **options})
+    return SimulatedBroker(state, **{"costs": CostModel(), "rules": TradingRules(), "clock": clock, **options})
 
 
 def _restored(state, **options):
