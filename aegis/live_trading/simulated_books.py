@@ -15,15 +15,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.rules import TradingRules
 from aegis.backtesting.session_market import SessionMarket
 from aegis.clock import FixedClock
 from aegis.execution.account_state import AccountState
-from aegis.execution.brokers.simulated import SimulatedBroker
 from aegis.execution.order_management import DecisionLedger
 from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
+
+if TYPE_CHECKING:
+    from aegis.execution.brokers.simulated import SimulatedBroker
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,9 @@ class SimulatedBooks:
         return broker.state(), tuple(conflicts)
 
     def _broker(self, account: AccountState, at_utc: datetime) -> SimulatedBroker:
+        # The matching kernel takes two seconds to load, and definitions are loaded without trading anything.
+        from aegis.execution.brokers.simulated import SimulatedBroker  # noqa: PLC0415
+
         return SimulatedBroker(account, costs=self.costs, rules=self.rules, clock=FixedClock(at_utc))
 
 
