@@ -76,14 +76,15 @@ class ExhaustiveFit:
     rule : function
         From parameters to a rule.
     score : function
-        From the results on the training window to a number, the higher the better. NaN counts as the lowest.
+        From the results on the training window to a number, the higher the better. NaN and None, which a metric is
+        where it does not exist, count as the lowest.
     history_sessions : int
         See :class:`Fitted`.
     """
 
     candidates: Sequence[Mapping[str, Value]]
     rule: Callable[[Mapping[str, Value]], Rule]
-    score: Callable[[BacktestResults], float]
+    score: Callable[[BacktestResults], float | None]
     history_sessions: int = 0
 
     def __call__(self, train: Bars, config: BacktestConfig) -> Fitted:
@@ -97,7 +98,8 @@ class ExhaustiveFit:
         if not self.candidates:
             raise BacktestError("walk-forward: there is no candidate to fit; give at least one set of parameters")
         scores = [self.score(run_rule(self.rule(candidate), train, config)) for candidate in self.candidates]
-        best = self.candidates[int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))]
+        numbers = np.array([np.nan if score is None else score for score in scores], dtype=np.float64)
+        best = self.candidates[int(np.argmax(np.where(np.isnan(numbers), -np.inf, numbers)))]
         return Fitted(
             rule=self.rule(best),
             parameters=best,
