@@ -280,7 +280,7 @@ class Desk:
     def replace(
         self, order: int, *, quantity_shares: float = _NAN, limit_usd: float = _NAN, stop_usd: float = _NAN
     ) -> bool:
-        """Change an open order's total quantity and prices; false if it had ended."""
+        """Change an open order's total quantity and prices; false if it had ended or one is off its step."""
         return self._account_now().replace(order, quantity=quantity_shares, limit_usd=limit_usd, stop_usd=stop_usd)
 
     # The timetable

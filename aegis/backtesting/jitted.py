@@ -330,5 +330,5 @@ def cancel(market: int, order: int) -> bool:
 
 @compiled
 def replace(market: int, order: int, quantity: float, limit: float, stop: float) -> bool:
-    """Change an open order, NaN for no change; false if it had ended."""
+    """Change an open order, NaN for no change; false if it had ended or one is off tick or lot."""
     return submission.replace_order(market, order, quantity, limit, stop)

@@ -329,7 +329,7 @@ class Simulation(RecordMemory):
     def replace(
         self, order: int, *, quantity: float = np.nan, limit_usd: float = np.nan, stop_usd: float = np.nan
     ) -> bool:
-        """Change an open order's total quantity and prices; false if it had ended."""
+        """Change an open order's total quantity and prices; false if it had ended or one is off its step."""
         return bool(self.ask(submission.replace_order, order, quantity, limit_usd, stop_usd))
 
     @property
