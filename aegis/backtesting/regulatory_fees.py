@@ -7,8 +7,8 @@ seller; purchases pay none.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Any, Final
+from datetime import date
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,31 +152,6 @@ def fee_rate_rows(first_day: date, last_day: date) -> NDArray[np.void]:
         row["section31"], row["activity_fee"] = rates.section31_rate, rates.taf_per_share
         row["activity_fee_cap"], row["day"] = rates.taf_cap_usd, (day - _EPOCH).days
     return rows
-
-
-def rates_by_day(days: NDArray[np.integer[Any]]) -> NDArray[np.void]:
-    """Return the rates of each of some days.
-
-    Parameters
-    ----------
-    days : ndarray of integers, shape (n,)
-        Days since 1970-01-01, in any order.
-
-    Returns
-    -------
-    ndarray of FEE_RATE, shape (n,)
-
-    Raises
-    ------
-    ConfigurationError
-        A day is not covered; see :func:`rates_on`.
-    """
-    if days.size == 0:
-        return np.zeros(0, FEE_RATE)
-    rows = fee_rate_rows(_EPOCH + timedelta(days=int(days.min())), _EPOCH + timedelta(days=int(days.max())))
-    found: NDArray[np.void] = rows[np.searchsorted(rows["day"], days, side="right") - 1]
-    found["day"] = days
-    return found
 
 
 @compiled

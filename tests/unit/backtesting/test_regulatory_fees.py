@@ -7,8 +7,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from aegis.backtesting.regulatory_fees import (
     ACTIVITY_FEE,
@@ -16,7 +14,6 @@ from aegis.backtesting.regulatory_fees import (
     COMPLETE_THROUGH,
     SECTION_31,
     fee_rate_rows,
-    rates_by_day,
     rates_on,
     regulatory_fees_usd,
 )
@@ -66,7 +63,7 @@ def test_a_day_outside_the_tables_is_refused(day: date) -> None:
     with pytest.raises(ConfigurationError, match=rf"from 2008-04-01 through 2026-12-07, found {day}; add the rates"):
         rates_on(day)
     with pytest.raises(ConfigurationError, match="regulatory fees are known"):
-        rates_by_day(np.array([(day - EPOCH).days]))
+        fee_rate_rows(day, day)
 
 
 def test_both_tables_ascend_reach_back_to_their_beginning_and_name_a_source_for_each_row() -> None:
@@ -113,20 +110,3 @@ def test_rows_begin_with_the_first_day_and_follow_the_changes() -> None:
 def test_rows_of_an_empty_range_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="2022-01-01 is before the first 2022-01-02"):
         fee_rate_rows(date(2022, 1, 2), date(2022, 1, 1))
-
-
-def test_no_days_have_no_rates() -> None:
-    assert rates_by_day(np.array([], dtype=np.int32)).shape == (0,)
-
-
-@given(st.lists(st.integers((COMPLETE_FROM - EPOCH).days, (COMPLETE_THROUGH - EPOCH).days), min_size=1, max_size=20))
-def test_the_array_of_rates_says_what_each_day_says(days: list[int]) -> None:
-    rows = rates_by_day(np.array(days, dtype=np.int64))
-    assert rows["day"].tolist() == days
-    for row, day in zip(rows, days, strict=True):
-        rates = rates_on(EPOCH + timedelta(days=day))
-        assert (row["section31"], row["activity_fee"], row["activity_fee_cap"]) == (
-            rates.section31_rate,
-            rates.taf_per_share,
-            rates.taf_cap_usd,
-        )
