@@ -5,9 +5,12 @@ Belongs here: one frozen value with every setting of a simulation, and how the c
 
 from __future__ import annotations
 
+import difflib
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from dataclasses import dataclass, field, fields
+from numbers import Real
+from typing import Any, Final, Literal, get_args
 
 from aegis.backtesting.corporate_events import CorporateEvent
 from aegis.backtesting.costs import CostModel
@@ -20,6 +23,23 @@ from aegis.metrics.returns import SESSIONS_PER_YEAR
 _SESSIONS_WITHOUT_WEEKENDS: Final = 365
 
 EngineName = Literal["event_driven", "vectorized", "walk_forward"]
+ENGINES: Final = get_args(EngineName)
+
+_TYPES: Final[tuple[tuple[str, Any, str], ...]] = (
+    ("initial_cash_usd", Real, "a number of USD"),
+    ("rules", TradingRules, "TradingRules(...)"),
+    ("costs", CostModel, "CostModel(...)"),
+    ("events", Sequence, "a list of CorporateEvent"),
+    ("tick_usd", Mapping, "a mapping of symbols to USD"),
+    ("borrow_rate_per_year", Mapping, "a mapping of symbols to rates"),
+    ("liquidity_window_sessions", Real, "a number of sessions"),
+    ("sessions_per_chunk", Real | None, "a number of sessions, or None for all"),
+    ("history_sessions", Real, "a number of sessions"),
+    ("orders_per_step", Real | None, "a number of orders, or None"),
+    ("risk_free_rate", Real, "a rate a year"),
+    ("sessions_per_year", Real, "a number of sessions"),
+)
+_SYMBOLS_NAMED: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +80,7 @@ class BacktestConfig:
     Raises
     ------
     ConfigurationError
-        A number is out of bounds.
+        A number is out of bounds, a part has another type, or no engine is called so.
     """
 
     engine: EngineName = "event_driven"
@@ -80,6 +100,13 @@ class BacktestConfig:
     is_simulated: bool = False
 
     def __post_init__(self) -> None:
+        self._require_types()
+        if self.engine not in ENGINES:
+            near = difflib.get_close_matches(str(self.engine).lower(), ENGINES, n=1, cutoff=0.0)[0]
+            raise ConfigurationError(
+                f"backtest: engine is {self.engine!r} and must be {', '.join(ENGINES[:-1])} or {ENGINES[-1]}; the "
+                f"nearest is {near!r}"
+            )
         for name, least in (
             ("initial_cash_usd", 1e-9),
             ("liquidity_window_sessions", 2),
@@ -93,6 +120,15 @@ class BacktestConfig:
             raise ConfigurationError(
                 f"backtest: sessions_per_chunk is {self.sessions_per_chunk} and must be at least 1, or None for all"
             )
+
+    def _require_types(self) -> None:
+        for name, kind, expected in _TYPES:
+            found = getattr(self, name)
+            if not isinstance(found, kind):
+                raise ConfigurationError(
+                    f"backtest: {name} is {type(found).__name__} and must be {expected}; correct it, or leave it out "
+                    "for the default"
+                )
 
     @classmethod
     def from_settings(cls, config: AegisConfig, calendar: TradingCalendar) -> BacktestConfig:
@@ -113,14 +149,67 @@ class BacktestConfig:
             is_simulated=config.run.source == "simulated",
         )
 
-    def described(self) -> dict[str, dict[str, Any]]:
-        """Return what a reader of the results must know of how they came about, as plain values."""
-        rules = {name: getattr(self.rules, name) for name in self.rules.__slots__}
-        costs = {
-            "slippage": repr(self.costs.slippage),
-            "impact": repr(self.costs.impact),
-            "commission": repr(self.costs.commission),
-            "financing": repr(self.costs.financing),
-            "regulatory_fees": self.costs.regulatory_fees,
+    def described(self, engine: EngineName) -> dict[str, dict[str, Any]]:
+        """Return what a reader must know of how results came about: every setting that decides one, by group.
+
+        Parameters
+        ----------
+        engine : {"event_driven", "vectorized", "walk_forward"}
+            The one that ran.
+
+        Returns
+        -------
+        dict of str to dict
+            Numbers, texts, booleans and None under the names of the settings; a model is its name and its parameters.
+
+        Notes
+        -----
+        Events are data and stand in the results' records. Chunks decide no result but what a strategy can look back
+        on, and rates and the year of the metrics are fields of the results.
+        """
+        costs = self.costs
+        return {
+            "rules": {each.name: getattr(self.rules, each.name) for each in fields(self.rules)},
+            "costs": {
+                "slippage": _model_in_words(costs.slippage),
+                "slippage_within_bar": costs.slippage_within_bar,
+                "impact": _model_in_words(costs.impact),
+                "liquidity_window_sessions": self.liquidity_window_sessions,
+                "commission": _model_in_words(costs.commission),
+                "financing": _model_in_words(costs.financing),
+                "borrow_rate_per_year": _by_symbol_in_words(self.borrow_rate_per_year),
+                "regulatory_fees": costs.regulatory_fees,
+            },
+            "simulation": {
+                "engine": engine,
+                "initial_cash_usd": self.initial_cash_usd,
+                "tick_usd": _by_symbol_in_words(self.tick_usd),
+                "history_sessions": self.history_sessions,
+            },
         }
-        return {"rules": rules, "costs": costs, "account": {"initial_cash_usd": self.initial_cash_usd}}
+
+
+def _model_in_words(model: Any) -> str:
+    """Return a model's name and its parameters, as "FixedBps: slippage_bps 5"."""
+    parameters = [f"{each.name} {_in_words(getattr(model, each.name))}" for each in fields(model)]
+    return type(model).__name__ + (f": {', '.join(parameters)}" if parameters else "")
+
+
+def _in_words(value: Any) -> str:
+    """Return a parameter with all its digits; two numbers that differ never read the same."""
+    if isinstance(value, tuple):
+        return " and ".join(f"{_in_words(rate)} from {_in_words(first)}" for first, rate in value)
+    number = float(value)
+    return "without bound" if number == float("inf") else repr(number).removesuffix(".0")
+
+
+def _by_symbol_in_words(values: Mapping[str, float]) -> str | None:
+    """Return the symbols with their values; of many symbols the range and a digest of all."""
+    if not values:
+        return None
+    pairs = [f"{symbol} {_in_words(values[symbol])}" for symbol in sorted(values)]
+    if len(pairs) <= _SYMBOLS_NAMED:
+        return ", ".join(pairs)
+    digest = hashlib.sha256("\n".join(pairs).encode()).hexdigest()[:12]
+    least, most = _in_words(min(values.values())), _in_words(max(values.values()))
+    return f"{least} to {most} for {len(pairs)} symbols (SHA-256 {digest})"

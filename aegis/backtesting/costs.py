@@ -7,7 +7,7 @@ formula is in its own module; see ``docs/fills.md``.
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,16 @@ _COMMISSION_MODELS: Final[dict[str, type[CommissionModel]]] = {
     "tiered": Tiered,
 }
 
+_PARTS: Final[tuple[tuple[str, Any, str], ...]] = (
+    ("slippage", SlippageModel, "for basis points of the price write slippage_bps=..."),
+    ("commission", CommissionModel, "for basis points of the value write commission_bps=..."),
+    ("impact", ImpactModel, "leave it out for none"),
+    ("financing", Financing, "leave it out for none"),
+    ("regulatory_fees", bool, "write True or False"),
+    ("slippage_within_bar", bool, "write True or False"),
+)
+"""What each part may be, and what to write instead."""
+
 _Short = TypeVar("_Short", FixedBps, Bps)
 
 
@@ -107,7 +117,8 @@ class CostModel:
     Raises
     ------
     ConfigurationError
-        A parameter is out of its bounds, or a short form contradicts the model beside it.
+        A parameter is out of its bounds, a part is no model of its kind, or a short form contradicts the model beside
+        it.
     """
 
     slippage_bps: float = 0.0
@@ -120,6 +131,7 @@ class CostModel:
     slippage_within_bar: bool = False
 
     def __post_init__(self) -> None:
+        self._require_types()
         slippage: SlippageModel = self.slippage
         if self.slippage_bps != 0:
             slippage = _short_form(FixedBps(self.slippage_bps), slippage, default=NoSlippage())
@@ -130,6 +142,20 @@ class CostModel:
         object.__setattr__(self, "commission", commission)
         object.__setattr__(self, "slippage_bps", getattr(slippage, "slippage_bps", 0.0))
         object.__setattr__(self, "commission_bps", getattr(commission, "commission_bps", 0.0))
+
+    def _require_types(self) -> None:
+        for name, kind, remedy in _PARTS:
+            found = getattr(self, name)
+            if not isinstance(found, kind):
+                known = " or ".join(model.__name__ for model in get_args(kind) or (kind,))
+                raise ConfigurationError(
+                    f"CostModel: {name} is {found!r} and must be {known}, a value and not the class; {remedy}"
+                )
+
+    @property
+    def needs_liquidity(self) -> bool:
+        """Whether a part of it reads the volatility or the average volume of the sessions before."""
+        return isinstance(self.slippage, Volatility) or not isinstance(self.impact, NoImpact)
 
     @classmethod
     def from_settings(cls, settings: BacktestingEval) -> CostModel:

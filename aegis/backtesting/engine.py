@@ -52,7 +52,7 @@ class BacktestingEngine:
     Raises
     ------
     BacktestError
-        The engine cannot run this strategy on these data.
+        The engine cannot run this strategy on these data, or an argument is of another type.
     MalformedData
         The data cannot be bars.
     """
@@ -65,7 +65,7 @@ class BacktestingEngine:
     ) -> None:
         calendar = trading_calendar(config.market_data.calendar) if isinstance(config, AegisConfig) else None
         settings = _settings(config, calendar)
-        market, actions = data if isinstance(data, tuple) else (data, ())
+        market, actions = _market_and_actions(data)
         if isinstance(market, pd.DataFrame):
             market = _bars(market, calendar)
         settings = replace(settings, events=(*settings.events, *_events(actions)))
@@ -82,7 +82,7 @@ class BacktestingEngine:
         StrategyFailed
             The strategy went wrong, with the bar's time; :meth:`get_results` returns what was done until then.
         BacktestError
-            The engine came upon something that it cannot do.
+            The engine came upon something that it cannot do, or it was run before.
         """
         self._has_begun = True
         done = self._backtest.run()
@@ -119,8 +119,8 @@ class BacktestingEngine:
 
     def generate_report(
         self,
-        folder: Path | None = None,
-        formats: Iterable[str] = ("html",),
+        folder: Path | str | None = None,
+        formats: str | Iterable[str] = ("html",),
         *,
         benchmark_returns: pd.Series[float] | None = None,
     ) -> dict[str, Path]:
@@ -128,9 +128,9 @@ class BacktestingEngine:
 
         Parameters
         ----------
-        folder : Path, optional
+        folder : Path or str, optional
             Default is ``backtest`` in the configured folder of reports.
-        formats : iterable of {"html", "pdf", "csv"}
+        formats : {"html", "pdf", "csv"} or iterable of them
         benchmark_returns : Series of float, by session, optional
 
         Raises
@@ -148,7 +148,22 @@ class BacktestingEngine:
 def _settings(config: BacktestConfig | AegisConfig | None, calendar: TradingCalendar | None) -> BacktestConfig:
     if isinstance(config, AegisConfig) and calendar is not None:
         return BacktestConfig.from_settings(config, calendar)
-    return config if isinstance(config, BacktestConfig) else BacktestConfig()
+    if config is None:
+        return BacktestConfig()
+    if isinstance(config, BacktestConfig):
+        return config
+    raise BacktestError(
+        f"config is {type(config).__name__}, expected BacktestConfig, AegisConfig or None for the defaults; write "
+        "BacktestConfig(...) with the settings by name"
+    )
+
+
+def _market_and_actions(data: Data) -> tuple[Market, Actions]:
+    if not isinstance(data, tuple):
+        return data, ()
+    if len(data) != 2:  # noqa: PLR2004 - a pair
+        raise BacktestError(f"data are a tuple of {len(data)}, expected (bars, corporate actions); pass the two")
+    return data
 
 
 def _bars(frame: pd.DataFrame, calendar: TradingCalendar | None) -> Bars:
@@ -160,7 +175,14 @@ def _bars(frame: pd.DataFrame, calendar: TradingCalendar | None) -> Bars:
 
 
 def _events(actions: Actions) -> Sequence[CorporateEvent]:
-    return events_from_lake(actions) if isinstance(actions, pd.DataFrame) else actions
+    if isinstance(actions, pd.DataFrame):
+        return events_from_lake(actions)
+    if isinstance(actions, Sequence) and all(isinstance(action, CorporateEvent) for action in actions):
+        return actions
+    raise BacktestError(
+        f"corporate actions are {type(actions).__name__}, expected CorporateEvents in a list, or rows of the lake's "
+        "corporate_actions in a DataFrame; pass one of them, or leave the actions out"
+    )
 
 
 def _backtest(

@@ -7,26 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aegis.backtesting.array_strategies import Signals, TargetShares, TargetWeights
-from aegis.backtesting.backtest_config import BacktestConfig
+from aegis.backtesting.backtest_config import BacktestConfig, EngineName
 from aegis.backtesting.bar_liquidity import TrailingLiquidity
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.chunk_history import with_history
 from aegis.backtesting.corporate_events import event_records, refuse_double_counting, refuse_unpayable_dividends
-from aegis.backtesting.costs import CostModel
 from aegis.backtesting.jitted import JittedStrategy
 from aegis.backtesting.kernel.simulation import Simulation, Targets
-from aegis.backtesting.market_impact import NoImpact
 from aegis.backtesting.python_runner import PythonRunner
 from aegis.backtesting.regulatory_fees import fee_rate_rows
 from aegis.backtesting.results import BacktestResults
 from aegis.backtesting.session_marks import last_closes, session_closes
-from aegis.backtesting.slippage import Volatility
 from aegis.backtesting.strategy import Strategy
 from aegis.backtesting.streaming import BarSource
 from aegis.errors import BacktestError
@@ -35,6 +32,36 @@ ArrayStrategy = TargetWeights | TargetShares | Signals
 AnyStrategy = ArrayStrategy | JittedStrategy | Strategy
 
 _EPOCH = date(1970, 1, 1)
+
+
+def refuse_second_run(*, has_begun: bool) -> None:
+    """Refuse to run a backtest again: account, strategy and results would go on where the first run ended.
+
+    Raises
+    ------
+    BacktestError
+        It has begun before.
+    """
+    if has_begun:
+        raise BacktestError(
+            "the backtest was run before, and an account begins once; read what it did with results() or "
+            "get_results(), or make a new backtest with a new strategy object to run it again"
+        )
+
+
+def require_bars(source: object) -> None:
+    """Refuse what a backtest cannot run on.
+
+    Raises
+    ------
+    BacktestError
+        It is neither bars nor a source of them.
+    """
+    if not isinstance(source, Bars) and not (hasattr(source, "symbols") and hasattr(source, "chunks")):
+        raise BacktestError(
+            f"data are {type(source).__name__}, expected Bars or a source of chunks; make bars of a DataFrame with "
+            "bar_rows.bars_from_frame(frame) and of arrays with Bars.from_arrays(...)"
+        )
 
 
 class EventDrivenBacktest:
@@ -54,12 +81,15 @@ class EventDrivenBacktest:
     If the strategy fails, :meth:`results` still returns all that was done until then.
     """
 
+    _engine: ClassVar[EngineName] = "event_driven"
+
     def __init__(self, strategy: AnyStrategy, source: Bars | BarSource, config: BacktestConfig) -> None:
         if not isinstance(strategy, AnyStrategy):
             raise BacktestError(
                 f"{type(strategy).__name__} is no strategy; pass TargetWeights, TargetShares, Signals, a function "
                 "decorated with jitted_strategy, or an instance of Strategy"
             )
+        require_bars(source)
         self._strategy, self._source, self._config = strategy, source, config
         symbols = tuple(source.symbols)
         self._actions = event_records(config.events, symbols=symbols)
@@ -77,12 +107,12 @@ class EventDrivenBacktest:
             orders_per_step=config.orders_per_step,
         )
         self._runner = PythonRunner(strategy, self.simulation) if isinstance(strategy, Strategy) else None
-        needs_liquidity = _needs_liquidity(config.costs)
         self._liquidity = (
-            TrailingLiquidity(config.liquidity_window_sessions, self._actions) if needs_liquidity else None
+            TrailingLiquidity(config.liquidity_window_sessions, self._actions) if config.costs.needs_liquidity else None
         )
         self._taken: list[_Taken] = []
         self._targets: Targets | None = None
+        self._has_begun = False
         self._steps_before = 0
         self._history_steps = 0
         self._last_closes = np.full(len(symbols), np.nan)
@@ -92,11 +122,15 @@ class EventDrivenBacktest:
 
         Raises
         ------
+        BacktestError
+            It was run before.
         StrategyFailed
             The strategy raised or asked for what cannot be.
         MalformedData
             The bars or the corporate events cannot be.
         """
+        refuse_second_run(has_begun=self._has_begun)
+        self._has_begun = True
         for bars, warm_up in self._chunks():
             fresh = bars if warm_up == 0 else bars.part(warm_up, len(bars.sessions) - 1)
             refuse_double_counting(fresh, self._actions)
@@ -145,7 +179,7 @@ class EventDrivenBacktest:
             lot_shares=config.rules.lot_shares,
             closes_usd=lambda: np.vstack([chunk.session_closes() for chunk in taken]),
             price_mode=taken[0].price_mode,
-            settings=config.described(),
+            settings=config.described(self._engine),
             risk_free_rate_annual=config.risk_free_rate,
             sessions_per_year=config.sessions_per_year,
         )
@@ -252,10 +286,6 @@ def _by_symbol(name: str, values: Mapping[str, float], symbols: tuple[str, ...],
     if unknown:
         raise BacktestError(f"{name} names {', '.join(unknown[:5])}, of which there are no bars; remove them")
     return [values.get(symbol, default) for symbol in symbols]
-
-
-def _needs_liquidity(costs: CostModel) -> bool:
-    return isinstance(costs.slippage, Volatility) or not isinstance(costs.impact, NoImpact)
 
 
 def _rows(strategy: ArrayStrategy) -> int:

@@ -6,6 +6,8 @@ Belongs here: the check and its words. Which bounds a parameter has is said wher
 from __future__ import annotations
 
 import math
+from numbers import Real
+from typing import Any
 
 from aegis.errors import ConfigurationError
 
@@ -29,6 +31,9 @@ def require_within(
     ConfigurationError
         Names the parameter, its bounds and what was found; NaN is refused always.
     """
+    found: Any = value
+    if not isinstance(found, Real):
+        raise ConfigurationError(f"{name} must be a number, found {value!r}; correct it and run again")
     if at_least <= value <= at_most and value > above:
         return
     lowest = f"more than {above:g}" if above >= at_least else f"{at_least:g} or more"

@@ -314,12 +314,12 @@ class BacktestResults:
             "metrics": self.metrics.as_series().rename_axis("metric").map(_as_text).to_frame(),
         }
 
-    def write_parquet(self, folder: Path) -> None:
+    def write_parquet(self, folder: Path | str) -> None:
         """Write the records and every frame of :meth:`to_frames` into a new folder.
 
         Parameters
         ----------
-        folder : Path
+        folder : Path or str
             Must not exist, or be empty. It appears whole or not at all.
 
         Raises
@@ -335,7 +335,7 @@ class BacktestResults:
         write_results(self, folder)
 
     @classmethod
-    def read_parquet(cls, folder: Path) -> BacktestResults:
+    def read_parquet(cls, folder: Path | str) -> BacktestResults:
         """Return the results that :meth:`write_parquet` wrote.
 
         Raises

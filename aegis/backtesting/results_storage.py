@@ -7,6 +7,7 @@ from which everything else can be worked out again; the files beside it are the 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -76,8 +77,9 @@ def same_fields(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
     return mine.keys() == theirs.keys() and all(_same(mine[name], theirs[name]) for name in mine)
 
 
-def write_results(results: BacktestResults, folder: Path) -> None:
+def write_results(results: BacktestResults, folder: Path | str) -> None:
     """Write `results` into a new folder, whole or not at all; see :meth:`BacktestResults.write_parquet`."""
+    folder = as_path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BacktestError(f"results: {folder} holds something already and is not overwritten; choose a new folder")
     fields, frames = stored_fields(results), results.to_frames()
@@ -97,8 +99,9 @@ def write_results(results: BacktestResults, folder: Path) -> None:
         raise BacktestError(f"results cannot be written to {folder}: {error}; choose a folder you may write") from error
 
 
-def read_fields(folder: Path) -> dict[str, Any]:
+def read_fields(folder: Path | str) -> dict[str, Any]:
     """Return the arguments of the results in `folder`; see :meth:`BacktestResults.read_parquet`."""
+    folder = as_path(folder)
     try:
         described = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -120,6 +123,19 @@ def read_fields(folder: Path) -> dict[str, Any]:
     closes = stored / "session_closes.parquet"
     fields["closes_usd"] = _matrix(pq.read_table(closes)) if closes.exists() else None
     return fields
+
+
+def as_path(folder: Path | str) -> Path:
+    """Return the path of a folder that a user named.
+
+    Raises
+    ------
+    BacktestError
+        It is no path.
+    """
+    if not isinstance(folder, str | os.PathLike):
+        raise BacktestError(f"results: the folder is {type(folder).__name__}, expected a path; pass a Path or a str")
+    return Path(folder)
 
 
 def _write(folder: Path, fields: Mapping[str, Any]) -> None:

@@ -22,6 +22,7 @@ _TARGET_ORDERS = {
     "market on close": OrderType.MARKET_ON_CLOSE,
     "vwap": OrderType.BAR_AVERAGE,
 }
+_MARGIN_ONLY = ("initial_margin", "maintenance_margin", "max_leverage")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,7 @@ class TradingRules:
     target_orders: Literal["market", "market on close", "vwap"] = "market"
 
     def __post_init__(self) -> None:
+        _require(self.account_type in ("cash", "margin"), "account_type", self.account_type, "'cash' or 'margin'")
         _require(self.participation_rate > 0, "participation_rate", self.participation_rate, "above 0")
         _require(0 < self.initial_margin <= 1, "initial_margin", self.initial_margin, "above 0 and at most 1")
         _require(
@@ -94,8 +96,10 @@ class TradingRules:
             self.settlement_sessions,
             "0 in a margin account, where proceeds count at once",
         )
+        for name in _MARGIN_ONLY if self.account_type == "cash" else ():
+            default, found = type(self).__dataclass_fields__[name].default, getattr(self, name)
+            _require(found == default, name, found, f"left out ({default}) in a cash account, which borrows nothing")
         _require(0 <= self.min_notional_usd < math.inf, "min_notional_usd", self.min_notional_usd, "0 or more")
-        _require(self.account_type in ("cash", "margin"), "account_type", self.account_type, "'cash' or 'margin'")
         _require(self.target_orders in _TARGET_ORDERS, "target_orders", self.target_orders, " or ".join(_TARGET_ORDERS))
 
     @property

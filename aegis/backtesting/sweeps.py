@@ -20,12 +20,10 @@ from numpy.typing import ArrayLike
 from aegis.backtesting.backtest_config import BacktestConfig
 from aegis.backtesting.bar_liquidity import TrailingLiquidity
 from aegis.backtesting.bars import Bars
-from aegis.backtesting.event_driven import AnyStrategy, EventDrivenBacktest
+from aegis.backtesting.event_driven import AnyStrategy, EventDrivenBacktest, require_bars
 from aegis.backtesting.kernel.records import ACTION
 from aegis.backtesting.kernel.simulation import Simulation
-from aegis.backtesting.market_impact import NoImpact
 from aegis.backtesting.regulatory_fees import fee_rate_rows
-from aegis.backtesting.slippage import Volatility
 from aegis.backtesting.streaming import BarSource
 from aegis.backtesting.sweep_columns import N_SUMS, Columns, Sums
 from aegis.backtesting.sweep_results import METRICS, PORTFOLIO, SweepResults, metrics_of_sums
@@ -75,6 +73,7 @@ def fused_sweep(
     ``signal.strategy(closes, parameters)`` on the symbol's bars, to rounding, and does not depend on `workers`. Extra
     memory is a few columns of bars for each worker.
     """
+    require_bars(bars)
     _refuse_what_columns_cannot(bars, config)
     rows = _rows(signal.parameters, parameters)
     symbols = range(len(bars.symbols))
@@ -124,7 +123,15 @@ def sweep(
     workers : int
         Processes of joblib, or what ``joblib.parallel_config`` puts in their place. Threads would take turns: the
         engine keeps Python's lock.
+
+    Raises
+    ------
+    BacktestError
+        The data are no bars, or the parameters do not fit.
+    StrategyFailed
+        A strategy went wrong.
     """
+    require_bars(data)
     names = tuple(parameters)
     rows = _rows(names, parameters)
     settings = [dict(zip(names, row.tolist(), strict=True)) for row in rows]
@@ -145,8 +152,8 @@ def _measured(
 ) -> list[float]:
     results = EventDrivenBacktest(strategy_of(**setting), data, config).run()
     shares = float(np.abs(results.fill_records["quantity"]).sum())
-    found = {name: getattr(results.metrics, name, shares) for name in METRICS}
-    return [np.nan if value is None else float(value) for value in found.values()]
+    found = [shares if name == "traded_shares" else getattr(results.metrics, name) for name in METRICS]
+    return [np.nan if value is None else float(value) for value in found]
 
 
 def _refuse_what_columns_cannot(bars: Bars, config: BacktestConfig) -> None:
@@ -254,7 +261,7 @@ def _simulation(bars: Bars, config: BacktestConfig) -> Simulation:
         first, last = (_EPOCH + timedelta(days=int(day)) for day in bars.session_days[[0, -1]].astype(int))
         simulation.set_fee_rates(fee_rate_rows(first, last))
     sigma = average = None
-    if isinstance(config.costs.slippage, Volatility) or not isinstance(config.costs.impact, NoImpact):
+    if config.costs.needs_liquidity:
         sigma, average = TrailingLiquidity(config.liquidity_window_sessions, np.zeros(0, ACTION)).beside(bars)
     simulation.feed(bars, sigma_daily=sigma, adv_shares=average)
     return simulation

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from aegis.backtesting.backtest_config import BacktestConfig
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.commissions import Bps
-from aegis.backtesting.event_driven import AnyStrategy, ArrayStrategy
+from aegis.backtesting.event_driven import AnyStrategy, ArrayStrategy, refuse_second_run
 from aegis.backtesting.financing import Financing
 from aegis.backtesting.kernel.codes import OrderType, Pass, Reason, TimeInForce
 from aegis.backtesting.kernel.records import ACTION, AMENDMENT, NEVER, NO_ORDER, ORDER
@@ -82,6 +82,7 @@ class VectorizedBacktest:
         self._bars, self._config = source, config
         self._portfolio: vectorbt.Portfolio | None = None
         self._done: BacktestResults | None = None
+        self._has_begun = False
 
     def run(self) -> BacktestResults:
         """Simulate all bars.
@@ -89,8 +90,11 @@ class VectorizedBacktest:
         Raises
         ------
         BacktestError
-            The targets hold a short position, no number, or an order that vectorbt cannot work as the kernel would.
+            The targets hold a short position, no number, or an order that vectorbt cannot work as the kernel would;
+            or it was run before.
         """
+        refuse_second_run(has_begun=self._has_begun)
+        self._has_begun = True
         bars, config = self._bars, self._config
         from aegis.backtesting import vectorbt_orders as callbacks  # noqa: PLC0415 - vectorbt takes three seconds
 
@@ -256,7 +260,7 @@ class VectorizedBacktest:
                 bars.close, session_first_steps=bars.sessions["first_step"], n_symbols=shape[1]
             ),
             price_mode=bars.price_mode,
-            settings=config.described(),
+            settings=config.described("vectorized"),
             risk_free_rate_annual=config.risk_free_rate,
             sessions_per_year=config.sessions_per_year,
         )

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
-from aegis.backtesting.backtest_config import BacktestConfig
+from aegis.backtesting.backtest_config import BacktestConfig, EngineName
 from aegis.backtesting.bars import Bars
-from aegis.backtesting.event_driven import AnyStrategy, ArrayStrategy, EventDrivenBacktest
+from aegis.backtesting.event_driven import AnyStrategy, ArrayStrategy, EventDrivenBacktest, refuse_second_run
 from aegis.backtesting.fits import Fit, Fitted, require_rule, run_rule, strategy_for
 from aegis.backtesting.jitted import JittedStrategy
 from aegis.backtesting.kernel.simulation import Targets
@@ -134,6 +134,7 @@ class WalkForwardBacktest:
         self.windows = walk.splits.windows(len(source.sessions) - 1)
         self.fitted: list[Fitted] = []
         self._simulation: _Relay | None = None
+        self._has_begun = False
 
     def run(self) -> WalkForwardResults:
         """Fit every window, then simulate all test windows as one.
@@ -141,10 +142,12 @@ class WalkForwardBacktest:
         Raises
         ------
         BacktestError
-            A fit returned no rule.
+            A fit returned no rule, or it was run before.
         StrategyFailed
             A strategy went wrong; :meth:`results` returns what was done until then.
         """
+        refuse_second_run(has_begun=self._has_begun)
+        self._has_begun = True
         for window in self.windows:
             self.fitted.append(require_rule(window, self._walk.fit(self._train(window), self._config)))
         self._simulation = _Relay(self._bars, self.windows, self.fitted, self._config)
@@ -192,6 +195,8 @@ class WalkForwardBacktest:
 
 class _Relay(EventDrivenBacktest):
     """One event-driven simulation in which each test window has a strategy of its own."""
+
+    _engine: ClassVar[EngineName] = "walk_forward"
 
     def __init__(self, bars: Bars, windows: Sequence[Window], fitted: Sequence[Fitted], config: BacktestConfig) -> None:
         self._legs = list(zip(windows, fitted, strict=True))

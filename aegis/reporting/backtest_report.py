@@ -31,8 +31,8 @@ _ROOM_UNDER_A_HEADING = 120.0
 
 def write_backtest_report(
     results: BacktestResults,
-    folder: Path,
-    formats: Iterable[str] = ("html",),
+    folder: Path | str,
+    formats: str | Iterable[str] = ("html",),
     *,
     benchmark_returns: pd.Series[float] | None = None,
 ) -> dict[str, Path]:
@@ -41,9 +41,9 @@ def write_backtest_report(
     Parameters
     ----------
     results : BacktestResults
-    folder : Path
+    folder : Path or str
         Created when missing.
-    formats : iterable of {"html", "pdf", "csv"}
+    formats : {"html", "pdf", "csv"} or iterable of them
     benchmark_returns : Series of float, by session, optional
         See :func:`~aegis.reporting.backtest_review.backtest_report`.
 
@@ -60,7 +60,7 @@ def write_backtest_report(
         A format is unknown, the benchmark lacks a session, or a file cannot be written. Every file is made before the
         first is written, and each replaces its predecessor in one step.
     """
-    wanted = list(formats)
+    folder, wanted = Path(folder), [formats] if isinstance(formats, str) else list(formats)
     unknown = sorted(set(wanted) - _FORMATS.keys())
     if unknown:
         raise ReportingError(f"backtest report: formats {unknown} are unknown; choose from {sorted(_FORMATS)}")

@@ -209,7 +209,6 @@ def _labelled(done: BacktestResults, name: str, settings: BacktestConfig, rule: 
     """Return results under the strategy's name, with everything that decided them and its hash."""
     described = {
         **done.settings,
-        "engine": {"engine": settings.engine, "liquidity_window_sessions": settings.liquidity_window_sessions},
         "metrics": {"risk_free_rate": settings.risk_free_rate, "sessions_per_year": settings.sessions_per_year},
         "weights": {"rule": "weekly, long only, score times confidence", **rule},
     }
@@ -225,7 +224,7 @@ def _row(name: str, done: BacktestResults, snapshot_id: int) -> pd.DataFrame:
             {
                 **metrics,
                 "strategy": name,
-                "engine": done.settings["engine"]["engine"],
+                "engine": done.settings["simulation"]["engine"],
                 "price_mode": done.price_mode,
                 "source": done.source,
                 "is_simulated": done.is_simulated,

@@ -89,12 +89,11 @@ def _decide(simulation: Simulation, scenario: Scenario, instant: datetime, indic
 
 def trading_rules(rules: Rules) -> TradingRules:
     """Return the rules of a scenario; the kernel's margin accounts may sell short, its cash accounts may not."""
+    names = ("initial_margin", "maintenance_margin", "max_leverage") if rules.margin_account else ()
     return TradingRules(
         account_type="margin" if rules.margin_account else "cash",
+        **{name: getattr(rules, name) for name in names},
         participation_rate=rules.participation_rate,
-        initial_margin=rules.initial_margin,
-        maintenance_margin=rules.maintenance_margin,
-        max_leverage=rules.max_leverage,
         settlement_sessions=rules.settlement_sessions,
         min_notional_usd=rules.min_notional,
         fractional_shares=rules.fractional,

@@ -51,6 +51,23 @@ def test_basis_points_out_of_bounds_are_refused() -> None:
         CostModel(commission_bps=float("nan"))
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"slippage": 5}, r"slippage is 5 and must be NoSlippage or FixedBps .* write slippage_bps=\.\.\."),
+        ({"commission": 0.001}, r"commission is 0\.001 and must be Bps or .* write commission_bps=\.\.\."),
+        ({"impact": None}, "impact is None and must be NoImpact or SquareRoot"),
+        ({"impact": SquareRoot}, "impact is <class .*a value and not the class"),
+        ({"financing": 0.02}, r"financing is 0\.02 and must be Financing"),
+        ({"regulatory_fees": "no"}, "regulatory_fees is 'no' and must be bool"),
+        ({"slippage_bps": "5"}, r"FixedBps\.slippage_bps must be a number, found '5'"),
+    ],
+)
+def test_a_part_of_another_type_is_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        CostModel(**given)  # type: ignore[arg-type]
+
+
 def test_a_model_is_a_frozen_value() -> None:
     costs = CostModel(5.0)
     with pytest.raises(FrozenInstanceError):

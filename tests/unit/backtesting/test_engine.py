@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from aegis.backtesting.splits import Splits
 from aegis.backtesting.strategy import Strategy
 from aegis.backtesting.walk_forward import WalkForward
 from aegis.config import AegisConfig
-from aegis.errors import BacktestError, StrategyFailed
+from aegis.errors import BacktestError, ReportingError, StrategyFailed
 
 DAY = 86_400_000_000_000
 RULES = TradingRules(participation_rate=np.inf)
@@ -161,3 +162,46 @@ def test_strategy_of_another_engine_is_refused() -> None:
         BacktestingEngine(walk, bars(10.0), settings())
     with pytest.raises(BacktestError, match="the walk_forward engine cannot run TargetShares"):
         BacktestingEngine(BUY_TEN, bars(10.0), settings(engine="walk_forward"))
+
+
+@pytest.mark.parametrize("engine", ["event_driven", "vectorized", "walk_forward"])
+def test_a_second_run_is_refused_and_leaves_the_results_of_the_first(engine: str) -> None:
+    strategy: Any = BUY_TEN
+    if engine == "walk_forward":
+        fitted = Fitted(rule=lambda seen: TargetShares(shares=np.full(seen.n_steps, 10.0)), parameters={})
+        strategy = WalkForward(fit=lambda *_: fitted, splits=Splits(train_sessions=1, test_sessions=2))
+    backtest = BacktestingEngine(strategy, bars(10.0, 11.0, 13.0), settings(engine=engine))
+    equity = backtest.run().equity_usd.tolist()
+
+    with pytest.raises(BacktestError, match=r"was run before, .* make a new backtest with a new strategy object"):
+        backtest.run()
+    assert backtest.get_results().equity_usd.tolist() == equity
+
+
+@pytest.mark.parametrize("config", [{"initial_cash_usd": 1000.0}, TradingRules(), 1000.0])
+def test_a_configuration_of_another_type_is_refused(config: Any) -> None:
+    with pytest.raises(BacktestError, match=f"config is {type(config).__name__}, expected BacktestConfig, AegisConfig"):
+        BacktestingEngine(BUY_TEN, bars(10.0, 11.0), config)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (np.ones((3, 5)), r"data are ndarray, expected Bars or .*bars_from_frame\(frame\) and of arrays"),
+        ("prices.parquet", "data are str, expected Bars"),
+        ((bars(10.0), [], []), r"data are a tuple of 3, expected \(bars, corporate actions\)"),
+        ((bars(10.0), "splits"), "corporate actions are str, expected CorporateEvents in a list"),
+    ],
+    ids=["array", "path", "three", "no actions"],
+)
+def test_data_of_another_type_are_refused_with_what_to_pass(data: Any, message: str) -> None:
+    with pytest.raises(BacktestError, match=message):
+        BacktestingEngine(BUY_TEN, data, settings())
+
+
+def test_a_report_is_written_to_a_path_in_text_in_one_format(tmp_path: Path) -> None:
+    backtest = BacktestingEngine(BUY_TEN, bars(10.0, 11.0, 13.0), settings())
+    backtest.run()
+    assert list(backtest.generate_report(str(tmp_path / "report"), "html")) == ["backtest.html"]
+    with pytest.raises(ReportingError, match=r"formats \['htm'\] are unknown"):
+        backtest.generate_report(tmp_path, "htm")

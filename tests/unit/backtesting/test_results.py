@@ -204,6 +204,13 @@ def test_results_are_restored_from_parquet(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["run"]
 
 
+def test_folders_are_paths_or_texts(tmp_path: Path) -> None:
+    backtest().write_parquet(str(tmp_path / "run"))
+    assert BacktestResults.read_parquet(str(tmp_path / "run")).equals(backtest())
+    with pytest.raises(BacktestError, match="the folder is int, expected a path"):
+        backtest().write_parquet(7)
+
+
 def test_the_frames_beside_the_records_can_be_read_by_others(tmp_path: Path) -> None:
     results = backtest()
     results.write_parquet(tmp_path / "run")

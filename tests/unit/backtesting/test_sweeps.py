@@ -5,8 +5,10 @@ import dataclasses
 from datetime import date
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from aegis.backtesting import sweeps
 from aegis.backtesting.array_strategies import TargetShares
 from aegis.backtesting.backtest_config import BacktestConfig
 from aegis.backtesting.bars import Bars
@@ -259,6 +261,20 @@ def test_the_sweep_of_full_backtests_has_the_same_numbers(workers: int) -> None:
     assert full.parameters.tolist() == [[0, 2], [0, 3], [1, 2], [1, 3]]
     for name in METRICS:
         np.testing.assert_allclose(full.metrics[name], fused.metrics[name], rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+def test_frames_and_arrays_are_no_data_of_a_sweep() -> None:
+    with pytest.raises(BacktestError, match="data are DataFrame, expected Bars"):
+        sweep(TargetShares, pd.DataFrame(), {"shares": 1}, ONE_PERCENT)  # type: ignore[arg-type]
+    with pytest.raises(BacktestError, match="data are ndarray, expected Bars"):
+        fused_sweep(timed, np.zeros(3), {"buy": 0, "sell": 2, "target": 5}, ONE_PERCENT)  # type: ignore[arg-type]
+
+
+def test_a_metric_that_nobody_measures_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was the number of traded shares once, whatever its name."""
+    monkeypatch.setattr(sweeps, "METRICS", ("sharpe_rato",))
+    with pytest.raises(AttributeError, match="sharpe_rato"):
+        sweep(lambda n: TargetShares(shares=np.full(5, n)), _bars(), {"n": 1}, ONE_PERCENT)
 
 
 def test_results_become_a_table_and_name_the_best_set() -> None:
