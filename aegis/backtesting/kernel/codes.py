@@ -123,8 +123,7 @@ class Stopped(IntEnum):
     GROW_FILLS = 2
     GROW_AMENDMENTS = 3
     GROW_RECEIVABLES = 4
-    WANTED_EVENT = 5
-    STRATEGY_ERROR = 6
+    STRATEGY_ERROR = 5
 
 
 class Fault(IntEnum):

@@ -21,7 +21,7 @@ from aegis.backtesting.kernel.codes import Fault, OrderType, Stopped, TimeInForc
 from aegis.backtesting.kernel.faults import fault_text
 from aegis.backtesting.kernel.feed_checks import check_targets, checked_column, checked_indicators
 from aegis.backtesting.kernel.record_memory import GROWING, GROWING_DTYPES, RecordMemory, Records
-from aegis.backtesting.kernel.stepping import advance, hold
+from aegis.backtesting.kernel.stepping import NOBODY, advance
 from aegis.backtesting.rules import TradingRules
 from aegis.errors import BacktestError, StrategyFailed
 
@@ -218,13 +218,15 @@ class Simulation(RecordMemory):
         self._own("fee_rates", fee_rates, count="n_fee_rates")
         self.cursor["fee_rate"] = 0
 
-    def advance(self, until_step: int | None = None, *, on_bar: Any = hold, stop_on_notice: bool = False) -> Stopped:
+    def advance(self, until_step: int | None = None, *, on_bar: Any = None) -> None:
         """Take the steps of the chunk before `until_step`, all of them if it is not given.
 
-        Returns
-        -------
-        Stopped
-            REACHED, or WANTED_EVENT after a step in which an order changed, if that was asked for.
+        Parameters
+        ----------
+        until_step : int, optional
+            Step of the chunk.
+        on_bar : compiled function, optional
+            A jitted strategy, called at each close.
 
         Raises
         ------
@@ -234,14 +236,13 @@ class Simulation(RecordMemory):
         if self._bars is None:
             raise BacktestError("the simulation has no bars; feed it before it advances")
         until = int(self._header["n_steps"]) if until_step is None else until_step
-        while True:
-            stopped = Stopped(advance(self.handle, until, int(stop_on_notice), on_bar))
-            if stopped not in GROWING:
-                break
-            self._grow(stopped)
-        if stopped is Stopped.STRATEGY_ERROR:
+        strategy = NOBODY if on_bar is None else int(on_bar.address)
+        stopped = advance(self.handle, until, strategy)
+        while stopped in GROWING:
+            self._grow(Stopped(stopped))
+            stopped = advance(self.handle, until, strategy)
+        if stopped == Stopped.STRATEGY_ERROR:
             self.raise_fault()
-        return stopped
 
     def place(
         self,

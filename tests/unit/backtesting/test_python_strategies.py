@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from numba import types
 from numpy.typing import ArrayLike
 
 from aegis.backtesting.array_strategies import TargetShares
@@ -17,6 +18,7 @@ from aegis.backtesting.bars import Bars
 from aegis.backtesting.corporate_events import CorporateEvent
 from aegis.backtesting.desk import Desk
 from aegis.backtesting.event_driven import EventDrivenBacktest
+from aegis.backtesting.kernel.stepping import advance
 from aegis.backtesting.rules import TradingRules
 from aegis.backtesting.strategy import Strategy
 from aegis.errors import AegisError, BacktestError, MalformedData, StrategyFailed
@@ -210,3 +212,8 @@ def test_an_impossible_dividend_is_refused_in_every_chunk(history_sessions: int)
         MalformedData, match=r"AAA 1970-01-03: dividend 11\.5 USD is not below the previous close 11\.0"
     ):
         EventDrivenBacktest(Asks(lambda _desk: None), market(), config).run()
+
+
+def test_the_kernel_is_entered_with_integers_only() -> None:
+    # To unpack a first-class function takes numba 10 us, for every bar in which an order of a Python strategy is open.
+    assert advance.nopython_signatures == [types.int64(types.int64, types.int64, types.int64)]
