@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from aegis.backtesting.kernel.codes import OrderType
 from aegis.backtesting.kernel.records import RULES, SETTLEMENT_RING
 from aegis.errors import ConfigurationError
+from aegis.execution.order_terms import FRACTION_OF_A_SHARE
 
 _TARGET_ORDERS = {
     "market": OrderType.MARKET,
@@ -105,7 +106,7 @@ class TradingRules:
     @property
     def lot_shares(self) -> float:
         """Smallest step of a quantity, shares."""
-        return 1e-6 if self.fractional_shares else 1.0
+        return FRACTION_OF_A_SHARE if self.fractional_shares else 1.0
 
     @property
     def target_order_code(self) -> OrderType:

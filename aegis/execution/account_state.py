@@ -77,6 +77,8 @@ class OrderProgress:
         Changes of its terms and releases told so far; the next one has this number.
     ticker : str, optional
         The name that it trades under since a rename.
+    released : date, optional
+        The session in which an order that waited for its parent went to the venue: it is that old there.
     """
 
     client_order_id: str
@@ -84,6 +86,7 @@ class OrderProgress:
     commission_usd: float = 0.0
     changes: int = 0
     ticker: str | None = None
+    released: date | None = None
 
 
 _PROGRESS_FIELDS = tuple((field.name, field.default) for field in fields(OrderProgress))
@@ -191,12 +194,19 @@ class AccountState:
                 for day, symbol, amount in record["receivables"]
             ),
             open_orders=tuple(status_from_record(item) for item in record["open_orders"]),
-            order_progress=tuple(OrderProgress(**item) for item in record.get("order_progress", ())),
+            order_progress=tuple(_progress(**item) for item in record.get("order_progress", ())),
         )
 
 
 def _progress_record(progress: OrderProgress) -> dict[str, Any]:
-    return {name: found for name, default in _PROGRESS_FIELDS if (found := getattr(progress, name)) != default}
+    record = {name: found for name, default in _PROGRESS_FIELDS if (found := getattr(progress, name)) != default}
+    if progress.released is not None:
+        record["released"] = progress.released.isoformat()
+    return record
+
+
+def _progress(*, released: str | None = None, **others: Any) -> OrderProgress:
+    return OrderProgress(released=None if released is None else date.fromisoformat(released), **others)
 
 
 def _position(

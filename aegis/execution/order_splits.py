@@ -5,7 +5,7 @@ Belongs here: the terms of after. That they changed is the event 'rescaled' of :
 Notes
 -----
 After a split both the quantity of an order and its filled shares are in the shares of after. What is filled and what
-remains are rescaled one by one, each rounded towards zero to whole shares as positions are, and the new quantity is
+remains are rescaled one by one, each rounded towards zero to whole lots as positions are, and the new quantity is
 their sum. So what remains is whole, an exit never asks for more than the position that the same split left, and the
 rounding of what is filled is the custodian's cash in lieu, not an order. Of 25 filled and 75 open shares, one for ten
 leaves 2 filled and 7 open: an order of 9. Fills keep the shares of their own session.
@@ -17,9 +17,10 @@ import math
 from dataclasses import replace
 
 from aegis.errors import ExecutionError
+from aegis.execution.order_terms import FRACTION_OF_A_SHARE
 from aegis.execution.orders import Order
 
-_WHOLE_SHARE_TOLERANCE = 1e-9
+_LOT_TOLERANCE = 1e-9
 
 
 def shares_after_split(quantity_shares: float, ratio: float, *, is_fractional: bool = False) -> float:
@@ -32,7 +33,7 @@ def shares_after_split(quantity_shares: float, ratio: float, *, is_fractional: b
     ratio : float
         New shares for one old share: 2 for a two-for-one split, 0.1 for a one-for-ten reverse split.
     is_fractional : bool
-        Whether fractions of a share stay; otherwise they are cut off.
+        Whether fractions of a share stay, down to a millionth; otherwise they are cut off.
 
     Raises
     ------
@@ -41,14 +42,14 @@ def shares_after_split(quantity_shares: float, ratio: float, *, is_fractional: b
 
     Notes
     -----
-    Within 1e-9 below a whole share counts as that share: 49 * (1/49) falls just short of 1 in floating point.
+    Within 1e-9 below a whole lot counts as that lot: 49 * (1/49) falls just short of 1 in floating point.
     """
     if not (math.isfinite(ratio) and ratio > 0):
         raise ExecutionError(f"split ratio {ratio!r} must be positive and finite; correct the corporate action")
+    lot = FRACTION_OF_A_SHARE if is_fractional else 1.0
     exact = quantity_shares * ratio
-    if is_fractional or exact == 0:
-        return exact
-    return math.copysign(math.floor(abs(exact) + _WHOLE_SHARE_TOLERANCE), exact)
+    lots = math.floor(abs(exact) / lot + _LOT_TOLERANCE) * lot
+    return math.copysign(lots, exact) if exact else 0.0
 
 
 def order_after_split(order: Order, ratio: float, *, filled_shares: float = 0.0) -> Order | None:

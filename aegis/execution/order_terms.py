@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 OrderType = Literal[
     "market",
@@ -23,6 +23,9 @@ OrderType = Literal[
     "limit_on_close",
 ]
 TimeInForce = Literal["DAY", "GTC", "GTD", "IOC", "FOK", "OPG", "CLS"]
+
+FRACTION_OF_A_SHARE: Final = 1e-6
+"""The lot in which fractional shares are traded and kept."""
 
 PRICES_OF: Mapping[OrderType, tuple[str, ...]] = {
     "market": (),

@@ -125,18 +125,14 @@ def release(handle: int, index: int) -> None:
 
 
 @compiled
-def restore_orders(handle: int) -> None:
-    """Put the orders that were working before this simulation began back into their symbols' books, in their order."""
-    cursor = cursor_of(handle)
-    for index in range(cursor.orders):
-        order = order_of(handle, index)
-        if order.state not in (_WORKING, _PARTIAL):
-            continue
-        if order.type == _TRAILING:
-            side = 1.0 if order.quantity > 0 else -1.0
-            order.stop = trailed_stop(order.watermark, order.trail, side, order.trail_is_fraction != 0)
-        _link(handle, order, index)
-        cursor.working += 1
+def restore_order(handle: int, index: int) -> None:
+    """Put an order that was working before this simulation began behind those that are in its symbol's book."""
+    order = order_of(handle, index)
+    if order.type == _TRAILING:
+        side = 1.0 if order.quantity > 0 else -1.0
+        order.stop = trailed_stop(order.watermark, order.trail, side, order.trail_is_fraction != 0)
+    _link(handle, order, index)
+    cursor_of(handle).working += 1
 
 
 @compiled

@@ -9,7 +9,7 @@ bookings are the kernel's, which orders exist is the broker's. How orders become
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
@@ -19,9 +19,9 @@ import numpy as np
 from aegis.backtesting.commissions import Tiered
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.financing import Financing
-from aegis.backtesting.kernel.bookings import book_recorded_fill, pay_for
+from aegis.backtesting.kernel.bookings import book_recorded_fill
 from aegis.backtesting.kernel.codes import ActionKind, State
-from aegis.backtesting.kernel.order_book import restore_orders
+from aegis.backtesting.kernel.order_book import restore_order
 from aegis.backtesting.kernel.records import ACTION, ORDER
 from aegis.backtesting.kernel.simulation import Simulation
 from aegis.backtesting.kernel.stepping import execute_step, open_step, value_step
@@ -115,15 +115,6 @@ class KernelAccount:
     def execute(self) -> None:
         """Match the session's orders with its bars."""
         execute_step(self.simulation.handle)
-
-    def book_cash_as_told(self, cash_before_usd: float, fills: Iterable[Fill]) -> None:
-        """Add the cash of the session's fills up anew, in the order in which they are told.
-
-        A sum of floats depends on its order, and a session that is booked again from the journal knows no other order.
-        """
-        self.simulation.account["cash"] = cash_before_usd
-        for fill in fills:
-            pay_for(self.simulation.handle, fill.quantity_shares, fill.price_usd, fill.commission_usd, 0.0)
 
     def note_fill(self, fill: Fill) -> None:
         """Remember under which name a fill was made, and that it marks its position."""
@@ -234,7 +225,8 @@ class KernelAccount:
         rows = self._orders.rows(self._numbers)
         self.simulation.cursor["orders"] = len(rows)
         self.simulation.orders[:] = np.array(rows, dtype=ORDER)
-        restore_orders(self.simulation.handle)
+        for index in self._orders.working():
+            restore_order(self.simulation.handle, index)
 
     def _load_bars(self) -> None:
         market, symbols = self._market, self.simulation.symbols

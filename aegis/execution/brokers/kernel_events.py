@@ -5,9 +5,10 @@ they mean for an order is :mod:`aegis.execution.order_states`.
 
 Notes
 -----
-Orders are told family by family, in time priority; inside a family those that filled come first, because what their
-fills did to the others follows from them. Of one order its changes are told before its fill and its end last; an order
-has at most one fill in a session of one bar.
+Orders that filled are told in the order of their fills, so that whoever books the fills again books them as they were
+executed. Orders of a family that did not fill follow its last fill, from which their changes follow; the rest comes
+last, by family. Of one order its changes are told before its fill and its end last; an order has at most one fill in a
+session of one bar.
 """
 
 from __future__ import annotations
@@ -108,9 +109,16 @@ class SessionTeller:
         return found
 
     def _order_of_telling(self, indices: set[int], fills: Mapping[int, tuple[Any, ...]]) -> list[int]:
-        position = {index: number for number, index in enumerate(fills)}
         families = self._orders.families
-        return sorted(indices, key=lambda i: (families[i - TOMBSTONE - 1], position.get(i, len(position)), i))
+        position = {index: number for number, index in enumerate(fills)}
+        last_of_family = {families[index - TOMBSTONE - 1]: number for index, number in position.items()}
+
+        def place(index: int) -> tuple[int, bool, int, int]:
+            family = families[index - TOMBSTONE - 1]
+            after = last_of_family.get(family, len(position))
+            return position.get(index, after), index not in position, family, index
+
+        return sorted(indices, key=place)
 
     def _ratios(self, order: Order) -> list[float]:
         return [

@@ -57,7 +57,8 @@ class LoadedOrders:
 
     Notes
     -----
-    Time priority is the decision session, then the client order id. Orders that depend on each other form a family and
+    Time priority is the decision session, then the client order id; an order that waited for its parent is as old as
+    its release, which comes before the decisions of that session. Orders that depend on each other form a family and
     stand together: an order's children directly behind one another, as the kernel wants them. `families` numbers the
     family of each order, from 0.
     """
@@ -66,7 +67,9 @@ class LoadedOrders:
         self, statuses: Sequence[OrderStatus], progress: Mapping[str, OrderProgress], *, session: date
     ) -> None:
         self._session = session
-        self._by_id = {status.order.client_order_id: status for status in sorted(statuses, key=_priority)}
+        by_id = {status.order.client_order_id: status for status in statuses}
+        self.progress = {name: progress.get(name) or OrderProgress(name) for name in by_id}
+        self._by_id = dict(sorted(by_id.items(), key=lambda item: _priority(item[1].order, self.progress[item[0]])))
         self._children: dict[str, list[str]] = {}
         self._rings: dict[str, list[str]] = {}
         for name, status in self._by_id.items():
@@ -82,12 +85,15 @@ class LoadedOrders:
             self.names, self.families = list(self._by_id), list(range(len(self._by_id)))
         self.index_of = {name: index for index, name in enumerate(self.names, start=TOMBSTONE + 1)}
         self.statuses = [self._by_id[name] for name in self.names]
-        self.progress = {name: progress.get(name) or OrderProgress(name) for name in self.names}
 
     @property
     def symbols(self) -> tuple[str, ...]:
         """The symbols of the orders, in the order of the orders."""
         return tuple(dict.fromkeys(status.order.symbol for status in self.statuses))
+
+    def working(self) -> list[int]:
+        """Return the indices of the orders that are at the venue, in time priority."""
+        return [self.index_of[name] for name, status in self._by_id.items() if status.state is not OrderState.HELD]
 
     def never_traded(self) -> list[int]:
         """Return the indices of orders whose one session was skipped."""
@@ -195,8 +201,9 @@ def is_exit(order: Order) -> bool:
     return order.parent_id is not None and order.oco_group is not None
 
 
-def _priority(status: OrderStatus) -> tuple[date, str]:
-    return status.order.session, status.order.client_order_id
+def _priority(order: Order, progress: OrderProgress) -> tuple[date, bool, str]:
+    released = progress.released
+    return released or order.session, released is None, order.client_order_id
 
 
 def _price(value: float | None) -> float:

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 
 from aegis.backtesting.session_market import SessionMarket
 from aegis.execution.account_state import OrderProgress
 from aegis.execution.brokers.kernel_account import KernelAccount
 from aegis.execution.brokers.kernel_orders import LoadedOrders
-from aegis.execution.order_states import CHANGES, OrderStatus
-from aegis.execution.orders import OrderEvent
+from aegis.execution.order_states import CHANGES, OrderState, OrderStatus
+from aegis.execution.orders import OrderEvent, OrderEventKind
 
 
 def traded_progress(
     kernel: KernelAccount,
     orders: LoadedOrders,
-    *,
     changes: Mapping[str, int],
     statuses: Mapping[str, OrderStatus],
     before: Sequence[OrderProgress],
+    *,
+    session: date,
 ) -> tuple[OrderProgress, ...]:
     """Return the progress of the open orders after a session in the kernel.
 
@@ -37,17 +39,22 @@ def traded_progress(
         Where all orders stand.
     before : sequence of OrderProgress
         Before the session.
+    session : date
+        The session.
     """
     found = {item.client_order_id: item for item in before}
+    was_held = {status.order.client_order_id: status.state is OrderState.HELD for status in orders.statuses}
     for name, index in orders.index_of.items():
-        order = statuses[name].order
+        order, progress = statuses[name].order, orders.progress[name]
+        is_released = was_held[name] and statuses[name].state is not OrderState.HELD
         watermark, commission = kernel.order_progress(index)
         found[name] = OrderProgress(
             name,
             watermark_usd=watermark if order.order_type == "trailing_stop" else None,
             commission_usd=commission,
             changes=changes[name],
-            ticker=kernel.new_ticker(order.symbol) or orders.progress[name].ticker,
+            ticker=kernel.new_ticker(order.symbol) or progress.ticker,
+            released=session if is_released else progress.released,
         )
     return _of_open_orders(found, statuses)
 
@@ -75,7 +82,10 @@ def recorded_progress(
         item = found.get(event.client_order_id) or OrderProgress(event.client_order_id)
         charged = 0.0 if event.fill is None else event.fill.commission_usd
         found[event.client_order_id] = replace(
-            item, commission_usd=item.commission_usd + charged, changes=item.changes + (event.kind in CHANGES)
+            item,
+            commission_usd=item.commission_usd + charged,
+            changes=item.changes + (event.kind in CHANGES),
+            released=item.released or (event.session if event.kind is OrderEventKind.RELEASED else None),
         )
     for name, item in found.items():
         if name in statuses and (ticker := market.new_ticker(statuses[name].order.symbol)):

@@ -183,18 +183,16 @@ class SimulatedBroker:
             raise ExecutionError(f"account {self._state.account}: no session is open; begin one before ending it")
         kernel, orders, teller = self._kernel
         self._end_what_was_cancelled(kernel, orders)
-        cash = kernel.cash_usd
         kernel.execute()
-        fills = self._tell(teller)
-        kernel.book_cash_as_told(cash, fills)
-        for fill in fills:
+        for fill in self._tell(teller):
             kernel.note_fill(fill)
         kernel.value()
         self._tell(teller)
         self._take_over(kernel, at_close=True)
         before = self._state.order_progress
         if self._open or before:
-            progress = traded_progress(kernel, orders, changes=teller.changes, statuses=self._statuses, before=before)
+            session = self._market.session
+            progress = traded_progress(kernel, orders, teller.changes, self._statuses, before, session=session)
             self._state = replace(self._state, order_progress=progress)
         self._market = self._kernel = None
         return self.state()

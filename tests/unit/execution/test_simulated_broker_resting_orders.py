@@ -177,3 +177,44 @@ def test_costs_that_are_not_carried_from_session_to_session_are_refused(market_o
     broker = _broker(_state(), costs=CostModel(financing=Financing(borrow_rate_per_year=0.02)))
     with pytest.raises(ConfigurationError, match="financing"):
         broker.begin_session(market_of(FRIDAY, bars={"ABC": FLAT}))
+
+
+def test_an_exit_is_as_old_as_its_release(order_of, market_of):
+    # The entry fills on Friday and releases its exits; the order of Friday's close is younger. Monday has room for one.
+    broker = _broker(_state(HELD, cash=100_000.0), rules=TradingRules(participation_rate=1.0))
+    for order in _bracket(order_of):
+        broker.submit(order)
+    friday = _session(broker, market_of(FRIDAY, bars={"ABC": FLAT}))
+    assert {p.client_order_id: p.released for p in friday.order_progress} == {"loss": FRIDAY, "profit": FRIDAY}
+    earlier = _terms(order_type="limit", limit_price_usd=12.0, quantity_shares=-50.0)
+    broker = _restored(friday, rules=TradingRules(participation_rate=1.0))
+    broker.submit(order_of(client_order_id="a-later", session=FRIDAY, execution_session=MONDAY, **earlier))
+    broker = _restored(broker.state(), rules=TradingRules(participation_rate=1.0))
+
+    monday = _session(broker, market_of(MONDAY, bars={"ABC": (12.0, 13.0, 12.0, 13.0, 60.0)}))
+
+    assert [(s.order.client_order_id, s.filled_shares) for s in monday.open_orders] == [
+        ("a-later", 0.0),
+        ("loss", 0.0),
+        ("profit", -60.0),
+    ]
+
+
+def test_a_session_booked_again_has_the_same_average_cost(order_of, market_of):
+    # A limit sale of before fills inside the bar, after a purchase at its open: 10 at 100 and 10 at 120 cost 110 each.
+    held = Position("ABC", "ABC", 10.0, 100.0, 100.0, THURSDAY)
+    state = _state(held, cash=100_000.0)
+    sale = _terms(order_type="limit", limit_price_usd=128.0, quantity_shares=-10.0)
+    purchase = _terms(time_in_force="DAY", quantity_shares=10.0)
+    orders = [order_of(client_order_id="a-sale", **sale), order_of(client_order_id="purchase", **purchase)]
+    traded, again = _broker(state), _broker(state)
+    for broker in (traded, again):
+        for order in orders:
+            broker.submit(order)
+    cursor = len(traded.events_since(0))
+    bars = market_of(FRIDAY, bars={"ABC": (120.0, 130.0, 119.0, 125.0, 1e6)})
+
+    after = _session(traded, bars)
+
+    assert [str(p.average_cost_usd) for p in after.positions] == ["110.0"]
+    assert again.replay_session(bars, [item.event for item in traded.events_since(cursor)]) == after
