@@ -58,7 +58,22 @@ def _kept(native: Any) -> Any:
     # numba offers no other way to say what else the code depends on.
     file = native._cache._cache_file
     file._source_stamp = (file._source_stamp, source_stamp())
+    _forget_what_is_damaged(file)
     return native
+
+
+def _forget_what_is_damaged(file: Any) -> None:
+    """Let code on disk that cannot be read be compiled anew, where numba would end the process's import with it."""
+    load = file.load
+
+    def load_or_forget(key: Any) -> Any:
+        try:
+            return load(key)
+        except Exception:  # noqa: BLE001 - damaged bytes unpickle to any error
+            file.flush()
+            return None
+
+    file.load = load_or_forget
 
 
 @cache
