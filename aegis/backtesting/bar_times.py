@@ -7,7 +7,7 @@ Belongs here: instants as nanoseconds since 1970 in UTC, and the table of sessio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, Literal
 
@@ -25,7 +25,13 @@ SessionRule = TradingCalendar | Literal["utc_days"] | Sequence[date] | Days
 """Whose sessions: an exchange's; every UTC day, midnight to midnight; or the day of each step, given one by one."""
 
 NANOSECONDS_A_DAY: Final = 86_400_000_000_000
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2200, 1, 1)
+
+
+def instant_nanoseconds(at: datetime) -> int:
+    """Return nanoseconds since 1970 in UTC of an aware instant, exact to the microsecond."""
+    return (at - _EPOCH) // _MICROSECOND * 1000
 
 
 def utc_nanoseconds(times: object) -> IntColumn:

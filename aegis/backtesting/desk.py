@@ -1,34 +1,33 @@
-"""What a Python strategy sees and does.
+"""What a Python strategy does.
 
-Belongs here: the strategy's side of the kernel: prices up to the current bar, its account, its orders, its timetable.
-Nothing of a later bar can be reached from here. The kernel is moved lazily: as long as no order is open and nobody asks
+Belongs here: the strategy's side of the kernel: its account, its orders, its timetable. What it sees of the market is
+:mod:`aegis.backtesting.market_view`. The kernel is moved lazily: as long as no order is open and nobody asks
 for the account, bars pass without it, which is what makes a callback for every bar cheap.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from datetime import date, datetime
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aegis.backtesting.bar_times import instant_nanoseconds
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.kernel import sizing
 from aegis.backtesting.kernel.codes import OrderType, TimeInForce
 from aegis.backtesting.kernel.records import NEVER, NO_ORDER
 from aegis.backtesting.kernel.simulation import Simulation
 from aegis.backtesting.kernel.vocabulary import ORDER_TYPE_WORDS, TIME_IN_FORCE_WORDS
-from aegis.backtesting.sparse_columns import SparseColumn
+from aegis.backtesting.market_view import MarketView
 from aegis.backtesting.timetable import Moment, Period, Timer, Timetable
 from aegis.errors import StrategyFailed
 from aegis.execution.order_terms import OrderType as OrderTypeName
 from aegis.execution.order_terms import TimeInForce as TimeInForceWord
 
 OrderTypeWord = OrderTypeName | Literal["vwap"]
-Field = Literal["open", "high", "low", "close", "volume"]
 
 ORDER_TYPES: Mapping[str, OrderType] = {
     "vwap" if algorithm == "vwap" else word: code for code, (algorithm, word) in ORDER_TYPE_WORDS.items()
@@ -36,12 +35,11 @@ ORDER_TYPES: Mapping[str, OrderType] = {
 TIMES_IN_FORCE: Mapping[str, TimeInForce] = {word: code for code, word in TIME_IN_FORCE_WORDS.items()}
 
 _NAN = float("nan")
-_NUMBERS = (int, np.integer)
-_EPOCH_DAY = date(1970, 1, 1)
+_NUMBERS = (int, float, np.integer, np.floating)
 
 
-class Desk:
-    """A strategy's desk at the close of the current bar.
+class Desk(MarketView):
+    """A strategy's desk at the close of the current bar: all that it sees and does.
 
     Parameters
     ----------
@@ -50,86 +48,11 @@ class Desk:
     """
 
     def __init__(self, simulation: Simulation) -> None:
-        self.symbols = simulation.symbols
-        self.step = -1
+        super().__init__(simulation.symbols)
         self._simulation = simulation
-        self._number = {symbol: i for i, symbol in enumerate(simulation.symbols)}
-        self._n = len(simulation.symbols)
         self._timetable = Timetable()
         self._taken = -1
-        self._bars: Bars | None = None
-        self._columns: dict[str, Any] = {}
-        self._values: dict[str, Any] = {}
-        self._indicators: dict[str, Any] = {}
-
-    # What is known
-
-    @property
-    def now_utc(self) -> datetime:
-        """The close of the current bar."""
-        nanoseconds = int(self._market.closes_at[self.step])
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=nanoseconds // 1000)
-
-    @property
-    def session(self) -> date:
-        """The current session."""
-        sessions = self._market.sessions
-        row = int(np.searchsorted(sessions["first_step"], self.step, side="right")) - 1
-        return _EPOCH_DAY + timedelta(days=int(sessions["day"][row]))
-
-    @property
-    def closes_session(self) -> bool:
-        """Whether this is the last bar of its session."""
-        return self.step + 1 in self._session_starts
-
-    def price(self, symbol: str | int = 0, field: Field = "close") -> float:
-        """Return a value of the current bar; NaN where the symbol has none.
-
-        Parameters
-        ----------
-        symbol : str or int
-            Permanent symbol, or its number.
-        field : {"open", "high", "low", "close", "volume"}
-            USD per share, or shares.
-        """
-        return self._values[field][self.step * self._n + self.number(symbol)]  # type: ignore[no-any-return]
-
-    def history(self, symbol: str | int, field: Field, length: int) -> NDArray[np.float64]:
-        """Return the last `length` values up to the current bar, oldest first, NaN for missing ones; read-only.
-
-        Raises
-        ------
-        StrategyFailed
-            There are fewer bars, or `length` is not positive.
-        """
-        first = self.step + 1 - length
-        if first < 0 or length <= 0:
-            raise StrategyFailed(
-                f"{self.symbols[self.number(symbol)]}: history of {length} bars where {self.step + 1} are known; wait "
-                "until enough bars have closed"
-            )
-        return self._columns[field][first : self.step + 1, self.number(symbol)]  # type: ignore[no-any-return]
-
-    def indicator(self, name: str, symbol: str | int = 0) -> float:
-        """Return an indicator's value at the current bar; see :meth:`Strategy.indicators`."""
-        return self._indicators[name][self.step * self._n + self.number(symbol)]  # type: ignore[no-any-return]
-
-    def number(self, symbol: str | int) -> int:
-        """Return a symbol's number.
-
-        Raises
-        ------
-        StrategyFailed
-            The symbol does not exist.
-        """
-        if isinstance(symbol, _NUMBERS):
-            if 0 <= symbol < self._n:
-                return int(symbol)
-        elif symbol in self._number:
-            return self._number[symbol]
-        raise StrategyFailed(f"symbol {symbol!r} does not exist; there are {', '.join(self.symbols[:8])}")
-
-    # The account
+        self.due: dict[int, list[Timer]] = {}
 
     @property
     def cash_usd(self) -> float:
@@ -178,7 +101,7 @@ class Desk:
         stop_usd: float = _NAN,
         trail_usd: float = _NAN,
         trail_fraction: float = _NAN,
-        expires_at_utc: datetime | None = None,
+        expires_at_utc: datetime | date | None = None,
     ) -> int:
         """Place an order and return its number.
 
@@ -190,27 +113,31 @@ class Desk:
             Bought positive, sold negative.
         order_type, time_in_force : str
             Words of ``docs/fills.md``.
-        limit_usd, stop_usd, trail_usd, trail_fraction : float
+        limit_usd, stop_usd : float
             As the type needs them.
-        expires_at_utc : datetime
-            For GTD; aware.
+        trail_usd, trail_fraction : float
+            One of them for a trailing stop: its distance from the best price, in USD or as a fraction between 0 and 1.
+        expires_at_utc : datetime or date
+            For GTD; aware. A date is the close of that session, which must be among the bars in memory.
 
         Raises
         ------
         StrategyFailed
             It cannot be an order. What the venue does not take is rejected with a reason instead.
         """
-        is_fraction = not math.isnan(trail_fraction)
+        trail, is_fraction = _number("trail_usd", trail_usd), trail_fraction == trail_fraction  # noqa: PLR0124 - a number
+        if is_fraction:
+            trail = _fraction(trail_fraction, trail)
         return self._account_now().place(
             self.number(symbol),
-            quantity_shares,
+            _number("quantity_shares", quantity_shares),
             order_type=_order_type(order_type),
             time_in_force=_time_in_force(time_in_force),
-            limit_usd=limit_usd,
-            stop_usd=stop_usd,
-            trail=trail_fraction if is_fraction else trail_usd,
+            limit_usd=_number("limit_usd", limit_usd),
+            stop_usd=_number("stop_usd", stop_usd),
+            trail=trail,
             trail_is_fraction=is_fraction,
-            expires_ns=_nanoseconds(expires_at_utc),
+            expires_ns=NEVER if expires_at_utc is None else self._expiry(expires_at_utc),
         )
 
     def bracket(
@@ -228,13 +155,13 @@ class Desk:
         """Place an entry with a stop-loss and a take-profit; return the entry's number, the exits have the next two."""
         return self._account_now().place_bracket(
             self.number(symbol),
-            quantity_shares,
-            stop_loss_usd=stop_loss_usd,
-            take_profit_usd=take_profit_usd,
+            _number("quantity_shares", quantity_shares),
+            stop_loss_usd=_number("stop_loss_usd", stop_loss_usd),
+            take_profit_usd=_number("take_profit_usd", take_profit_usd),
             order_type=_order_type(order_type),
             time_in_force=_time_in_force(time_in_force),
-            limit_usd=limit_usd,
-            stop_usd=stop_usd,
+            limit_usd=_number("limit_usd", limit_usd),
+            stop_usd=_number("stop_usd", stop_usd),
         )
 
     def child(
@@ -252,11 +179,11 @@ class Desk:
         return self._account_now().place_child(
             parent,
             self.number(symbol),
-            quantity_shares,
+            _number("quantity_shares", quantity_shares),
             order_type=_order_type(order_type),
             time_in_force=_time_in_force(time_in_force),
-            limit_usd=limit_usd,
-            stop_usd=stop_usd,
+            limit_usd=_number("limit_usd", limit_usd),
+            stop_usd=_number("stop_usd", stop_usd),
         )
 
     def one_cancels_other(self, first: int, count: int = 2) -> None:
@@ -281,12 +208,19 @@ class Desk:
         self, order: int, *, quantity_shares: float = _NAN, limit_usd: float = _NAN, stop_usd: float = _NAN
     ) -> bool:
         """Change an open order's total quantity and prices; false if it had ended or one is off its step."""
-        return self._account_now().replace(order, quantity=quantity_shares, limit_usd=limit_usd, stop_usd=stop_usd)
+        return self._account_now().replace(
+            order,
+            quantity=_number("quantity_shares", quantity_shares),
+            limit_usd=_number("limit_usd", limit_usd),
+            stop_usd=_number("stop_usd", stop_usd),
+        )
 
     # The timetable
 
     def schedule(self, callback: Timer, *, every: Period = "session", at: Moment = "close", bars: int = 0) -> None:
         """Call `callback` once in every session, or in the first session of every week or month.
+
+        With ``every="month", at="close"`` that is the last bar of the month's *first* session.
 
         Parameters
         ----------
@@ -297,7 +231,12 @@ class Desk:
         at : {"open", "close"}
             At the close of the session's first bar, or of its last one.
         bars : int
-            So many bars later, or earlier.
+            So many bars after the session's first, or before its last; a session that is too short is left out.
+
+        Raises
+        ------
+        StrategyFailed
+            A word is not one of these, or `bars` is negative.
 
         Notes
         -----
@@ -309,32 +248,34 @@ class Desk:
 
     def begin_chunk(self, bars: Bars, indicators: Mapping[str, NDArray[np.float64]]) -> None:
         """Turn to the bars that the simulation has been fed."""
-        self._bars = bars
-        shape = (len(bars.closes_at), self._n)
-        for field in ("open", "high", "low", "close", "volume"):
-            column = getattr(bars, field)
-            if bars.is_dense:
-                self._values[field] = column.data
-                table = column.reshape(shape)[:]
-                table.flags.writeable = False
-                self._columns[field] = table
-            else:
-                self._values[field] = self._columns[field] = SparseColumn(bars, column)
-        self._indicators = {}
-        for name, values in indicators.items():
-            if values.size != bars.n_rows:
-                raise StrategyFailed(
-                    f"indicator {name!r} has the shape {values.shape}; return a value for each of {bars.n_rows} rows"
-                )
-            column = np.ascontiguousarray(values).reshape(-1)
-            self._indicators[name] = column.data if bars.is_dense else SparseColumn(bars, column)
-        self._session_starts = frozenset(bars.sessions["first_step"].tolist())
-        self._taken = int(self._simulation.cursor["step"])
+        cursor = self._simulation.cursor
+        self._show(bars, indicators, int(cursor["steps_before"]))
+        self._taken = int(cursor["step"])
         self.due = self._timetable.due(bars)
 
+    def turn_to(self, step: int) -> None:
+        """Turn to a step of the chunk that has closed."""
+        self._at = step
+
     def moved(self, step: int) -> None:
-        """Say that the simulation has been moved through `step`."""
+        """Say that the simulation has been moved through `step` of the chunk."""
         self._taken = step
+
+    def _expiry(self, expires: datetime | date) -> int:
+        """Return when an order expires, nanoseconds since 1970 in UTC."""
+        if isinstance(expires, datetime):
+            if expires.tzinfo is None:
+                raise StrategyFailed(f"expires_at_utc {expires.isoformat()} has no time zone; pass an aware datetime")
+            return instant_nanoseconds(expires)
+        bars = self._market
+        session = int(np.searchsorted(bars.session_days, np.datetime64(expires)))
+        if session == len(bars.session_days) or bars.session_days[session] != np.datetime64(expires):
+            days = bars.session_days
+            raise StrategyFailed(
+                f"expires_at_utc {expires} is no session of the bars in memory, {days[0]} to {days[-1]}; pass one of "
+                "them, or an aware datetime"
+            )
+        return int(bars.closes_at[bars.sessions["first_step"][session + 1] - 1])
 
     def _order_record(self, order: int) -> np.void:
         orders = self._account_now().orders
@@ -345,22 +286,16 @@ class Desk:
 
     def _account_now(self) -> Simulation:
         """Return the simulation, moved to the current bar."""
-        if self._taken < self.step:
-            self._simulation.advance(self.step + 1)
-            self._taken = self.step
+        if self._taken < self._at:
+            self._simulation.advance(self._at + 1)
+            self._taken = self._at
         return self._simulation
-
-    @property
-    def _market(self) -> Bars:
-        if self._bars is None or self.step < 0:
-            raise StrategyFailed("no bar is known yet; ask in on_bar, not in on_start")
-        return self._bars
 
     def _ordered(
         self, simulation: Simulation, entrance: Callable[..., int], symbol: str | int, target: float
     ) -> int | None:
         kind = int(simulation.rules.target_order_code)
-        index = simulation.ask(entrance, self.number(symbol), float(target), kind, int(TimeInForce.DAY))
+        index = simulation.ask(entrance, self.number(symbol), _number("the target", target), kind, int(TimeInForce.DAY))
         return None if index == NO_ORDER else index
 
 
@@ -376,9 +311,20 @@ def _time_in_force(word: str) -> TimeInForce:
     return TIMES_IN_FORCE[word]
 
 
-def _nanoseconds(instant: datetime | None) -> int:
-    if instant is None:
-        return NEVER
-    if instant.tzinfo is None:
-        raise StrategyFailed(f"expires_at_utc {instant.isoformat()} has no time zone; pass an aware datetime")
-    return round(instant.timestamp() * 1_000_000) * 1000
+def _number(name: str, value: float) -> float:
+    """Return a float: for any other type the kernel would be compiled again, or not at all."""
+    if type(value) is float:
+        return value
+    if isinstance(value, _NUMBERS) and not isinstance(value, bool):
+        return float(value)
+    raise StrategyFailed(f"{name} is {value!r} of type {type(value).__name__}; pass a number, or leave out a price")
+
+
+def _fraction(fraction: float, trail_usd: float) -> float:
+    """Return a trail that is a fraction of the best price."""
+    if trail_usd == trail_usd:  # noqa: PLR0124 - a number
+        raise StrategyFailed(f"trail_usd is {trail_usd:g} and trail_fraction {fraction!r}; give one of them")
+    number = _number("trail_fraction", fraction)
+    if not 0 < number < 1:
+        raise StrategyFailed(f"trail_fraction is {number:g} and must lie between 0 and 1; 0.05 trails by five percent")
+    return number

@@ -6,12 +6,13 @@ Belongs here: from sessions, weeks and months to the steps of the bars. Who call
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aegis.backtesting.bars import Bars
+from aegis.errors import StrategyFailed
 
 Period = Literal["session", "week", "month"]
 Moment = Literal["open", "close"]
@@ -29,7 +30,20 @@ class Timetable:
         self._last_day: np.int32 | None = None
 
     def add(self, callback: Timer, every: Period, at: Moment, bars: int) -> None:
-        """Have `callback` called at the close of a session's first or last bar, `bars` later or earlier."""
+        """Have `callback` called at the close of a session's first or last bar, `bars` later or earlier.
+
+        Raises
+        ------
+        StrategyFailed
+            A word that is not known, or a negative number of bars.
+        """
+        for name, word, known in (("every", every, get_args(Period)), ("at", at, get_args(Moment))):
+            if word not in known:
+                raise StrategyFailed(f"schedule: {name} is {word!r} and must be one of {', '.join(known)}")
+        if not callable(callback) or isinstance(bars, bool) or not isinstance(bars, int) or bars < 0:
+            raise StrategyFailed(
+                f"schedule: bars is {bars!r}, the callback {callback!r}; give 0 or more bars and a function of the desk"
+            )
         self._timers.append((callback, every, at, bars))
 
     def due(self, bars: Bars) -> dict[int, list[Timer]]:

@@ -16,7 +16,8 @@ _FAULTS = {
     Fault.UNKNOWN_ORDER: "order {value:.0f} does not exist, or was not placed last; use the index that placing it gave",
     Fault.WEIGHT: "a target weight of {value} is no number; use NaN in an array to leave a symbol as it is",
     Fault.TIME_IN_FORCE: "a GTD order needs the time at which it expires",
-    Fault.OUTSIDE_HISTORY: "the strategy asked for bar {value:.0f} before the first; wait until enough have closed",
+    Fault.OUTSIDE_HISTORY: "the strategy asked for bar {value:.0f} before the first in memory; wait until enough have "
+    "closed, or raise history_sessions where they come in chunks",
 }
 
 

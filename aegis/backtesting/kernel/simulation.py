@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aegis.backtesting.bar_times import instant
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.kernel import records, submission
@@ -364,7 +365,7 @@ class Simulation(RecordMemory):
         value = float(self.cursor["error_value"])
         said = fault_text(fault, value=value, symbol_number=number, n_symbols=len(self.symbols))
         self.cursor["error"] = 0
-        raise StrategyFailed(f"{symbol} {self.now_utc:%Y-%m-%d %H:%M:%S}Z: {said}"[:600])
+        raise StrategyFailed(f"{symbol} {instant(int(self.cursor['now']))}: {said}"[:600])
 
     def ask(self, entrance: Callable[..., Any], *arguments: float) -> int:
         """Make room, ask one of the kernel's entrances, and raise the fault if it was one."""

@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 
+from aegis.backtesting.bar_times import instant_nanoseconds
 from aegis.backtesting.commissions import Tiered
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.financing import Financing
@@ -31,7 +32,7 @@ from aegis.backtesting.session_market import SessionMarket
 from aegis.backtesting.slippage import Volatility
 from aegis.errors import ConfigurationError
 from aegis.execution.account_state import AccountState, DividendReceivable, Position
-from aegis.execution.brokers.kernel_orders import LoadedOrders, nanoseconds
+from aegis.execution.brokers.kernel_orders import LoadedOrders
 from aegis.execution.orders import Fill
 
 _EPOCH: Final = date(1970, 1, 1)
@@ -237,8 +238,8 @@ class KernelAccount:
             table[numbers] = market.bars.view(np.float64).reshape(-1, 5)[rows]
         self.simulation.feed_session(
             np.ascontiguousarray(table.T),
-            opens_at=nanoseconds(market.opens_at_utc),
-            closes_at=nanoseconds(market.closes_at_utc),
+            opens_at=instant_nanoseconds(market.opens_at_utc),
+            closes_at=instant_nanoseconds(market.closes_at_utc),
             day=_number(market.session),
         )
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final
 
+from aegis.backtesting.bar_times import instant_nanoseconds
 from aegis.backtesting.kernel import codes
 from aegis.backtesting.kernel.records import NEVER, NO_ORDER
 from aegis.backtesting.kernel.vocabulary import order_type_code, time_in_force_code
@@ -129,7 +130,7 @@ class LoadedOrders:
             progress.commission_usd,
             0.0,
             0 if due else NEVER,
-            NEVER if order.expires_at_utc is None else nanoseconds(order.expires_at_utc),
+            NEVER if order.expires_at_utc is None else instant_nanoseconds(order.expires_at_utc),
             0,
             0 if status.is_triggered else -1,
             -1,
@@ -208,8 +209,3 @@ def _priority(order: Order, progress: OrderProgress) -> tuple[date, bool, str]:
 
 def _price(value: float | None) -> float:
     return _NAN if value is None else value
-
-
-def nanoseconds(instant: datetime) -> int:
-    """Return nanoseconds since 1970 in UTC of an aware instant, exact to the microsecond."""
-    return round(instant.timestamp() * 1_000_000) * 1000

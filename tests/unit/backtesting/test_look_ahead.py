@@ -297,6 +297,11 @@ def test_strategy_that_fails_keeps_its_error() -> None:
         examine(Fails, BARS, CONFIG)
 
 
+class Idle(Strategy):
+    def on_bar(self, desk: Desk) -> None:
+        """Decide nothing."""
+
+
 @pytest.mark.parametrize(
     ("subject", "bars", "instants", "match"),
     [
@@ -304,7 +309,7 @@ def test_strategy_that_fails_keeps_its_error() -> None:
         (42, BARS, 60, "int is no strategy"),
         (trailing_average, daily(9), 60, "9 steps, dense: True; give 10 or more"),
         (trailing_average, BARS, 0, "0 instants; look at one at least"),
-        (Strategy, BARS, 60, "the strategy decided nothing"),
+        (Idle, BARS, 60, "the strategy decided nothing"),
     ],
 )
 def test_what_cannot_be_examined_is_refused(subject: Any, bars: Bars, instants: int, match: str) -> None:

@@ -196,7 +196,7 @@ def test_a_signal_that_reads_other_closes_than_the_known_ones_is_refused(signal,
     ("signal", "says"),
     [
         (failing, "failing, parameters at=3, bar 3 of 5: raised ValueError: enough"),
-        (endless, "endless, parameters at=3: X 1970-01-05 00:00:00Z: a target weight of inf"),
+        (endless, "endless, parameters at=3: X 1970-01-05T00:00:00Z: a target weight of inf"),
     ],
 )
 def test_a_signal_that_fails_says_with_which_parameters_and_where(signal, says) -> None:
