@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aegis.backtesting.array_strategies import Signals, TargetShares, TargetWeights
+from aegis.backtesting.array_strategies import Signals, TargetShares, TargetWeights, refuse_rows_of_other_times
 from aegis.backtesting.backtest_config import BacktestConfig, EngineName
 from aegis.backtesting.bar_liquidity import TrailingLiquidity
 from aegis.backtesting.bars import Bars
@@ -112,6 +112,7 @@ class EventDrivenBacktest:
         )
         self._taken: list[_Taken] = []
         self._targets: Targets | None = None
+        self._rows = 0
         self._has_begun = False
         self._steps_before = 0
         self._history_steps = 0
@@ -123,7 +124,7 @@ class EventDrivenBacktest:
         Raises
         ------
         BacktestError
-            It was run before.
+            It was run before, or its array has other rows than the bars have steps.
         StrategyFailed
             The strategy raised or asked for what cannot be.
         MalformedData
@@ -146,6 +147,8 @@ class EventDrivenBacktest:
                 taken.release()
             self._steps_before += fresh.n_steps
             self._last_closes = last_closes(taken.session_closes(), self._last_closes)
+        if self._targets is not None and self._rows > self._steps_before:
+            self._refuse_other_rows(self._steps_before)
         return self.results()
 
     def results(self) -> BacktestResults:
@@ -220,18 +223,28 @@ class EventDrivenBacktest:
     def _targets_of(self, bars: Bars) -> Targets:
         """Return the array's decisions that fall into the next chunk."""
         strategy = self._strategy
+        assert isinstance(strategy, ArrayStrategy)  # noqa: S101 - for the type checker; _feed asked
         if self._targets is None:
-            assert isinstance(strategy, ArrayStrategy)  # noqa: S101 - for the type checker; _feed asked
-            rows = _rows(strategy) if self._config.sessions_per_chunk else bars.n_steps
-            self._targets = strategy.targets(rows, len(bars.symbols))
+            self._rows = _rows(strategy) if self._config.sessions_per_chunk else bars.n_steps
+            self._targets = strategy.targets(self._rows, bars.symbols)
         steps = self._targets.steps
         begins = self._steps_before - self._history_steps
+        if begins + bars.n_steps > self._rows:
+            self._refuse_other_rows(begins + bars.n_steps)
+        refuse_rows_of_other_times(strategy, bars, first_row=begins)
         first = int(np.searchsorted(steps, self._steps_before))
         last = int(np.searchsorted(steps, begins + bars.n_steps))
         return Targets(
             steps=steps[first:last] - begins,
             values=self._targets.values[first:last],
             are_weights=self._targets.are_weights,
+        )
+
+    def _refuse_other_rows(self, n_steps: int) -> None:
+        """Refuse an array that ends before the bars that have come in chunks, or after them."""
+        more = " or more" if n_steps > self._rows else ""
+        raise BacktestError(
+            f"the strategy's array has {self._rows} rows, the bars {n_steps} steps{more}; give a row for each step"
         )
 
     def _advance(self, bars: Bars) -> None:

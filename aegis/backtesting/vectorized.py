@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from aegis.backtesting.array_strategies import refuse_rows_of_other_times
 from aegis.backtesting.backtest_config import BacktestConfig
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.commissions import Bps
@@ -98,7 +99,8 @@ class VectorizedBacktest:
         bars, config = self._bars, self._config
         from aegis.backtesting import vectorbt_orders as callbacks  # noqa: PLC0415 - vectorbt takes three seconds
 
-        targets = self._strategy.targets(bars.n_steps, len(bars.symbols))
+        targets = self._strategy.targets(bars.n_steps, bars.symbols)
+        refuse_rows_of_other_times(self._strategy, bars, first_row=0)
         self._refuse_targets(targets)
         market = self._market(targets)
         book = self._empty_book(int(np.count_nonzero(~np.isnan(targets.values))))

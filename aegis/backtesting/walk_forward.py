@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from aegis.backtesting.array_strategies import refuse_rows_of_other_times
 from aegis.backtesting.backtest_config import BacktestConfig, EngineName
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.event_driven import AnyStrategy, ArrayStrategy, EventDrivenBacktest, refuse_second_run
@@ -220,7 +221,8 @@ class _Relay(EventDrivenBacktest):
     def _targets_of(self, bars: Bars) -> Targets:
         """Return the decisions of the strategy in charge, which was made for these bars."""
         assert isinstance(self._strategy, ArrayStrategy)  # noqa: S101 - for the type checker; the caller asked
-        return self._strategy.targets(bars.n_steps, len(bars.symbols))
+        refuse_rows_of_other_times(self._strategy, bars, first_row=0)
+        return self._strategy.targets(bars.n_steps, bars.symbols)
 
     def _hand_over(self, strategy: AnyStrategy) -> None:
         """Put a strategy in charge of the account as it is, with parameters and memory of its own."""

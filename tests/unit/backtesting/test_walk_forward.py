@@ -205,14 +205,14 @@ def test_window_equals_a_separate_run_from_the_state_that_the_window_before_left
     first, second = market.part(4, 7), market.part(5, 10)
     before = Simulation(market.symbols, rules=CONFIG.rules, costs=CONFIG.costs, cash_usd=10_000.0)
     seen = market.part(3, 7)
-    before.feed(seen, targets=momentum(1)(seen).targets(4, 2), warm_up_sessions=1)
+    before.feed(seen, targets=momentum(1)(seen).targets(4, market.symbols), warm_up_sessions=1)
     before.advance()
     alone = Simulation(market.symbols, rules=CONFIG.rules, costs=CONFIG.costs, cash_usd=0.0)
     carried = ("account_array", "cursor_array", "positions", "terms")
     for name in carried:
         getattr(alone, name)[:] = getattr(before, name)
     alone.orders[:] = before.orders
-    alone.feed(second, targets=momentum(2)(second).targets(5, 2), warm_up_sessions=2)
+    alone.feed(second, targets=momentum(2)(second).targets(5, market.symbols), warm_up_sessions=2)
     alone.advance()
 
     assert before.positions["quantity"].any()
