@@ -5,13 +5,14 @@ Belongs here: drawing. Every value comes from a :class:`~aegis.reporting.backtes
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from aegis.reporting import theme
-from aegis.reporting.charts import Chart, compact_usd, percent_tick
+from aegis.reporting.charts import Chart, compact_usd, draw_drawdown, percent_tick
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,18 +25,36 @@ _WIDEST_RETURNS = (0.005, 0.995)
 
 def draw_equity(axes: Axes, report: Any) -> None:
     """Draw equity at the close of bars, thinned to what a picture can show."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415 - half a second
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num  # noqa: PLC0415 - half a second
 
     equity = report.results.equity
     last_of_each = np.unique(np.linspace(0, len(equity) - 1, min(len(equity), _MOST_POINTS)).astype(int))
     shown = equity.iloc[last_of_each]
-    times = pd.DatetimeIndex(shown.index).tz_localize(None)
+    times = _naive(shown.index)
     axes.plot(times, shown.to_numpy(), color=theme.ACCOUNT)
     axes.axhline(report.results.initial_cash_usd, color=theme.MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
     locator = AutoDateLocator(minticks=3, maxticks=12)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
     axes.yaxis.set_major_formatter(lambda value, _position: compact_usd(float(value)))
+    if len(times) > 1:
+        axes.set_xlim(float(date2num(times[0])), float(date2num(times[-1])))
+
+
+def draw_equity_and_drawdown(axes: Axes, report: Any) -> None:
+    """Draw equity above the drawdown of the sessions' closes, both over the same times."""
+    axes.set_axis_off()
+    above, below = axes.inset_axes((0.0, 0.4, 1.0, 0.6)), axes.inset_axes((0.0, 0.0, 1.0, 0.27))
+    draw_equity(above, report)
+    results = report.results
+    closes = _naive(results.step_times_utc[results.session_first_steps[1:] - 1])
+    draw_drawdown(below, dataclasses.replace(report, sessions=report.sessions.assign(session=closes)))
+    below.set_xlim(above.get_xlim())
+
+
+def _naive(times: pd.Index[Any]) -> pd.DatetimeIndex:
+    """Return instants without their zone, UTC, as matplotlib draws them."""
+    return pd.DatetimeIndex(times).tz_localize(None)
 
 
 def draw_trade_returns(axes: Axes, report: Any) -> None:
@@ -90,5 +109,11 @@ def draw_costs(axes: Axes, report: Any) -> None:
 
 
 EQUITY = Chart("equity", "Equity at the close of each bar; dashed: initial cash", draw_equity, 0.42)
+EQUITY_AND_DRAWDOWN = Chart(
+    "equity_and_drawdown",
+    "Equity at the close of each bar (dashed: initial cash), and below it the drawdown from the peak",
+    draw_equity_and_drawdown,
+    0.62,
+)
 TRADE_RETURNS = Chart("trade_returns", "Trades by net return", draw_trade_returns, 0.3)
 COSTS = Chart("costs", "What trading and holding cost", draw_costs, 0.5)

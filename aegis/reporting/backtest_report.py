@@ -26,7 +26,6 @@ from aegis.reporting.pdf_pages import Paper
 
 _HTML_FILE = "backtest.html"
 _PDF_FILE = "backtest.pdf"
-_ROOM_UNDER_A_HEADING = 120.0
 
 
 def write_backtest_report(
@@ -100,16 +99,7 @@ def pdf_bytes(report: BacktestReport) -> bytes:
         paper.new_page()
         paper.title(f"Backtest · {identity.data_label}", identity.strategy, identity.period)
         for position, section in enumerate(sections(report)):
-            if position:
-                paper.heading(section.title, _ROOM_UNDER_A_HEADING)
-            if section.text:
-                paper.paragraph(section.text)
-            if section.figures:
-                paper.figures(section.figures)
-            for row in section.charts:
-                paper.charts(row, cast("Any", report))
-            for table in section.tables:
-                paper.table(table)
+            paper.chapter(section, report, with_heading=position > 0)
         paper.finish()
     return buffer.getvalue()
 

@@ -5,6 +5,7 @@ Belongs here: which printed figure, table and picture stands where, and the sent
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -100,7 +101,7 @@ def _summary(report: BacktestReport) -> Section:
             text += f", against {signed_percent(report.benchmark.total_return, 1)} for {symbol}"
         text += f". It held positions at the close of {percent(metrics.sessions_invested_share, 0)} of the sessions."
     drawn = metrics.ruined_on is None
-    rows = ((backtest_charts.EQUITY,), (charts.DRAWDOWN,)) if drawn else ((backtest_charts.EQUITY,),)
+    rows = ((backtest_charts.EQUITY_AND_DRAWDOWN if drawn else backtest_charts.EQUITY,),)
     return Section("summary", "Summary", text, headline(report), rows, (_comparison(report),))
 
 
@@ -159,6 +160,7 @@ def _returns(report: BacktestReport) -> Section:
         ("Year", *_MONTHS, "Year", *([report.identity.benchmark_symbol] if with_benchmark else [])),
         tuple(rows),
         widths=(1.1, *([1.0] * 12), 1.15, *([1.25] if with_benchmark else [])),
+        strong_columns=(0, 13),
         shades=tuple(shades),
         when_empty="A ruined account has no returns.",
     )
@@ -188,7 +190,7 @@ def _trades(report: BacktestReport) -> Section:
     shown, total = len(report.last_trades), metrics.trade_count
     last = PrintedTable(
         "All trades, newest first" if shown == total else f"Last {shown} of {count(total)} trades, newest first",
-        ("Symbol", "Side", "Shares", "Entered", "Entry", "Left", "Exit", "Bars", "Net, USD", "Return", "By"),
+        ("Symbol", "Side", "Shares", "Entry", "Entry, USD", "Exit", "Exit, USD", "Bars", "Net, USD", "Return", "By"),
         tuple(
             (
                 str(r["symbol"]),
@@ -206,7 +208,7 @@ def _trades(report: BacktestReport) -> Section:
             for r in report.last_trades.to_dict("records")
         ),
         text_columns=(0, 1, 3, 5, 10),
-        widths=(0.9, 0.7, 0.9, 1.8, 1.1, 1.8, 1.1, 0.7, 1.4, 1.3, 1.3),
+        widths=(0.9, 0.7, 0.9, 1.8, 1.3, 1.8, 1.3, 0.7, 1.4, 1.2, 1.1),
         when_empty="No trade was closed.",
     )
     text = "Times are those at which the bars of entry and exit closed, in UTC." if total else ""
@@ -285,4 +287,6 @@ def _about(report: BacktestReport) -> Section:
 def _setting(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "none" if value is None else str(value)
+    if isinstance(value, float | int):
+        return "without bound" if math.isinf(value) else f"{value:,.12g}"
+    return "none" if value is None else str(value).replace("_", " ")

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aegis.reporting import theme
 from aegis.reporting.charts import Chart
-from aegis.reporting.printing import Figure, PrintedTable
-from aegis.reporting.report import PerformanceReport
+from aegis.reporting.printing import Figure, PrintedTable, Section
 
 if TYPE_CHECKING:
     from matplotlib.backends.backend_pdf import PdfPages
@@ -24,10 +23,14 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 547.3, 78.0, 796.0
 _LINE = _RIGHT - _LEFT
 _ROW = 13.2
 _CELL_SIZE = 7.4
+_CELL_LINE = 9.4
 _MEAN_CHARACTER_WIDTH = 0.5
 _KEPT_TOGETHER = 0.6 * (_BOTTOM - _TOP)
 _GUTTER = 9.0
 _FIGURES_ACROSS = 4
+_FIGURES_HEIGHT = 48.0
+_CHART_GAP, _CHART_MARGIN = 26.0, 48.0
+_CHARACTERS_A_LINE = 118
 
 
 class Paper:
@@ -82,6 +85,28 @@ class Paper:
         self._rule(self._y, theme.INK)
         self._y += 18.0
 
+    def chapter(self, section: Section, report: Any, *, with_heading: bool = True) -> None:
+        """Set a chapter; its heading and text stand on the page of its first figures, picture or table."""
+        if with_heading:
+            self.heading(section.title, self._beginning(section))
+        if section.text:
+            self.paragraph(section.text)
+        if section.figures:
+            self.figures(section.figures)
+        for row in section.charts:
+            self.charts(row, report)
+        for table in section.tables:
+            self.table(table)
+
+    def _beginning(self, section: Section) -> float:
+        """Return the height of a chapter's text and of the first piece after it."""
+        text = _text_height(section.text) if section.text else 0.0
+        if section.figures:
+            return text + _FIGURES_HEIGHT
+        if section.charts:
+            return text + _charts_height(section.charts[0])[1] + _CHART_MARGIN
+        return text + (_table_height(section.tables[0]) if section.tables else 0.0)
+
     def heading(self, text: str, room_for: float) -> None:
         """Set the heading of a chapter, with room below it for what follows."""
         self._need(34.0 + room_for)
@@ -93,8 +118,8 @@ class Paper:
 
     def paragraph(self, text: str) -> None:
         """Set running text."""
-        lines = textwrap.wrap(text, 118)
-        self._need(12.0 * len(lines) + 6.0)
+        lines = textwrap.wrap(text, _CHARACTERS_A_LINE)
+        self._need(_text_height(text))
         for line in lines:
             self._y += 12.0
             self._write(_LEFT, self._y, line, size=8.5)
@@ -104,7 +129,7 @@ class Paper:
         """Set labelled numbers, four to a line."""
         width = _LINE / _FIGURES_ACROSS
         for start in range(0, len(figures), _FIGURES_ACROSS):
-            self._need(48.0)
+            self._need(_FIGURES_HEIGHT)
             self._rule(self._y, theme.RULE)
             for position, figure in enumerate(figures[start : start + _FIGURES_ACROSS]):
                 x = _LEFT + position * width
@@ -115,14 +140,12 @@ class Paper:
         self._rule(self._y, theme.RULE)
         self._y += 14.0
 
-    def charts(self, row: Sequence[Chart], report: PerformanceReport) -> None:
+    def charts(self, row: Sequence[Chart], report: Any) -> None:
         """Set one picture across the page, or two beside each other."""
-        gap = 26.0
-        width = (_LINE - gap * (len(row) - 1)) / len(row)
-        height = max(chart.aspect for chart in row) * width
-        self._need(height + 48.0)
+        width, height = _charts_height(row)
+        self._need(height + _CHART_MARGIN)
         for position, chart in enumerate(row):
-            left = _LEFT + position * (width + gap)
+            left = _LEFT + position * (width + _CHART_GAP)
             self._write(left, self._y + 9, chart.caption, size=8, bold=True)
             inset = 78.0 if chart.name == "sectors" else 30.0
             axes = self._figure.add_axes(
@@ -139,8 +162,7 @@ class Paper:
 
     def table(self, table: PrintedTable) -> None:
         """Set a table; its heading row is repeated after a page break."""
-        whole = _ROW * (len(table.rows) + 2) + 14.0
-        self._need(whole if whole < _KEPT_TOGETHER else 4 * _ROW + 14.0)
+        self._need(_table_height(table))
         self._y += 9.0
         self._write(_LEFT, self._y, table.title, size=8, bold=True)
         self._y += 4.0
@@ -150,7 +172,7 @@ class Paper:
         else:
             self._head(table)
             for index, cells in enumerate(table.rows):
-                if self._y + _ROW > _BOTTOM:
+                if self._y + _row_height(table, cells) > _BOTTOM:
                     self.new_page()
                     self._head(table)
                 self._row(table, index, cells)
@@ -165,6 +187,7 @@ class Paper:
         if table.shades:
             self._shade(table, index)
         self._cells(table, cells, size=_CELL_SIZE, colour=theme.INK)
+        self._y += _row_height(table, cells) - _ROW
         if not table.shades:
             self._rule(self._y + 4.0, theme.RULE)
 
@@ -173,13 +196,14 @@ class Paper:
         x = _LEFT
         for position, (text, share) in enumerate(zip(cells, table.column_shares, strict=True)):
             width = share * _LINE
-            before_words = position + 1 in table.text_columns
-            room = width - (_GUTTER if before_words else 2.0)
-            fitted = _fitted(text, room, size)
+            room = _room(table, position)
+            bold = position in table.strong_columns
             if position in table.text_columns:
-                self._write(x, self._y, fitted, size=size, colour=colour)
+                for number, line in enumerate(_lines(text, room, size)):
+                    self._write(x, self._y + number * _CELL_LINE, line, size=size, colour=colour, bold=bold)
             else:
-                self._write(x + room, self._y, fitted, size=size, colour=colour, align="right")
+                fitted = _fitted(text, room, size)
+                self._write(x + room, self._y, fitted, size=size, colour=colour, bold=bold, align="right")
             x += width
 
     def _shade(self, table: PrintedTable, index: int) -> None:
@@ -217,6 +241,37 @@ class Paper:
             x / _PAGE_WIDTH, 1.0 - y / _PAGE_HEIGHT, text, fontsize=size, color=colour, weight=weight, ha=align,
             va="baseline",
         )  # fmt: skip
+
+
+def _text_height(text: str) -> float:
+    return 12.0 * len(textwrap.wrap(text, _CHARACTERS_A_LINE)) + 10.0
+
+
+def _charts_height(row: Sequence[Chart]) -> tuple[float, float]:
+    """Return width and height of the pictures of a row."""
+    width = (_LINE - _CHART_GAP * (len(row) - 1)) / len(row)
+    return width, max(chart.aspect for chart in row) * width
+
+
+def _table_height(table: PrintedTable) -> float:
+    """Return the height of a table, or of its beginning where it is too long to be kept together."""
+    whole = 2 * _ROW + sum(_row_height(table, cells) for cells in table.rows) + 14.0
+    return whole if whole < _KEPT_TOGETHER else 4 * _ROW + 14.0
+
+
+def _row_height(table: PrintedTable, cells: Sequence[str]) -> float:
+    lines = [len(_lines(cells[at], _room(table, at), _CELL_SIZE)) for at in table.text_columns if at < len(cells)]
+    return _ROW + (max(lines, default=1) - 1) * _CELL_LINE
+
+
+def _room(table: PrintedTable, position: int) -> float:
+    """Return the width of a column's text."""
+    return table.column_shares[position] * _LINE - (_GUTTER if position + 1 in table.text_columns else 2.0)
+
+
+def _lines(text: str, width: float, size: float) -> list[str]:
+    """Return `text` in as many lines of `width` points as it needs."""
+    return textwrap.wrap(text, max(int(width / (size * _MEAN_CHARACTER_WIDTH)), 1)) or [""]
 
 
 def _fitted(text: str, width: float, size: float) -> str:

@@ -9,11 +9,8 @@ import io
 
 from aegis.reporting import theme
 from aegis.reporting.pdf_pages import Paper
-from aegis.reporting.printing import Section
 from aegis.reporting.report import PerformanceReport
 from aegis.reporting.sections import sections
-
-_ROOM_UNDER_A_HEADING = 120.0
 
 
 def pdf_bytes(report: PerformanceReport) -> bytes:
@@ -37,19 +34,6 @@ def pdf_bytes(report: PerformanceReport) -> bytes:
         account = f"account {identity.account}, workspace {identity.workspace}"
         paper.title(identity.data_label, "Performance report", f"{period} · {account}")
         for position, section in enumerate(sections(report)):
-            if position:
-                paper.heading(section.title, _ROOM_UNDER_A_HEADING)
-            _set(paper, section, report)
+            paper.chapter(section, report, with_heading=position > 0)
         paper.finish()
     return buffer.getvalue()
-
-
-def _set(paper: Paper, section: Section, report: PerformanceReport) -> None:
-    if section.text:
-        paper.paragraph(section.text)
-    if section.figures:
-        paper.figures(section.figures)
-    for row in section.charts:
-        paper.charts(row, report)
-    for table in section.tables:
-        paper.table(table)

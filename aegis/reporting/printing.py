@@ -40,6 +40,8 @@ class PrintedTable:
         Columns that are read rather than compared: set flush left.
     widths : tuple of float
         Share of the line for each column.
+    strong_columns : tuple of int
+        Columns in bold.
     shades : tuple of tuple of float or None
         For a heat table, -1 (loss) to 1 (gain) for each cell; empty otherwise.
     when_empty : str
@@ -51,6 +53,7 @@ class PrintedTable:
     rows: tuple[tuple[str, ...], ...]
     text_columns: tuple[int, ...] = (0,)
     widths: tuple[float, ...] = ()
+    strong_columns: tuple[int, ...] = ()
     shades: tuple[tuple[float | None, ...], ...] = ()
     when_empty: str = "None."
 

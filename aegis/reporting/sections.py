@@ -146,6 +146,7 @@ def _returns(report: PerformanceReport) -> Section:
         ("Year", *_MONTHS, "Year", report.identity.benchmark_symbol if report.benchmark else "Bench."),
         tuple(rows),
         widths=(1.1, *([1.0] * 12), 1.15, 1.25),
+        strong_columns=(0, 13),
         shades=tuple(shades),
     )
     drawdowns = PrintedTable(

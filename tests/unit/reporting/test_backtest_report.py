@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import math
 import re
@@ -11,11 +12,14 @@ import pytest
 
 from aegis.backtesting.results import BacktestResults
 from aegis.errors import ReportingError
-from aegis.reporting.backtest_report import html_page, write_backtest_report
+from aegis.reporting.backtest_charts import draw_equity_and_drawdown
+from aegis.reporting.backtest_report import html_page, pdf_bytes, write_backtest_report
 from aegis.reporting.backtest_review import backtest_report
 from aegis.reporting.backtest_sections import sections
 from aegis.reporting.report import SIMULATED_LABEL
+from aegis.reporting.theme import new_axes
 from tests.unit.backtesting.five_sessions import SESSIONS, backtest
+from tests.unit.reporting.test_pdf_report import page_texts
 
 BENCHMARK = pd.Series([0.0, 0.5, -0.5, 1.0, 0.25], index=pd.DatetimeIndex(SESSIONS), name="SIMX")
 NO_BREAK = "\u00a0"
@@ -150,6 +154,49 @@ def test_the_page_says_what_it_is_and_loads_nothing(results) -> None:
     assert not re.search(r"<script|<link|<img|<iframe|url\(http|@import", page)
     identifiers = re.findall(r'\bid="([^"]+)"', page)
     assert len(identifiers) == len(set(identifiers))
+
+
+@pytest.mark.parametrize(("benchmark", "cells"), [(None, 14), (BENCHMARK, 15)])
+def test_the_year_is_bold_whatever_stands_beside_it(results, benchmark, cells) -> None:
+    page = html_page(backtest_report(results, benchmark_returns=benchmark))
+    (table,) = re.findall(r'<table class="heat">(.*?)</table>', page, flags=re.DOTALL)
+    found = re.findall(r"<td([^>]*)>([^<]*)</td>", table)
+    assert len(found) == cells
+    assert [text for attributes, text in found if "strong" in attributes] == ["2024", "3.1"]
+
+
+def test_equity_and_drawdown_are_drawn_over_the_same_times(results) -> None:
+    figure, axes = new_axes(8.0, 5.0)
+    draw_equity_and_drawdown(axes, backtest_report(results))
+    above, below = axes.child_axes
+    assert above.get_xlim() == below.get_xlim()
+    figure.draw_without_rendering()
+    assert (above.bbox.x0, above.bbox.x1) == (below.bbox.x0, below.bbox.x1)
+    assert [line.get_xdata()[-1] for line in (above.lines[0], below.lines[0])] == [
+        np.datetime64("2024-02-05T21:00")
+    ] * 2
+
+
+def test_the_paper_shortens_no_setting() -> None:
+    financing = "Financing: " + ", ".join(f"a_rate_of_number_{k} 0.0{k}" for k in range(9))
+    long = backtest(settings={"costs": {"financing": financing}, "rules": {"max_leverage": math.inf}})
+    shown = " ".join(" ".join(page.split()) for page in page_texts(pdf_bytes(backtest_report(long))))
+    assert all(f"a rate of number {k} 0.0{k}" in shown for k in range(9))
+    assert "max leverage without bound" in shown
+
+
+@pytest.mark.parametrize("years", range(2, 12))
+def test_no_heading_stands_on_another_page_than_its_first_picture(years: int) -> None:
+    """One more year is one more row above the chapter of trades."""
+    report = backtest_report(backtest())
+    longer = dataclasses.replace(report, months=pd.concat([report.months] * years))
+    (page,) = [page for page in page_texts(pdf_bytes(longer)) if "Times are those at which" in page]
+    assert "Trades by net return" in page
+
+
+def test_trades_name_entry_and_exit_alike(results) -> None:
+    columns = sections(backtest_report(results))[2].tables[1].columns
+    assert columns[3:7] == ("Entry", "Entry, USD", "Exit", "Exit, USD")
 
 
 def test_names_are_escaped() -> None:

@@ -17,7 +17,7 @@ def page_texts(pdf: bytes) -> list[str]:
             content = zlib.decompress(stream)
         except zlib.error:
             continue
-        strings = re.findall(rb"\((.*?)(?<!\\)\) Tj", content)
+        strings = re.findall(rb"\((.*?)(?<!\\)\)\s+Tj", content)
         if strings:
             texts.append("\n".join(string.decode("cp1252") for string in strings))
     return texts
