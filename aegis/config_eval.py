@@ -21,7 +21,6 @@ class SlippageSettings(Section):
 
     spread_usd: float | None = Field(None, ge=0)
     price_impact: float | None = Field(None, ge=0)
-    volume_limit: float | None = Field(None, gt=0, le=1)
     sigma_multiple: float | None = Field(None, ge=0)
     fallback_bps: float | None = Field(None, ge=0, description="Charged while the volatility is not known yet.")
 

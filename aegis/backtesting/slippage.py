@@ -15,7 +15,7 @@ from aegis.backtesting.parameter_bounds import require_within
 
 BASIS_POINT: Final = 1e-4
 
-SLIPPAGE_FIELDS: Final = (("slippage", "f8"), ("slippage_limit", "f8"), ("slippage_fallback", "f8"))
+SLIPPAGE_FIELDS: Final = (("slippage", "f8"), ("slippage_fallback", "f8"))
 SLIPPAGE_FLAGS: Final = (("slippage_model", "i1"), ("slippage_within_bar", "i1"))
 """Its part of the record of all costs. `slippage`: what the model multiplies, a fraction or half a spread in USD."""
 
@@ -87,35 +87,30 @@ class FixedSpread:
 
 @dataclass(frozen=True, slots=True)
 class VolumeShare:
-    """A share of the price that grows with the square of the order's share of the bar's volume.
+    """A share of the price that grows with the square of what is taken of the bar's volume.
 
     Parameters
     ----------
     price_impact : float
         Fraction of the price at a share of one.
-    volume_limit : float
-        The share of the bar's volume at which the slippage stops growing, above 0 up to 1.
 
     Notes
     -----
-    The defaults are those of zipline's ``VolumeShareSlippage``. There the limit also caps what a bar fills, and the
-    share counts what the bar has filled before; here the participation rate of the venue caps, and the caller decides
-    which quantity it passes.
+    The default is that of zipline's ``VolumeShareSlippage``. Its ``volume_limit`` of 2.5 % caps what a bar fills, which
+    is :attr:`aegis.backtesting.rules.TradingRules.participation_rate` here; the share counts what the bar has filled
+    before, as there.
     """
 
     price_impact: float = 0.1
-    volume_limit: float = 0.025
     code: ClassVar[SlippageCode] = SlippageCode.VOLUME_SHARE
 
     def __post_init__(self) -> None:
         require_within("VolumeShare.price_impact", self.price_impact, at_most=1e4)
-        require_within("VolumeShare.volume_limit", self.volume_limit, above=0.0, at_most=1.0)
 
     def write(self, record: Any) -> None:
         """Set the fields of the record of all costs."""
         record["slippage_model"] = self.code
         record["slippage"] = self.price_impact
-        record["slippage_limit"] = self.volume_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +173,7 @@ def slipped_price(
     quantity : float
         Signed shares whose share of the volume counts: the fill's own, or with what the bar gave before.
     bar_volume : float
-        Shares traded in the bar. Without a positive volume the share is the model's limit.
+        Shares traded in the bar. Without a positive volume, where the kernel fills nothing, the share is one.
     sigma_daily : float
         Standard deviation of daily returns of the sessions before, fraction; NaN if not known.
     high_usd, low_usd : float
@@ -187,7 +182,7 @@ def slipped_price(
     Notes
     -----
     With fraction :math:`f`, a purchase pays :math:`p (1 + f)` and a sale receives :math:`p (1 - f)`; :math:`f` is the
-    constant share, :math:`k v^2` with :math:`v = \min(|q| / V, limit)`, or :math:`k \sigma`. With a spread they are
+    constant share, :math:`k v^2` with :math:`v = |q| / V`, or :math:`k \sigma`. With a spread they are
     :math:`p + s / 2` and :math:`p - s / 2`. A reference outside the range, as after a gap, is not improved by it.
 
     References
@@ -211,9 +206,7 @@ def slipped_price(
 def _slippage_fraction(costs: Any, shares: float, bar_volume: float, sigma_daily: float) -> float:
     scale: float = costs.slippage
     if costs.slippage_model == _VOLUME_SHARE:
-        share: float = costs.slippage_limit
-        if bar_volume > 0.0:
-            share = min(shares / bar_volume, share)
+        share: float = shares / bar_volume if bar_volume > 0.0 else 1.0
         return scale * share * share
     if costs.slippage_model == _VOLATILITY:
         fallback: float = costs.slippage_fallback

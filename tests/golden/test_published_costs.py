@@ -1,11 +1,15 @@
-"""Costs against examples that others published: Interactive Brokers' comparison of plans, and Almgren et al."""
+"""Costs against examples that others published: Interactive Brokers' plans, Almgren et al., and zipline's tests."""
 
 from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
 import pytest
 
+from aegis.backtesting.array_strategies import TargetShares
+from aegis.backtesting.backtest_config import BacktestConfig
+from aegis.backtesting.bars import Bars
 from aegis.backtesting.commissions import (
     INTERACTIVE_BROKERS_FIXED,
     INTERACTIVE_BROKERS_TIERED,
@@ -14,8 +18,11 @@ from aegis.backtesting.commissions import (
     commission_usd,
 )
 from aegis.backtesting.costs import CostModel
+from aegis.backtesting.event_driven import EventDrivenBacktest
 from aegis.backtesting.market_impact import Almgren, impact_fraction
 from aegis.backtesting.regulatory_fees import rates_on, regulatory_fees_usd
+from aegis.backtesting.rules import TradingRules
+from aegis.backtesting.slippage import VolumeShare
 
 # Interactive Brokers, "Stock and ETF Fixed vs. Tiered Pricing Comparison Examples", as published while the Section 31
 # rate was 8.00 USD per million and the cap of the Trading Activity Fee 7.27 USD, which was so in 2023 only: sales at
@@ -72,3 +79,20 @@ def test_permanent_impact_of_almgren_et_al(share: dict[str, float], bps: float) 
     model = Almgren(eta=0.0, inverse_turnover_days=share["outstanding"] / share["adv"])
     paid = impact_fraction(CostModel(impact=model).pack()[0], share["adv"] / 10, share["adv"], share["sigma"])
     assert 2 * paid * 1e4 == pytest.approx(bps, abs=5e-4)  # half of it is in the price
+
+
+def test_volume_share_slippage_of_zipline() -> None:
+    """zipline-reloaded, ``test_volume_share_slippage``: of 100 shares a bar of 200 at 3.00 USD fills 5, at 3.0001875.
+
+    Its limit of 2.5 % of the volume is the participation rate here.
+    """
+    prices = np.full(2, 3.0)
+    market = Bars.from_arrays(
+        *(prices,) * 4, np.full(2, 200.0), closes_at=np.arange(1, 3) * 86_400_000_000_000, symbols=["A133"]
+    )
+    config = BacktestConfig(
+        rules=TradingRules(participation_rate=0.025), costs=CostModel(slippage=VolumeShare(price_impact=0.1))
+    )
+    done = EventDrivenBacktest(TargetShares(shares=[100.0, np.nan]), market, config).run()
+    assert done.fills["quantity_shares"].tolist() == [5.0]
+    assert done.fills["price_usd"].tolist() == pytest.approx([3.0001875], rel=1e-12)

@@ -187,7 +187,7 @@ def test_settings_describe_each_model(settings: dict[str, object], expected: Cos
             {"slippage": {"spread_usd": 0.01}},
             r"slippage, model fixed: does not take spread_usd; it takes no parameters",
         ),
-        ({"slippage_model": "volatility", "slippage": {"volume_limit": 0.1}}, r"takes sigma_multiple, fallback_bps"),
+        ({"slippage_model": "volatility", "slippage": {"price_impact": 0.1}}, r"takes sigma_multiple, fallback_bps"),
         ({"impact": {"eta": 0.1}}, r"eval\.backtesting\.impact, model none: does not take eta"),
         ({"impact": {"model": "power_law", "coefficient": 1}}, r"impact, model power_law: needs exponent"),
         ({"commission": {"usd_per_share": 0.01}}, r"commission, model bps: does not take usd_per_share"),

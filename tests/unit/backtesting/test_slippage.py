@@ -60,16 +60,16 @@ def test_volume_share_is_quadratic_in_the_share_of_the_bar() -> None:
     assert _price(VolumeShare(), -200.0) == pytest.approx(49.998, rel=1e-15)
 
 
-def test_volume_share_stops_growing_at_its_limit() -> None:
-    # 2.5 % of the volume: 0.1 * 0.025 ** 2 * 50 = 0.003125 USD, for 250 shares and for 5 000.
+def test_volume_share_grows_up_to_all_that_the_venue_lets_a_bar_fill() -> None:
+    # 2.5 % of the volume: 0.1 * 0.025 ** 2 * 50 = 0.003125 USD. 10 %: sixteen times that, 0.05 USD.
     assert _price(VolumeShare(), 250.0) == pytest.approx(50.003125, rel=1e-15)
-    assert _price(VolumeShare(), 5_000.0) == pytest.approx(50.003125, rel=1e-15)
+    assert _price(VolumeShare(), 1_000.0) == pytest.approx(50.05, rel=1e-15)
 
 
 @pytest.mark.parametrize("volume", [0.0, math.nan])
-def test_without_a_volume_the_share_is_the_limit(volume: float) -> None:
-    # 0.2 * 0.5 ** 2 = 0.05 of 50 USD.
-    assert _price(VolumeShare(price_impact=0.2, volume_limit=0.5), 1.0, volume=volume) == pytest.approx(52.5)
+def test_without_a_volume_the_share_is_one(volume: float) -> None:
+    # 0.2 of 50 USD.
+    assert _price(VolumeShare(price_impact=0.2), 1.0, volume=volume) == pytest.approx(60.0)
 
 
 def test_volatility_slippage_is_a_multiple_of_the_daily_deviation() -> None:
@@ -102,10 +102,6 @@ def test_a_reference_outside_the_bar_is_not_improved_by_keeping_within_it() -> N
         (lambda: FixedBps(-1.0), r"FixedBps\.slippage_bps must be 0 or more and at most 10000, found -1\.0"),
         (lambda: FixedBps(math.nan), r"FixedBps\.slippage_bps must be .* found nan"),
         (lambda: FixedSpread(-0.01), r"FixedSpread\.spread_usd"),
-        (
-            lambda: VolumeShare(volume_limit=0.0),
-            r"VolumeShare\.volume_limit must be more than 0 and at most 1, found 0",
-        ),
         (lambda: VolumeShare(price_impact=math.inf), r"VolumeShare\.price_impact"),
         (lambda: Volatility(-0.1), r"Volatility\.sigma_multiple"),
         (lambda: Volatility(0.1, fallback_bps=20_000.0), r"Volatility\.fallback_bps"),
@@ -120,7 +116,7 @@ MODELS = st.one_of(
     st.just(NoSlippage()),
     st.builds(FixedBps, st.floats(0, 1_000)),
     st.builds(FixedSpread, st.floats(0, 5)),
-    st.builds(VolumeShare, st.floats(0, 1), st.floats(0.001, 1)),
+    st.builds(VolumeShare, st.floats(0, 1)),
     st.builds(Volatility, st.floats(0, 5), st.floats(0, 100)),
 )
 
