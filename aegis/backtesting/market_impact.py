@@ -1,7 +1,8 @@
 """Market impact: what an order of this size does to its own price.
 
 Belongs here: the models, their parameters, and the one formula of each. Daily volatility and average volume come from
-:mod:`aegis.backtesting.liquidity`, which leaves today out.
+:mod:`aegis.backtesting.liquidity`, which leaves today out. Impact is that of a fill, not of its order: it is what the
+trading in one bar does to that bar's price, and the prices of later bars are data, made without the order.
 """
 
 from __future__ import annotations
@@ -175,7 +176,7 @@ def impact_fraction(costs: Any, quantity: float, adv_shares: float, sigma_daily:
     costs : COSTS
         The packed cost model.
     quantity : float
-        Signed shares of the fill.
+        Signed shares of the fill, whatever its order filled in other bars.
     adv_shares : float
         Average daily volume of the sessions before, shares; NaN if not known.
     sigma_daily : float
@@ -189,7 +190,8 @@ def impact_fraction(costs: Any, quantity: float, adv_shares: float, sigma_daily:
 
     Where volatility or average volume is NaN, or the volume zero, it is the model's fallback: a symbol without enough
     history trades at a stated cost instead of none, and is not refused, because a new listing is part of the market.
-    A fraction is at most 1, so that a sale is never below zero.
+    A fraction is at most 1, so that a sale is never below zero. A concave formula charges an order in parts less than
+    one in a single fill: with the square root five equal parts cost :math:`1 / \sqrt 5` of it, 45 %.
     """
     if costs.impact_model == _NONE or quantity == 0.0:
         return 0.0

@@ -109,9 +109,11 @@ def fills_frame(
     Returns
     -------
     DataFrame
-        ``order, fill_number, symbol, session, step, at_utc`` (the close of the step's bar), ``executed_at`` (open,
-        stop, limit, average or close), ``quantity_shares`` (bought positive), ``price_usd, reference_price_usd``
-        (without slippage and impact), ``commission_usd, fees_usd, slippage_usd`` (with impact; positive is adverse).
+        ``order, fill_number, symbol, session, step, at_utc`` (the close of the step's bar, wherever in it the fill
+        was), ``executed_at`` (one of :data:`PASS_WORDS`: ``open sell``, ``open buy``, ``stop``, ``limit``, ``average
+        sell``, ``average buy``, ``close sell``, ``close buy``), ``quantity_shares`` (bought positive), ``price_usd,
+        reference_price_usd`` (without slippage and impact), ``commission_usd, fees_usd, slippage_usd`` (with impact;
+        positive is adverse).
     """
     return pd.DataFrame(
         {

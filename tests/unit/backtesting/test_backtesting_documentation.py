@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 
 from aegis.backtesting import commissions, market_impact, slippage
+from aegis.backtesting.kernel.vocabulary import REASONS
 from aegis.backtesting.rules import TradingRules
+from aegis.execution.order_reasons import OrderReason
 
-PAGE = (Path(__file__).parents[3] / "docs" / "backtesting.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = (DOCS / "backtesting.md").read_text(encoding="utf-8")
+CONVENTIONS = (DOCS / "fills.md").read_text(encoding="utf-8")
 SCRIPT = "\n".join(re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL))
 
 
@@ -58,3 +62,13 @@ def test_every_cost_model_stands_in_the_table_with_its_parameters(module: object
             assert named is not None, (model.__name__, parameter.name)
             if parameter.default not in (MISSING, float("inf")) and named[1] is not None:
                 assert float(named[1].rstrip(".")) == parameter.default, (model.__name__, parameter.name)
+
+
+def test_reasons_of_the_conventions_are_the_words_that_orders_show() -> None:
+    """Two words between ticks are a reason there; and each word of the table of rejects is one of the kernel's."""
+    reasons = {reason.value for reason in OrderReason}
+    assert set(re.findall(r"`([a-z]+ [a-z ]+)`", CONVENTIONS)) <= reasons
+    table = CONVENTIONS.split("## Rejects")[1].split("\n\n")[1]
+    rejects = {word for line in table.splitlines()[2:] for word in re.findall(r"`([^`]+)`", line.split("|")[1])}
+    assert len(rejects) == 9
+    assert rejects <= {reason.value for reason in REASONS.values()}

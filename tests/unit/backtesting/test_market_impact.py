@@ -28,6 +28,12 @@ def test_square_root_of_the_share_of_a_days_volume() -> None:
     assert _impact(SquareRoot(coefficient=0.5), 10_000.0) == pytest.approx(0.001, rel=1e-15)
 
 
+def test_an_order_in_parts_pays_less_than_one_in_a_single_fill() -> None:
+    # Fills know of no other: 20 bps for 10 000 shares; for each of five parts 2 % of sqrt(0.002), 8.94 bps.
+    assert _impact(SquareRoot(), 2_000.0) == pytest.approx(0.000894427191, rel=1e-9)
+    assert _impact(SquareRoot(), 2_000.0) / _impact(SquareRoot(), 10_000.0) == pytest.approx(5**-0.5, rel=1e-12)
+
+
 def test_power_law() -> None:
     # 1 000 of 1 000 000 shares: 0.001 ** (2 / 3) = 0.01; 0.3 * 0.02 * 0.01 = 6e-5.
     assert _impact(PowerLaw(0.3, 2 / 3), 1_000.0) == pytest.approx(6e-5, rel=1e-12)
