@@ -13,7 +13,8 @@ close of every step; whatever it decides executes from the next bar on::
             order_target_weight(market, 0, 0.0)
 
 Symbols are their numbers. Values are those of the current bar (`lag` 0) and earlier ones; asking ahead, or before the
-first bar, is a fault that stops the run. Lags need the dense layout (:class:`aegis.backtesting.bars.Bars`).
+first bar, is a fault that stops the run. Lags need the dense layout (:class:`aegis.backtesting.bars.Bars`). Orders with
+a time limit, and orders that depend on each other, are in :mod:`aegis.backtesting.jitted_orders`.
 """
 
 from __future__ import annotations
@@ -46,14 +47,22 @@ from aegis.backtesting.kernel.stepping import ON_BAR
 
 _LOOK_AHEAD, _OUTSIDE, _SYMBOL = int(Fault.LOOK_AHEAD), int(Fault.OUTSIDE_HISTORY), int(Fault.SYMBOL)
 _UNKNOWN = int(Fault.UNKNOWN_ORDER)
-_MARKET, _LIMIT, _STOP, _STOP_LIMIT = (
+
+MARKET, LIMIT, STOP, STOP_LIMIT = (
     int(OrderType.MARKET),
     int(OrderType.LIMIT),
     int(OrderType.STOP),
     int(OrderType.STOP_LIMIT),
 )
-_TRAILING = int(OrderType.TRAILING_STOP)
-_DAY = int(TimeInForce.DAY)
+TRAILING_STOP = int(OrderType.TRAILING_STOP)
+BAR_AVERAGE = int(OrderType.BAR_AVERAGE)
+"""Types of orders. A market or limit order with the time in force OPG or CLS is for that auction."""
+
+DAY, GTC, GTD = int(TimeInForce.DAY), int(TimeInForce.GTC), int(TimeInForce.GTD)
+IOC, FOK = int(TimeInForce.IOC), int(TimeInForce.FOK)
+OPG, CLS = int(TimeInForce.OPG), int(TimeInForce.CLS)
+"""Times in force, as in ``docs/fills.md``."""
+
 _NAN = np.nan
 
 
@@ -202,6 +211,12 @@ def step_number(market: int) -> int:
 
 
 @compiled
+def now(market: int) -> int:
+    """Return when the current bar closes, nanoseconds since 1970 in UTC."""
+    return cursor_of(market).now
+
+
+@compiled
 def closes_session(market: int) -> bool:
     """Whether this is the last step of its session."""
     cursor = cursor_of(market)
@@ -271,37 +286,37 @@ def order_filled(market: int, order: int) -> float:
 @compiled
 def market_order(market: int, symbol: int, quantity: float) -> int:
     """Order signed shares at the next open; return the order's index."""
-    return submission.place(market, symbol, _MARKET, quantity, _NAN, _NAN, _NAN, 0, _DAY, NEVER)
+    return submission.place(market, symbol, MARKET, quantity, _NAN, _NAN, _NAN, 0, DAY, NEVER)
 
 
 @compiled
 def limit_order(market: int, symbol: int, quantity: float, limit: float, time_in_force: int) -> int:
     """Order signed shares at `limit` USD or better; return the order's index."""
-    return submission.place(market, symbol, _LIMIT, quantity, limit, _NAN, _NAN, 0, time_in_force, NEVER)
+    return submission.place(market, symbol, LIMIT, quantity, limit, _NAN, _NAN, 0, time_in_force, NEVER)
 
 
 @compiled
 def stop_order(market: int, symbol: int, quantity: float, stop: float, time_in_force: int) -> int:
     """Order signed shares once the price comes to `stop` USD; return the order's index."""
-    return submission.place(market, symbol, _STOP, quantity, _NAN, stop, _NAN, 0, time_in_force, NEVER)
+    return submission.place(market, symbol, STOP, quantity, _NAN, stop, _NAN, 0, time_in_force, NEVER)
 
 
 @compiled
 def stop_limit_order(market: int, symbol: int, quantity: float, stop: float, limit: float, time_in_force: int) -> int:
     """Order signed shares at `limit` USD or better once the price comes to `stop` USD; return the order's index."""
-    return submission.place(market, symbol, _STOP_LIMIT, quantity, limit, stop, _NAN, 0, time_in_force, NEVER)
+    return submission.place(market, symbol, STOP_LIMIT, quantity, limit, stop, _NAN, 0, time_in_force, NEVER)
 
 
 @compiled
 def trailing_stop_order(market: int, symbol: int, quantity: float, trail: float, time_in_force: int) -> int:
     """Order signed shares once the price comes back by `trail` USD from its best; return the order's index."""
-    return submission.place(market, symbol, _TRAILING, quantity, _NAN, _NAN, trail, 0, time_in_force, NEVER)
+    return submission.place(market, symbol, TRAILING_STOP, quantity, _NAN, _NAN, trail, 0, time_in_force, NEVER)
 
 
 @compiled
 def bracket(market: int, symbol: int, quantity: float, stop_loss: float, take_profit: float) -> int:
     """Order signed shares at the next open with two exits, NaN for none; return the entry's index."""
-    return submission.place_bracket(market, symbol, _MARKET, quantity, _NAN, _NAN, _DAY, stop_loss, take_profit)
+    return submission.place_bracket(market, symbol, MARKET, quantity, _NAN, _NAN, DAY, stop_loss, take_profit)
 
 
 @compiled
@@ -310,7 +325,7 @@ def order_target_weight(market: int, symbol: int, weight: float) -> int:
     if symbol < 0 or symbol >= header_of(market).n_symbols:
         sizing.fail(market, _SYMBOL, symbol, weight)
         return NO_ORDER
-    return sizing.order_target_weight(market, symbol, weight, rules_of(market).target_order_type, _DAY)
+    return sizing.order_target_weight(market, symbol, weight, rules_of(market).target_order_type, DAY)
 
 
 @compiled
@@ -319,7 +334,7 @@ def order_target_shares(market: int, symbol: int, quantity: float) -> int:
     if symbol < 0 or symbol >= header_of(market).n_symbols or not np.isfinite(quantity):
         sizing.fail(market, _SYMBOL, symbol, quantity)
         return NO_ORDER
-    return sizing.order_target_quantity(market, symbol, quantity, rules_of(market).target_order_type, _DAY)
+    return sizing.order_target_quantity(market, symbol, quantity, rules_of(market).target_order_type, DAY)
 
 
 @compiled
