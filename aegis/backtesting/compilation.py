@@ -19,6 +19,11 @@ from numba.core.ccallback import CFunc
 
 _SOURCES = Path(__file__).parent
 _MARK = b"aegis.backtesting.compilation"
+_TABLES = (
+    *(_SOURCES / "kernel" / f"{name}.py" for name in ("codes", "records", "vocabulary")),
+    _SOURCES.parent / "execution" / "order_terms.py",
+)
+"""Sources without compiled functions whose layouts and tables are constants in compiled code."""
 
 Function = Callable[..., Any]
 
@@ -78,10 +83,10 @@ def _forget_what_is_damaged(file: Any) -> None:
 
 @cache
 def source_stamp() -> str:
-    """Return the SHA-256 of every source file of the package in which anything is compiled."""
+    """Return the SHA-256 of every source file that compiled code is made of: functions, records, codes and tables."""
     digest = hashlib.sha256()
-    for file in sorted(_SOURCES.rglob("*.py")):
+    for file in sorted({*_SOURCES.rglob("*.py"), *_TABLES}):
         text = file.read_bytes()
-        if _MARK in text:
+        if _MARK in text or file in _TABLES:
             digest.update(file.name.encode() + text)
     return digest.hexdigest()
