@@ -331,7 +331,7 @@ def order_target_weight(market: int, symbol: int, weight: float) -> int:
 @compiled
 def order_target_shares(market: int, symbol: int, quantity: float) -> int:
     """Order what is missing to a signed number of shares; return the order's index, -1 for none."""
-    if symbol < 0 or symbol >= header_of(market).n_symbols or not np.isfinite(quantity):
+    if symbol < 0 or symbol >= header_of(market).n_symbols:
         sizing.fail(market, _SYMBOL, symbol, quantity)
         return NO_ORDER
     return sizing.order_target_quantity(market, symbol, quantity, rules_of(market).target_order_type, DAY)

@@ -22,6 +22,7 @@ from aegis.backtesting.financing import Financing
 from aegis.backtesting.jitted import jitted_strategy, keep, order_quantity, parameter, recall, step_number
 from aegis.backtesting.kernel import submission
 from aegis.backtesting.kernel.codes import OrderType, TimeInForce
+from aegis.backtesting.kernel.order_checks import times_of
 from aegis.backtesting.kernel.records import NEVER
 from aegis.backtesting.kernel.vocabulary import ORDER_TYPE_WORDS, TIME_IN_FORCE_WORDS
 from aegis.backtesting.rules import TradingRules
@@ -168,9 +169,7 @@ def _order(
     near = lambda: round(price * np.exp(rng.normal(0, 0.02)), 2)  # noqa: E731 - a price for each call
     has_limit = kind in (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.LIMIT_ON_OPEN, OrderType.LIMIT_ON_CLOSE)
     has_stop = kind in (OrderType.STOP, OrderType.STOP_LIMIT)
-    in_force = int(rng.choice([TimeInForce.DAY, TimeInForce.GTC]))
-    if kind in (OrderType.MARKET, OrderType.LIMIT):
-        in_force = int(rng.choice([0, 1, 3, 4, 5, 6]))
+    in_force = int(rng.choice([code for code in times_of(kind) if code is not TimeInForce.GTD]))
     limit, stop = near() if has_limit else np.nan, near() if has_stop else np.nan
     trail = round(price * 0.02, 2) if kind is OrderType.TRAILING_STOP else np.nan
     return [step, PLACE, symbol, kind, quantity, limit, stop, trail, in_force, 0]

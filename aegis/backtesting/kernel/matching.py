@@ -30,7 +30,7 @@ from aegis.backtesting.kernel.memory import (
 )
 from aegis.backtesting.kernel.order_book import amend, close_order, is_open, watch
 from aegis.backtesting.kernel.pricing import fill_price_usd
-from aegis.backtesting.kernel.records import IS_LEAVING, NO_ORDER, TRADING
+from aegis.backtesting.kernel.records import IS_DELISTED, IS_HALTED, NO_ORDER
 from aegis.backtesting.kernel.triggers import evaluate, exits_in_entry_bar, trailed_stop
 
 _NOT, _PASSES = int(Pass.NONE), int(Pass.NONE)
@@ -67,7 +67,7 @@ def match_step(handle: int) -> None:
             continue
         if not load_f8(header.volume, row) > 0 or np.isnan(load_f8(header.close, row)):
             continue
-        if symbol.status not in (TRADING, IS_LEAVING):
+        if symbol.status & (IS_HALTED | IS_DELISTED):
             continue
         high, low = load_f8(header.high, row), load_f8(header.low, row)
         if symbol.always == 0 and low > symbol.down_trigger and high < symbol.up_trigger:
@@ -174,11 +174,18 @@ def _execute(handle: int, index: int, row: int, reference: float, at: int) -> bo
     taken = min(abs(quantity), max(capacity, 0.0))
     if taken <= 0:
         return False
-    symbol.volume_taken += taken
+    taken_before = symbol.volume_taken
+    symbol.volume_taken = taken_before + taken
     quantity = taken if quantity > 0 else -taken
     price = fill_price_usd(handle, order, reference, quantity, row)
     carried = affordable(handle, order, quantity, price)
     short_of = _BUYING_POWER if quantity > 0 or rules.margin_account else _SHORT_SALE
+    if carried != 0 and abs(carried) < abs(quantity):
+        # A smaller fill moves the price less. A short sale is then worth more, so it is asked for again.
+        symbol.volume_taken = taken_before + abs(carried)
+        price = fill_price_usd(handle, order, reference, carried, row)
+        carried = affordable(handle, order, carried, price)
+        symbol.volume_taken = taken_before + taken
     if carried != quantity and (rules.reject_unaffordable or whole_or_nothing or carried == 0):
         close_order(handle, index, _REJECTED if order.filled == 0 else _CANCELLED, short_of)
         return False

@@ -13,7 +13,7 @@ import numpy as np
 
 from aegis.backtesting.compilation import compiled
 from aegis.backtesting.kernel.acceptance import refusal
-from aegis.backtesting.kernel.codes import Amendment, OrderType, Reason, State, TimeInForce
+from aegis.backtesting.kernel.codes import Amendment, Fault, OrderType, Reason, State, TimeInForce
 from aegis.backtesting.kernel.memory import (
     amendment_record,
     cursor_of,
@@ -40,7 +40,7 @@ _ON_CLOSE, _LIMIT_ON_CLOSE = int(OrderType.MARKET_ON_CLOSE), int(OrderType.LIMIT
 _ACCEPTED, _PARENT_ENDED = int(Reason.NONE), int(Reason.PARENT_ENDED)
 _REPLACED_TO_FILLED, _END_OF_SESSION = int(Reason.REPLACED_TO_FILLED), int(Reason.END_OF_SESSION)
 _END_OF_LIFE, _MISSED_AUCTION = int(Reason.END_OF_LIFE), int(Reason.MISSED_AUCTION)
-_REPLACED = int(Amendment.REPLACED)
+_REPLACED, _TOO_MANY_CHANGES = int(Amendment.REPLACED), int(Fault.TOO_MANY_CHANGES)
 
 
 @compiled
@@ -226,9 +226,13 @@ def close_order_alone(handle: int, index: int, state: int, reason: int) -> None:
 
 @compiled
 def amend(handle: int, index: int, kind: int) -> None:
-    """Write down an order's terms after a change; room for it is made before each step."""
+    """Write down an order's terms after a change; room is made before each step, and too many changes are a fault."""
     cursor = cursor_of(handle)
     order = order_of(handle, index)
+    if cursor.amendments >= header_of(handle).amendments_capacity:
+        if cursor.error == 0:
+            cursor.error, cursor.error_symbol, cursor.error_value = _TOO_MANY_CHANGES, order.symbol, index
+        return
     amendment = amendment_record(header_of(handle).amendments, cursor.amendments)
     cursor.amendments += 1
     amendment.quantity = order.quantity

@@ -7,14 +7,15 @@ the entry and siblings of each other.
 from __future__ import annotations
 
 from aegis.backtesting.compilation import compiled
+from aegis.backtesting.kernel.acceptance import refused_now
 from aegis.backtesting.kernel.codes import Amendment, Reason, State
 from aegis.backtesting.kernel.lot_sizes import QUANTITY_TOLERANCE
 from aegis.backtesting.kernel.memory import cursor_of, order_of
 from aegis.backtesting.kernel.order_book import amend, close_order, is_open, release, session_for
 from aegis.backtesting.kernel.records import NO_ORDER
 
-_HELD, _CANCELLED = int(State.HELD), int(State.CANCELLED)
-_SIBLING_FILLED = int(Reason.SIBLING_FILLED)
+_HELD, _CANCELLED, _REJECTED = int(State.HELD), int(State.CANCELLED), int(State.REJECTED)
+_ACCEPTED, _SIBLING_FILLED = int(Reason.NONE), int(Reason.SIBLING_FILLED)
 _REDUCED, _RELEASED = int(Amendment.REDUCED), int(Amendment.RELEASED)
 
 
@@ -22,9 +23,9 @@ _REDUCED, _RELEASED = int(Amendment.REDUCED), int(Amendment.RELEASED)
 def reduce_siblings(handle: int, index: int, quantity: float) -> None:
     """Take what one of a ring filled from the others; what has nothing left is cancelled."""
     other = order_of(handle, index).sibling
-    if other == NO_ORDER:
-        return
-    while other != index:
+    passed = 0
+    while other >= 0 and other != index and passed < cursor_of(handle).orders:
+        passed += 1
         order = order_of(handle, other)
         following = order.sibling
         if is_open(order):
@@ -42,7 +43,8 @@ def reduce_siblings(handle: int, index: int, quantity: float) -> None:
 def release_children(handle: int, index: int, quantity: float) -> None:
     """Send the exits of what an entry has just filled to the venue, or let them grow by it.
 
-    Children that are not exits wait until their parent is filled to the end.
+    Children that are not exits wait until their parent is filled to the end, and are then orders like any other: the
+    venue may refuse them.
     """
     parent = order_of(handle, index)
     total = cursor_of(handle).orders
@@ -56,7 +58,11 @@ def release_children(handle: int, index: int, quantity: float) -> None:
             order.quantity -= quantity
             amend(handle, child, _RELEASED)
         elif order.state == _HELD and abs(parent.quantity - parent.filled) <= QUANTITY_TOLERANCE:
-            _release_child(handle, child)
+            reason = refused_now(handle, order)
+            if reason == _ACCEPTED:
+                _release_child(handle, child)
+            else:
+                close_order(handle, child, _REJECTED, reason)
         child += 1
 
 
@@ -70,7 +76,36 @@ def _release_child(handle: int, index: int) -> None:
 
 
 @compiled
+def first_held_child(handle: int, parent: int) -> int:
+    """Return the first child of an order that waits for it, NO_ORDER for none."""
+    child = order_of(handle, parent).child
+    if child == NO_ORDER:
+        return NO_ORDER
+    return child if order_of(handle, child).state == _HELD else next_held_child(handle, child)
+
+
+@compiled
+def next_held_child(handle: int, child: int) -> int:
+    """Return the next child of the same order that waits for it, NO_ORDER for none."""
+    parent = order_of(handle, child).parent
+    child += 1
+    while child < cursor_of(handle).orders and order_of(handle, child).parent == parent:
+        if order_of(handle, child).state == _HELD:
+            return child
+        child += 1
+    return NO_ORDER
+
+
+@compiled
 def link_siblings(handle: int, first: int, count: int) -> None:
-    """Make a ring of `count` consecutive orders in which a fill of one takes from the others."""
+    """Make a ring of `count` consecutive orders, of no ring yet, in which a fill of one takes from the others."""
     for k in range(count):
         order_of(handle, first + k).sibling = first + (k + 1) % count
+
+
+@compiled
+def join_ring(handle: int, index: int, member: int) -> None:
+    """Let a new order into the ring of an earlier one, which may have been alone."""
+    earlier = order_of(handle, member)
+    order_of(handle, index).sibling = member if earlier.sibling == NO_ORDER else earlier.sibling
+    earlier.sibling = index

@@ -43,7 +43,7 @@ ORDER: Final = np.dtype(
         ("parent", "i4"),
         ("sibling", "i4"),
         ("child", "i4"),
-        ("fills", "i2"),
+        ("fills", "i4"),
         ("type", "i1"),
         ("time_in_force", "i1"),
         ("state", "i1"),
@@ -54,12 +54,13 @@ ORDER: Final = np.dtype(
     ],
     align=True,
 )
-"""One order, 128 bytes. Prices are NaN where the type has none.
+"""One order, 136 bytes. Prices are NaN where the type has none.
 
 `commission`, `activity_fee`: charged so far, for cumulative minima and caps. `trail`: USD, or a fraction of the
 `watermark`, the best price since the order began. `session`: the ordinal of the session a DAY, OPG or CLS order is for.
 `next`, `previous`: neighbours in its symbol's book, in time priority. `parent`: the entry that releases it. `sibling`:
-the next of a ring in which one cancels the others. `child`: the first of its children; they follow each other.
+the next of a ring in which one cancels the others; those that have ended stay in it. `child`: the first of its
+children; they follow each other.
 `is_exit`: a child that closes what its parent opened, and never more than the position.
 """
 
@@ -74,7 +75,7 @@ FILL: Final = np.dtype(
         ("symbol", "i4"),
         ("step", "i4"),
         ("session", "i4"),
-        ("number", "i2"),
+        ("number", "i4"),
         ("at", "i1"),
     ],
     align=True,
@@ -109,11 +110,16 @@ SYMBOL: Final = np.dtype(
 )
 """A symbol's terms and its book of open orders. Between the two triggers no resting order can execute. `always`: orders
 that need every bar. `tick`: 0 for none. `lot`: smallest step of a quantity. `borrow_rate`: a year, NaN for the
-account's. `status`: 0 trades,
-1 halted, 2 delisted,
-3 trades for the last time this session."""
+account's. `status`: 0 where it simply trades, otherwise the flags below together."""
 
-TRADING, IS_HALTED, IS_DELISTED, IS_LEAVING = 0, 1, 2, 3
+IS_HALTED: Final = 1
+"""Nothing executes and no order is taken until the symbol resumes."""
+
+IS_LEAVING: Final = 2
+"""This session is its last; a halt may fall on the same day."""
+
+IS_DELISTED: Final = 4
+"""It has left for good: nothing brings it back."""
 
 FEE_RATE: Final = np.dtype(
     [("section31", "f8"), ("activity_fee", "f8"), ("activity_fee_cap", "f8"), ("day", "i4")], align=True
@@ -147,10 +153,8 @@ ACCOUNT: Final = np.dtype(
         ("commissions", "f8"),
         ("fees", "f8"),
         ("slippage", "f8"),
-        ("cash_in_lieu", "f8"),
         ("month_shares", "f8"),
         ("month", "i8"),
-        ("margin_calls", "i8"),
     ],
     align=True,
 )
@@ -166,6 +170,7 @@ CURSOR: Final = np.dtype(
         ("action", "i8"),
         ("target", "i8"),
         ("orders", "i8"),
+        ("orders_before", "i8"),
         ("fills", "i8"),
         ("amendments", "i8"),
         ("receivables", "i8"),
@@ -184,8 +189,8 @@ CURSOR: Final = np.dtype(
     align=True,
 )
 """How far the simulation has come. `step` counts within the chunk, `steps_before` the steps of earlier chunks; records
-hold the sum. `working`: open orders at the venue. `session_opens_at`: when
-the first bar of the session opens. `notice`: set when an order changed, for callbacks."""
+hold the sum. `orders_before`: orders before the decision at this step's close. `working`: open orders at the venue.
+`session_opens_at`: when the first bar of the session opens. `notice`: set when an order changed, for callbacks."""
 
 RULES: Final = np.dtype(
     [

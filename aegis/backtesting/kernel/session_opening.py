@@ -31,11 +31,12 @@ from aegis.backtesting.kernel.memory import (
     symbol_of,
 )
 from aegis.backtesting.kernel.order_book import amend, cancel_all_of, close_order
-from aegis.backtesting.kernel.records import IS_DELISTED, IS_HALTED, IS_LEAVING, NO_ORDER, SETTLEMENT_RING, TRADING
+from aegis.backtesting.kernel.order_families import first_held_child, next_held_child
+from aegis.backtesting.kernel.records import IS_DELISTED, IS_HALTED, IS_LEAVING, NO_ORDER, SETTLEMENT_RING
 
 _DIVIDEND, _SPLIT, _MERGER = int(ActionKind.DIVIDEND), int(ActionKind.SPLIT), int(ActionKind.CASH_MERGER)
 _DELISTING, _HALT, _RESUME = int(ActionKind.DELISTING), int(ActionKind.HALT), int(ActionKind.RESUME)
-_CANCELLED, _HELD = int(State.CANCELLED), int(State.HELD)
+_CANCELLED = int(State.CANCELLED)
 _NOTHING_LEFT, _DELISTED = int(Reason.SPLIT_LEAVES_NOTHING), int(Reason.DELISTED)
 _RESCALED = int(Amendment.RESCALED)
 _DAYS_0000_TO_1970 = 719_468
@@ -153,12 +154,12 @@ def _apply(handle: int, action: Any) -> None:
     elif action.kind == _MERGER:
         turn_to_cash(handle, action.symbol, action.amount)
     elif action.kind == _DELISTING:
-        symbol.status = IS_LEAVING
+        symbol.status |= IS_LEAVING
         cursor_of(handle).leaving += 1
     elif action.kind == _HALT:
-        symbol.status = IS_HALTED
+        symbol.status |= IS_HALTED
     elif action.kind == _RESUME:
-        symbol.status = TRADING
+        symbol.status &= ~IS_HALTED
 
 
 @compiled
@@ -232,25 +233,29 @@ def _split(handle: int, action: Any) -> None:
         value_position(handle, action.symbol, whole, mark)
         account.cash += in_lieu
         account.equity_now += in_lieu
-        account.cash_in_lieu += in_lieu
     position.mark = mark
     _rescale_orders(handle, action.symbol, ratio, lot)
 
 
 @compiled
 def _rescale_orders(handle: int, s: int, ratio: float, lot: float) -> None:
-    """Rescale the open orders of a symbol, and the children that wait for them."""
+    """Rescale the open orders of a symbol, and the children held for it, wherever their parents trade."""
+    if cursor_of(handle).working == 0:
+        return
     index = symbol_of(handle, s).first_order
     while index != NO_ORDER:
-        order = order_of(handle, index)
-        following = order.next
-        child = order.child
+        following = order_of(handle, index).next
         _rescale(handle, index, ratio, lot)
-        while child != NO_ORDER and child < cursor_of(handle).orders and order_of(handle, child).parent == index:
-            if order_of(handle, child).state == _HELD:
-                _rescale(handle, child, ratio, lot)
-            child += 1
         index = following
+    for other in range(header_of(handle).n_symbols):
+        parent = symbol_of(handle, other).first_order
+        while parent != NO_ORDER:
+            child = first_held_child(handle, parent)
+            while child != NO_ORDER:
+                if order_of(handle, child).symbol == s:
+                    _rescale(handle, child, ratio, lot)
+                child = next_held_child(handle, child)
+            parent = order_of(handle, parent).next
 
 
 @compiled
@@ -282,6 +287,7 @@ def turn_to_cash(handle: int, s: int, price: float) -> None:
     """End a symbol: its orders are cancelled, its shares turn to cash at `price` USD, and it trades no more."""
     account, position = account_of(handle), position_of(handle, s)
     cancel_all_of(handle, s, _CANCELLED, _DELISTED)
+    _cancel_held_of(handle, s)
     symbol_of(handle, s).status = IS_DELISTED
     quantity = position.quantity
     if quantity == 0:
@@ -295,9 +301,25 @@ def turn_to_cash(handle: int, s: int, price: float) -> None:
 
 
 @compiled
+def _cancel_held_of(handle: int, s: int) -> None:
+    """Cancel the children of a delisted symbol that wait for orders of other symbols."""
+    if cursor_of(handle).working == 0:
+        return
+    for other in range(header_of(handle).n_symbols):
+        parent = symbol_of(handle, other).first_order
+        while parent != NO_ORDER:
+            child = first_held_child(handle, parent)
+            while child != NO_ORDER:
+                if order_of(handle, child).symbol == s:
+                    close_order(handle, child, _CANCELLED, _DELISTED)
+                child = next_held_child(handle, child)
+            parent = order_of(handle, parent).next
+
+
+@compiled
 def close_leavers(handle: int) -> None:
     """Turn the shares of symbols that traded for the last time to cash at their marks."""
     for s in range(header_of(handle).n_symbols):
-        if symbol_of(handle, s).status == IS_LEAVING:
+        if symbol_of(handle, s).status & IS_LEAVING:
             turn_to_cash(handle, s, position_of(handle, s).mark)
     cursor_of(handle).leaving = 0

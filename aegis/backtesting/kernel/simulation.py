@@ -1,32 +1,28 @@
-"""The kernel as a Python object: chunks of bars, orders, and what the kernel's return codes mean.
+"""The kernel as a Python object: chunks of bars, and what the kernel's return codes mean.
 
-Belongs here: the one door to the kernel from Python.
+Belongs here: the one door to the kernel from Python, but for its orders (:mod:`aegis.backtesting.kernel.order_entry`).
 Strategies of every form and the simulated broker are driven through this class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aegis.backtesting.bar_times import instant
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.costs import CostModel
-from aegis.backtesting.kernel import records, submission
-from aegis.backtesting.kernel.codes import Fault, OrderType, Stopped, TimeInForce
-from aegis.backtesting.kernel.faults import fault_text
+from aegis.backtesting.kernel import records
+from aegis.backtesting.kernel.codes import Stopped
 from aegis.backtesting.kernel.feed_checks import check_targets, checked_column, checked_indicators
-from aegis.backtesting.kernel.record_memory import GROWING, GROWING_DTYPES, RecordMemory, Records
+from aegis.backtesting.kernel.order_entry import OrderEntry
+from aegis.backtesting.kernel.record_memory import GROWING, GROWING_DTYPES, Records
 from aegis.backtesting.kernel.stepping import NOBODY, advance
 from aegis.backtesting.rules import TradingRules
-from aegis.errors import BacktestError, StrategyFailed
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from aegis.errors import BacktestError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +44,7 @@ class Targets:
     are_weights: bool = True
 
 
-class Simulation(RecordMemory):
+class Simulation(OrderEntry):
     """An account at the simulated venue, from its first bar on.
 
     Parameters
@@ -73,7 +69,8 @@ class Simulation(RecordMemory):
     memory_size : int
         Numbers that a jitted strategy may keep from one bar to the next.
     orders_per_step : int, optional
-        Orders that a strategy may place at one close; three for each symbol and 64 if not given.
+        The most orders that a strategy may place at one close, liquidations aside; three for each symbol and 64 if not
+        given.
     capacity : int
         Orders that there is room for at first; it grows.
 
@@ -116,7 +113,7 @@ class Simulation(RecordMemory):
         self._header["n_symbols"] = n
         self._header["orders_per_step"] = per_step
         for name in GROWING_DTYPES:
-            self._reserve(name, max(capacity, 2 * per_step))
+            self._reserve(name, max(capacity, 2 * (per_step + n)))
         self.account, self.cursor = self._keep["account"][0], self._keep["cursor"][0]
         self.account["cash"] = self.account["equity_now"] = cash_usd
         self.cursor["session"] = self.cursor["step"] = -1
@@ -245,95 +242,6 @@ class Simulation(RecordMemory):
         if stopped == Stopped.STRATEGY_ERROR:
             self.raise_fault()
 
-    def place(
-        self,
-        symbol: int,
-        quantity: float,
-        *,
-        order_type: OrderType = OrderType.MARKET,
-        time_in_force: TimeInForce = TimeInForce.DAY,
-        limit_usd: float = np.nan,
-        stop_usd: float = np.nan,
-        trail: float = np.nan,
-        trail_is_fraction: bool = False,
-        expires_ns: int = records.NEVER,
-    ) -> int:
-        """Place an order at the close of the last step taken and return its index."""
-        return self.ask(
-            submission.place,
-            symbol,
-            int(order_type),
-            quantity,
-            limit_usd,
-            stop_usd,
-            trail,
-            int(trail_is_fraction),
-            int(time_in_force),
-            expires_ns,
-        )
-
-    def place_bracket(
-        self,
-        symbol: int,
-        quantity: float,
-        *,
-        stop_loss_usd: float = np.nan,
-        take_profit_usd: float = np.nan,
-        order_type: OrderType = OrderType.MARKET,
-        time_in_force: TimeInForce = TimeInForce.DAY,
-        limit_usd: float = np.nan,
-        stop_usd: float = np.nan,
-    ) -> int:
-        """Place an entry with its exits and return its index; the exits have the next ones."""
-        return self.ask(
-            submission.place_bracket,
-            symbol,
-            int(order_type),
-            quantity,
-            limit_usd,
-            stop_usd,
-            int(time_in_force),
-            stop_loss_usd,
-            take_profit_usd,
-        )
-
-    def place_child(
-        self,
-        parent: int,
-        symbol: int,
-        quantity: float,
-        *,
-        order_type: OrderType = OrderType.MARKET,
-        time_in_force: TimeInForce = TimeInForce.DAY,
-        limit_usd: float = np.nan,
-        stop_usd: float = np.nan,
-    ) -> int:
-        """Place an order that waits until its parent, placed directly before it, is filled."""
-        return self.ask(
-            submission.place_child,
-            parent,
-            symbol,
-            int(order_type),
-            quantity,
-            limit_usd,
-            stop_usd,
-            int(time_in_force),
-        )
-
-    def link(self, first: int, count: int) -> None:
-        """Make `count` consecutive orders cancel one another."""
-        self.ask(submission.link, first, count)
-
-    def cancel(self, order: int) -> bool:
-        """Cancel the rest of an order; false if it had ended."""
-        return bool(self.ask(submission.cancel_order, order))
-
-    def replace(
-        self, order: int, *, quantity: float = np.nan, limit_usd: float = np.nan, stop_usd: float = np.nan
-    ) -> bool:
-        """Change an open order's total quantity and prices; false if it had ended or one is off its step."""
-        return bool(self.ask(submission.replace_order, order, quantity, limit_usd, stop_usd))
-
     @property
     def equity(self) -> NDArray[np.float64]:
         """Equity at the steps taken of this chunk, USD."""
@@ -343,41 +251,6 @@ class Simulation(RecordMemory):
     def cash(self) -> NDArray[np.float64]:
         """Cash at the steps taken of this chunk, USD."""
         return self._keep["cash"][: self.cursor["step"] + 1]
-
-    @property
-    def now_utc(self) -> datetime:
-        """Close of the last step taken."""
-        return _EPOCH + timedelta(microseconds=int(self.cursor["now"]) // 1000)
-
-    def raise_fault(self) -> None:
-        """Raise what a strategy did wrong, if it did.
-
-        Raises
-        ------
-        StrategyFailed
-            With symbol, time, value and remedy.
-        """
-        fault = Fault(int(self.cursor["error"]))
-        if fault is Fault.NONE:
-            return
-        number = int(self.cursor["error_symbol"])
-        symbol = self.symbols[number] if 0 <= number < len(self.symbols) else f"number {number}"
-        value = float(self.cursor["error_value"])
-        said = fault_text(fault, value=value, symbol_number=number, n_symbols=len(self.symbols))
-        self.cursor["error"] = 0
-        raise StrategyFailed(f"{symbol} {instant(int(self.cursor['now']))}: {said}"[:600])
-
-    def ask(self, entrance: Callable[..., Any], *arguments: float) -> int:
-        """Make room, ask one of the kernel's entrances, and raise the fault if it was one."""
-        header, cursor = self._header, self.cursor
-        if cursor["orders"] + header["orders_per_step"] >= header["orders_capacity"]:
-            self._grow(Stopped.GROW_ORDERS)
-        if cursor["amendments"] + 4 * cursor["working"] + 8 > header["amendments_capacity"]:
-            self._grow(Stopped.GROW_AMENDMENTS)
-        answer = int(entrance(self.handle, *arguments))
-        if cursor["error"]:
-            self.raise_fault()
-        return answer
 
     def _check_feed(self, bars: Bars, targets: Targets | None) -> None:
         if bars.symbols != self.symbols:

@@ -16,11 +16,11 @@ from aegis.backtesting.kernel.memory import (
     cursor_of,
     header_of,
     load_f8,
-    order_of,
     position_of,
     rules_of,
     symbol_of,
 )
+from aegis.backtesting.kernel.open_quantities import open_quantity
 from aegis.backtesting.kernel.order_book import new_order, submit
 from aegis.backtesting.kernel.records import IS_DELISTED, NO_ORDER
 
@@ -37,24 +37,13 @@ def fail(handle: int, error: int, symbol: int, value: float) -> None:
 
 @compiled
 def has_room(handle: int, orders: int, symbol: int) -> bool:
-    """Whether this step may still add `orders`; notes the failure where it may not."""
-    if cursor_of(handle).orders + orders <= header_of(handle).orders_capacity:
+    """Whether the strategy may still place `orders` at this close; notes the failure where it may not."""
+    cursor, header = cursor_of(handle), header_of(handle)
+    placed = cursor.orders + orders - cursor.orders_before
+    if placed <= header.orders_per_step and cursor.orders + orders <= header.orders_capacity:
         return True
-    fail(handle, _TOO_MANY, symbol, header_of(handle).orders_per_step)
+    fail(handle, _TOO_MANY, symbol, header.orders_per_step)
     return False
-
-
-@compiled
-def open_quantity(handle: int, s: int) -> float:
-    """Return the signed shares of a symbol that open orders, exits aside, would still trade."""
-    total = 0.0
-    index = symbol_of(handle, s).first_order
-    while index != NO_ORDER:
-        order = order_of(handle, index)
-        if not order.is_exit:
-            total += order.quantity - order.filled
-        index = order.next
-    return total
 
 
 @compiled
@@ -99,7 +88,7 @@ def order_target_weight(handle: int, s: int, weight: float, kind: int, time_in_f
     if not np.isfinite(weight):
         fail(handle, _WEIGHT, s, weight)
         return NO_ORDER
-    if np.isnan(position_of(handle, s).mark) or symbol_of(handle, s).status == IS_DELISTED:
+    if np.isnan(position_of(handle, s).mark) or symbol_of(handle, s).status & IS_DELISTED:
         if not has_room(handle, 1, s):
             return NO_ORDER
         index = cursor_of(handle).orders

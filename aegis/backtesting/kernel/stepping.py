@@ -31,7 +31,7 @@ from aegis.backtesting.kernel.memory import (
 )
 from aegis.backtesting.kernel.order_book import cancel_all_of, end_of_session, new_order, submit
 from aegis.backtesting.kernel.session_opening import close_leavers, open_session
-from aegis.backtesting.kernel.sizing import has_room, order_targets
+from aegis.backtesting.kernel.sizing import order_targets
 
 _REACHED, _STRATEGY_ERROR = int(Stopped.REACHED), int(Stopped.STRATEGY_ERROR)
 _GROW_ORDERS, _GROW_FILLS = int(Stopped.GROW_ORDERS), int(Stopped.GROW_FILLS)
@@ -43,7 +43,8 @@ ON_BAR = types.void(types.int64)
 """What a jitted strategy looks like: it takes the handle and returns nothing."""
 
 _FILLS_PER_ORDER = 2
-_AMENDMENTS_PER_ORDER = 4
+_AMENDMENTS_PER_ORDER = 8
+"""An entry and its two exits can be split, triggered, released and reduced in one step."""
 
 
 NOBODY = 0
@@ -107,7 +108,8 @@ def value_step(handle: int) -> None:
 def _memory_missing(handle: int) -> int:
     """Which array could overflow in the next step."""
     header, cursor = header_of(handle), cursor_of(handle)
-    if cursor.orders + header.orders_per_step > header.orders_capacity:
+    # A margin call places one order for each symbol before the strategy places its own.
+    if cursor.orders + header.orders_per_step + header.n_symbols > header.orders_capacity:
         return _GROW_ORDERS
     if cursor.fills + _FILLS_PER_ORDER * cursor.working + 8 > header.fills_capacity:
         return _GROW_FILLS
@@ -180,11 +182,10 @@ def call_margin(handle: int) -> None:
     account, cursor, rules = account_of(handle), cursor_of(handle), rules_of(handle)
     exposure = account.long_value - account.short_value
     kept = max(account.equity_now, 0.0) / (rules.initial_margin * exposure)
-    account.margin_calls += 1
     for s in range(header_of(handle).n_symbols):
         cancel_all_of(handle, s, _CANCELLED, _LIQUIDATION)
         position = position_of(handle, s)
-        if position.quantity == 0 or not has_room(handle, 1, s):
+        if position.quantity == 0:
             continue
         quantity = whole_lots(position.quantity * kept, symbol_of(handle, s).lot) - position.quantity
         if quantity != 0:
@@ -222,6 +223,7 @@ def advance(handle: int, until_step: int, on_bar: int) -> int:
             return missing
         cursor.step += 1
         trade_step(handle)
+        cursor.orders_before = cursor.orders
         _follow_targets(handle)
         if on_bar != NOBODY:
             _ask(on_bar, handle)

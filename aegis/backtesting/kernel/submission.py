@@ -12,27 +12,31 @@ from typing import Any
 import numpy as np
 
 from aegis.backtesting.compilation import compiled
-from aegis.backtesting.kernel.acceptance import takes_terms
-from aegis.backtesting.kernel.codes import Fault, OrderType, Reason, TimeInForce
-from aegis.backtesting.kernel.memory import cursor_of, header_of, order_of
-from aegis.backtesting.kernel.order_book import cancel, is_open, new_order, replace, submit
-from aegis.backtesting.kernel.order_families import link_siblings
+from aegis.backtesting.kernel.acceptance import refused_terms, takes_terms
+from aegis.backtesting.kernel.codes import Fault, OrderType, Reason, State, TimeInForce
+from aegis.backtesting.kernel.memory import cursor_of, order_of
+from aegis.backtesting.kernel.order_book import cancel, close_order, is_open, new_order, replace, submit
+from aegis.backtesting.kernel.order_checks import changes_are_sound, exits_are_sound, is_sound
+from aegis.backtesting.kernel.order_families import join_ring, link_siblings
 from aegis.backtesting.kernel.records import NEVER, NO_ORDER
 from aegis.backtesting.kernel.sizing import fail, has_room
 
-_QUANTITY, _PRICE, _SYMBOL = int(Fault.QUANTITY), int(Fault.PRICE), int(Fault.SYMBOL)
-_UNKNOWN, _IN_FORCE = int(Fault.UNKNOWN_ORDER), int(Fault.TIME_IN_FORCE)
-_LIMIT, _STOP, _STOP_LIMIT = int(OrderType.LIMIT), int(OrderType.STOP), int(OrderType.STOP_LIMIT)
-_TRAILING = int(OrderType.TRAILING_STOP)
+_QUANTITY, _UNKNOWN = int(Fault.QUANTITY), int(Fault.UNKNOWN_ORDER)
+_NOT_AFTER_PARENT, _CHILD_OF_CHILD = int(Fault.NOT_AFTER_PARENT), int(Fault.CHILD_OF_CHILD)
+_CHILD_TYPE = int(Fault.CHILD_TYPE)
+_RING_SIZE, _RING_MEMBER, _RING_ENDED = int(Fault.RING_SIZE), int(Fault.RING_MEMBER), int(Fault.RING_ENDED)
+_LIMIT, _STOP, _TRAILING = int(OrderType.LIMIT), int(OrderType.STOP), int(OrderType.TRAILING_STOP)
 _MARKET, _MARKET_ON_OPEN, _MARKET_ON_CLOSE = (
     int(OrderType.MARKET),
     int(OrderType.MARKET_ON_OPEN),
     int(OrderType.MARKET_ON_CLOSE),
 )
 _LIMIT_ON_OPEN, _LIMIT_ON_CLOSE = int(OrderType.LIMIT_ON_OPEN), int(OrderType.LIMIT_ON_CLOSE)
-_GTC, _GTD, _OPG, _CLS = int(TimeInForce.GTC), int(TimeInForce.GTD), int(TimeInForce.OPG), int(TimeInForce.CLS)
-_BY_STRATEGY = int(Reason.BY_STRATEGY)
-_BRACKET = 3
+_GTC, _OPG, _CLS = int(TimeInForce.GTC), int(TimeInForce.OPG), int(TimeInForce.CLS)
+_ACCEPTED, _BY_STRATEGY, _PARENT_ENDED = int(Reason.NONE), int(Reason.BY_STRATEGY), int(Reason.PARENT_ENDED)
+_CANCELLED, _REJECTED = int(State.CANCELLED), int(State.REJECTED)
+_BRACKET, _SMALLEST_RING = 3, 2
+_NAN = np.nan
 
 
 @compiled
@@ -65,18 +69,67 @@ def place(
     expires : int
         For GTD: nanoseconds since 1970, UTC.
     """
-    if not has_room(handle, 1, symbol) or not _is_sound(handle, symbol, kind, quantity, limit, stop, trail):
+    return place_sibling(
+        handle, NO_ORDER, symbol, kind, quantity, limit, stop, trail, trail_is_fraction, time_in_force, expires
+    )
+
+
+@compiled
+def place_sibling(
+    handle: int,
+    sibling: int,
+    symbol: int,
+    kind: int,
+    quantity: float,
+    limit: float,
+    stop: float,
+    trail: float,
+    trail_is_fraction: int,
+    time_in_force: int,
+    expires: int,
+) -> int:
+    """Place one order that cancels, and is cancelled by, an order placed before and all of that one's ring.
+
+    Parameters
+    ----------
+    sibling : int
+        Index of an order of the ring, which may still be alone; NO_ORDER for no ring. The others are those of
+        :func:`place`.
+
+    Notes
+    -----
+    The ring is judged as one: a sale in a cash account may be of shares that its siblings offer already, because only
+    one of them sells. That is what linking orders afterwards cannot do: by then the second has been rejected. A
+    sibling that the venue rejected stays in the ring and does nothing; one that ended otherwise is a fault.
+    """
+    if not has_room(handle, 1, symbol):
         return NO_ORDER
-    if time_in_force == _GTD and expires == NEVER:
-        fail(handle, _IN_FORCE, symbol, quantity)
+    if not is_sound(handle, symbol, kind, quantity, limit, stop, trail, trail_is_fraction, time_in_force, expires) or (
+        sibling != NO_ORDER and not _can_be_in_a_ring(handle, sibling)
+    ):
         return NO_ORDER
     index = cursor_of(handle).orders
     order = new_order(handle, symbol, _of_auction(kind, time_in_force), quantity, time_in_force)
     order.limit, order.stop, order.trail = limit, stop, trail
     order.trail_is_fraction = trail_is_fraction
     order.expires = expires
+    if sibling != NO_ORDER:
+        join_ring(handle, index, sibling)
     submit(handle, order, index)
     return index
+
+
+@compiled
+def _can_be_in_a_ring(handle: int, index: int) -> bool:
+    """Whether an order exists and can still cancel others, or was rejected; notes the fault where it cannot."""
+    if index < 0 or index >= cursor_of(handle).orders:
+        fail(handle, _UNKNOWN, 0, index)
+        return False
+    order = order_of(handle, index)
+    if not is_open(order) and order.state != _REJECTED:
+        fail(handle, _RING_ENDED, order.symbol, index)
+        return False
+    return True
 
 
 @compiled
@@ -95,9 +148,11 @@ def place_bracket(
 
     The exits have the next two indices: the stop-loss, then the take-profit. NaN leaves one out.
     """
-    if not has_room(handle, _BRACKET, symbol) or not _is_sound(handle, symbol, kind, quantity, limit, stop, 0.0):
+    if not has_room(handle, _BRACKET, symbol) or not _can_be_in_a_family(handle, symbol, kind):
         return NO_ORDER
-    if not _exits_are_sound(handle, symbol, quantity, stop_loss, take_profit):
+    if not is_sound(handle, symbol, kind, quantity, limit, stop, _NAN, 0, time_in_force, NEVER):
+        return NO_ORDER
+    if not exits_are_sound(handle, symbol, quantity, stop_loss, take_profit):
         return NO_ORDER
     cursor = cursor_of(handle)
     index = cursor.orders
@@ -112,8 +167,29 @@ def place_bracket(
         exit_order.limit = take_profit
     if cursor.orders == index + _BRACKET:
         link_siblings(handle, index + 1, 2)
-    submit(handle, entry, index)
+    if _exits_are_taken(handle, index):
+        submit(handle, entry, index)
     return index
+
+
+@compiled
+def _exits_are_taken(handle: int, entry: int) -> bool:
+    """Reject a bracket as a whole where the venue would not take one of its exits; true if it takes them."""
+    for index in range(entry + 1, cursor_of(handle).orders):
+        reason = refused_terms(handle, order_of(handle, index))
+        if reason != _ACCEPTED:
+            close_order(handle, index, _REJECTED, reason)
+            close_order(handle, entry, _REJECTED, reason)
+            return False
+    return True
+
+
+@compiled
+def _can_be_in_a_family(handle: int, symbol: int, kind: int) -> bool:
+    if kind == _TRAILING:
+        fail(handle, _CHILD_TYPE, symbol, kind)
+        return False
+    return True
 
 
 @compiled
@@ -139,27 +215,55 @@ def place_child(
 
     Children are placed directly after their parent, before any other order.
     """
-    cursor = cursor_of(handle)
-    index = cursor.orders
-    follows = index > 0 and (parent == index - 1 or order_of(handle, index - 1).parent == parent)
-    if parent < 0 or not follows:
-        fail(handle, _UNKNOWN, symbol, parent)
+    if not has_room(handle, 1, symbol) or not _can_be_parent(handle, parent, symbol):
         return NO_ORDER
-    if not has_room(handle, 1, symbol) or not _is_sound(handle, symbol, kind, quantity, limit, stop, 0.0):
+    if not _can_be_in_a_family(handle, symbol, kind):
         return NO_ORDER
+    if not is_sound(handle, symbol, kind, quantity, limit, stop, _NAN, 0, time_in_force, NEVER):
+        return NO_ORDER
+    index = cursor_of(handle).orders
     order = new_order(handle, symbol, _of_auction(kind, time_in_force), quantity, time_in_force)
     order.limit, order.stop, order.parent = limit, stop, parent
     if order_of(handle, parent).child == NO_ORDER:
         order_of(handle, parent).child = index
+    reason = refused_terms(handle, order)
+    if reason != _ACCEPTED:
+        close_order(handle, index, _REJECTED, reason)
+    elif not is_open(order_of(handle, parent)):
+        close_order(handle, index, _CANCELLED, _PARENT_ENDED)
     return index
 
 
 @compiled
+def _can_be_parent(handle: int, parent: int, symbol: int) -> bool:
+    """Whether the next order can wait for this one; notes the fault where it cannot."""
+    last = cursor_of(handle).orders - 1
+    if parent < 0 or parent > last:
+        fail(handle, _UNKNOWN, symbol, parent)
+    elif order_of(handle, parent).parent != NO_ORDER:
+        fail(handle, _CHILD_OF_CHILD, symbol, parent)
+    elif parent != last and order_of(handle, last).parent != parent:
+        fail(handle, _NOT_AFTER_PARENT, symbol, parent)
+    else:
+        return True
+    return False
+
+
+@compiled
 def link(handle: int, first: int, count: int) -> bool:
-    """Make consecutive orders cancel one another: what one fills is taken from the others."""
-    if first < 0 or first + count > cursor_of(handle).orders:
-        fail(handle, _UNKNOWN, 0, first)
+    """Make consecutive orders cancel one another: what one fills is taken from the others.
+
+    They must be in no ring yet and able to cancel others. One that the venue rejected is no fault, and does nothing.
+    """
+    if count < _SMALLEST_RING:
+        fail(handle, _RING_SIZE, 0, count)
         return False
+    for index in range(first, first + count):
+        if not _can_be_in_a_ring(handle, index):
+            return False
+        if order_of(handle, index).sibling != NO_ORDER:
+            fail(handle, _RING_MEMBER, order_of(handle, index).symbol, index)
+            return False
     link_siblings(handle, first, count)
     return True
 
@@ -185,9 +289,7 @@ def replace_order(handle: int, index: int, quantity: float, limit: float, stop: 
     order = order_of(handle, index)
     if not is_open(order):
         return False
-    bad_price = (not np.isnan(limit) and not _is_price(limit)) or (not np.isnan(stop) and not _is_price(stop))
-    if bad_price or (not np.isnan(limit) and np.isnan(order.limit)) or (not np.isnan(stop) and np.isnan(order.stop)):
-        fail(handle, _PRICE, order.symbol, limit if not np.isnan(limit) else stop)
+    if not changes_are_sound(handle, order.symbol, order.limit, order.stop, limit, stop):
         return False
     if not np.isnan(quantity) and (quantity == 0 or (quantity > 0) != (order.quantity > 0)):
         fail(handle, _QUANTITY, order.symbol, quantity)
@@ -205,41 +307,3 @@ def _of_auction(kind: int, time_in_force: int) -> int:
     if time_in_force == _CLS:
         return _LIMIT_ON_CLOSE if kind == _LIMIT else _MARKET_ON_CLOSE if kind == _MARKET else kind
     return kind
-
-
-@compiled
-def _is_price(value: float) -> bool:
-    return np.isfinite(value) and value > 0
-
-
-@compiled
-def _is_sound(handle: int, symbol: int, kind: int, quantity: float, limit: float, stop: float, trail: float) -> bool:
-    """Whether an order can be one at all; notes the fault where it cannot."""
-    if symbol < 0 or symbol >= header_of(handle).n_symbols:
-        fail(handle, _SYMBOL, symbol, quantity)
-        return False
-    if not np.isfinite(quantity) or quantity == 0:
-        fail(handle, _QUANTITY, symbol, quantity)
-        return False
-    needs_limit = kind in (_LIMIT, _STOP_LIMIT, _LIMIT_ON_OPEN, _LIMIT_ON_CLOSE)
-    needs_stop = kind in (_STOP, _STOP_LIMIT)
-    wrong_limit = not _is_price(limit) if needs_limit else not np.isnan(limit)
-    wrong_stop = not _is_price(stop) if needs_stop else not np.isnan(stop)
-    if wrong_limit or wrong_stop or (kind == _TRAILING and not _is_price(trail)):
-        fail(handle, _PRICE, symbol, limit if wrong_limit else stop if wrong_stop else trail)
-        return False
-    return True
-
-
-@compiled
-def _exits_are_sound(handle: int, symbol: int, quantity: float, stop_loss: float, take_profit: float) -> bool:
-    """Whether a bracket's exits are prices on the right sides of each other."""
-    has_stop, has_profit = not np.isnan(stop_loss), not np.isnan(take_profit)
-    side = 1.0 if quantity > 0 else -1.0
-    wrong_stop = has_stop and not _is_price(stop_loss)
-    wrong_profit = has_profit and not _is_price(take_profit)
-    crossed = has_stop and has_profit and side * (take_profit - stop_loss) <= 0
-    if wrong_stop or wrong_profit or crossed or not (has_stop or has_profit):
-        fail(handle, _PRICE, symbol, stop_loss if has_stop else take_profit)
-        return False
-    return True

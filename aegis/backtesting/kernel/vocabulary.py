@@ -69,7 +69,6 @@ REASONS: Final[Mapping[codes.Reason, OrderReason]] = {
     codes.Reason.DELISTED: OrderReason.DELISTED,
     codes.Reason.SPLIT_LEAVES_NOTHING: OrderReason.SPLIT_LEAVES_NOTHING,
     codes.Reason.MISSED_AUCTION: OrderReason.MISSED_AUCTION,
-    codes.Reason.NO_VOLUME: OrderReason.NO_VOLUME,
     codes.Reason.LIQUIDATION: OrderReason.LIQUIDATION,
     codes.Reason.POSITION_CLOSED: OrderReason.POSITION_CLOSED,
     codes.Reason.REPLACED_TO_FILLED: OrderReason.REPLACED_TO_FILLED,

@@ -170,5 +170,4 @@ def test_margin_call_cuts_positions_until_the_initial_margin_is_met():
     found.place(0, 200.0)
     found.advance()
     assert found.fills["quantity"].tolist() == [200.0, -134.0]
-    assert found.account["margin_calls"] == 1
     assert found.equity.tolist() == [10_000.0, 10_000.0, 2_000.0, 2_000.0]
