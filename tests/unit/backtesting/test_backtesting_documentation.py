@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 
 import pytest
 
 from aegis.backtesting import commissions, market_impact, slippage
+from aegis.backtesting.backtest_config import BacktestConfig
 from aegis.backtesting.kernel.vocabulary import REASONS
 from aegis.backtesting.rules import TradingRules
 from aegis.execution.order_reasons import OrderReason
+from aegis.reporting.report import SIMULATED_LABEL
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "backtesting.md").read_text(encoding="utf-8")
@@ -35,7 +37,14 @@ def test_the_script_of_the_page_runs(
     assert module.results.metrics.trade_count > 10
     assert module.breakout.fills > 2
     assert module.held.metrics.fill_count == module.breakout.fills
-    assert (tmp_path / "reports" / "backtest.html").is_file()
+    assert module.paid.metrics.dividends_usd > 0.0
+    assert module.left.orders["state"].value_counts()["filled"] == 1
+    assert len(module.windows.windows) == 3
+    assert len(module.crossed.to_frame()) == 8
+    assert len(module.lengths.to_frame()) == 2
+    page = (tmp_path / "reports" / "backtest.html").read_text(encoding="utf-8")
+    assert SIMULATED_LABEL in page
+    assert "a random walk" in page
     assert "reports/backtest.html" in capsys.readouterr().out
 
 
@@ -46,6 +55,26 @@ def test_every_rule_stands_in_the_table_with_its_default(rule: object) -> None:
     shown = f"{default:g}" if isinstance(default, float) else str(default)
     shown = "without bound" if shown == "inf" else f'"{shown}"' if isinstance(default, str) else shown
     assert shown in line.split("|")[2]
+
+
+@pytest.mark.parametrize("setting", list(fields(BacktestConfig)), ids=lambda field: field.name)
+def test_every_setting_stands_in_the_table_with_its_default(setting: Field[object]) -> None:
+    table = PAGE.split("## Settings")[1].split("## Costs")[0]
+    lines = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
+    ((_, names, defaults, meaning, _),) = [line for line in lines if f"`{setting.name}`" in line[1]]
+    place = [name.strip() for name in names.split(",")].index(f"`{setting.name}`")
+    shown = [default.strip() for default in defaults.replace(",000", "000").split(",")][place]
+    factory = setting.default_factory
+    if factory is not MISSING and is_dataclass(factory):
+        expected = f"`{factory.__name__}()`"
+    elif factory is not MISSING or setting.default == ():
+        expected = "none"
+    elif isinstance(setting.default, str):
+        expected = f'`"{setting.default}"`'
+    else:
+        expected = f"{setting.default:.12g}" if isinstance(setting.default, float) else str(setting.default)
+    assert shown == expected
+    assert meaning.strip()
 
 
 @pytest.mark.parametrize("module", [slippage, market_impact, commissions])
