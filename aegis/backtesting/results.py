@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -300,7 +301,10 @@ class BacktestResults:
         )
 
     def to_frames(self) -> dict[str, pd.DataFrame]:
-        """Return every answer as a frame, by name: orders, fills, trades, equity and so on."""
+        """Return every answer as a frame, by name: orders, fills, trades, equity and so on.
+
+        Of ``metrics``, indexed by name, numbers are in ``value`` and dates in ``date``.
+        """
         by_step = pd.DataFrame({"equity_usd": self.equity, "cash_usd": self.cash_usd})
         return {
             "orders": self.orders,
@@ -311,7 +315,7 @@ class BacktestResults:
             "equity": by_step,
             "sessions": by_step.iloc[self.session_first_steps[1:] - 1].set_index(self.session_dates),
             "positions": self.positions,
-            "metrics": self.metrics.as_series().rename_axis("metric").map(_as_text).to_frame(),
+            "metrics": _metrics_frame(self.metrics),
         }
 
     def write_parquet(self, folder: Path | str) -> None:
@@ -360,5 +364,8 @@ class BacktestResults:
         return vectorbt_portfolio(self)
 
 
-def _as_text(value: object) -> str | None:
-    return None if value is None else str(value)
+def _metrics_frame(metrics: BacktestMetrics) -> pd.DataFrame:
+    """Return the numbers in ``value`` and the dates in ``date``, by metric; NaN and NaT where there is none."""
+    found = metrics.as_series().rename_axis("metric")
+    is_date = found.map(lambda each: isinstance(each, date))
+    return pd.DataFrame({"value": found.mask(is_date).astype(np.float64), "date": pd.to_datetime(found.where(is_date))})

@@ -220,6 +220,17 @@ def test_the_frames_beside_the_records_can_be_read_by_others(tmp_path: Path) -> 
     assert trades["net_profit_usd"].sum() == pytest.approx(7.05 - 7.5)
 
 
+def test_metrics_are_numbers_and_dates_in_their_frame(tmp_path: Path) -> None:
+    backtest().write_parquet(tmp_path / "run")
+    for metrics in (backtest().to_frames()["metrics"], pd.read_parquet(tmp_path / "run" / "metrics.parquet")):
+        assert metrics["value"].dtype == np.float64
+        assert metrics.loc["net_profit_usd", "value"] == pytest.approx(31.1)
+        assert metrics.loc["trade_count", "value"] == 2
+        assert metrics.loc["drawdown_trough", "date"] == pd.Timestamp("2024-02-01")
+        assert metrics.loc[["drawdown_trough", "value_at_risk_95"], "value"].isna().all()
+        assert metrics.loc[["net_profit_usd", "ruined_on"], "date"].isna().all()
+
+
 def test_one_bit_of_difference_is_a_difference() -> None:
     other = backtest()
     changed = other.fill_records.copy()
