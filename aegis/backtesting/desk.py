@@ -253,10 +253,6 @@ class Desk(MarketView):
         self._taken = int(cursor["step"])
         self.due = self._timetable.due(bars)
 
-    def turn_to(self, step: int) -> None:
-        """Turn to a step of the chunk that has closed."""
-        self._at = step
-
     def moved(self, step: int) -> None:
         """Say that the simulation has been moved through `step` of the chunk."""
         self._taken = step

@@ -83,7 +83,7 @@ class PythonRunner:
         step = first
         try:
             for step in range(first, bars.n_steps):
-                desk.turn_to(step)
+                desk._at = step
                 if watched or cursor[working]:
                     simulation.advance(step + 1)
                     desk.moved(step)
