@@ -102,6 +102,7 @@ class Desk(MarketView):
         trail_usd: float = _NAN,
         trail_fraction: float = _NAN,
         expires_at_utc: datetime | date | None = None,
+        sibling_of: int = NO_ORDER,
     ) -> int:
         """Place an order and return its number.
 
@@ -119,6 +120,9 @@ class Desk(MarketView):
             One of them for a trailing stop: its distance from the best price, in USD or as a fraction between 0 and 1.
         expires_at_utc : datetime or date
             For GTD; aware. A date is the close of that session, which must be among the bars in memory.
+        sibling_of : int
+            An order of which this one is to be an alternative: what one of them fills is taken from the others. In a
+            cash account both exits of a position are taken only so; linked afterwards, the second is a short sale.
 
         Raises
         ------
@@ -138,6 +142,7 @@ class Desk(MarketView):
             trail=trail,
             trail_is_fraction=is_fraction,
             expires_ns=NEVER if expires_at_utc is None else self._expiry(expires_at_utc),
+            sibling_of=sibling_of,
         )
 
     def bracket(

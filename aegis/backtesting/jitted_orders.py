@@ -60,6 +60,26 @@ def limit_bracket(
 
 
 @compiled
+def sibling_order(
+    market: int,
+    sibling: int,
+    symbol: int,
+    order_type: int,
+    quantity: float,
+    limit: float,
+    stop: float,
+    time_in_force: int,
+) -> int:
+    """Order an alternative to `sibling`: what one of them fills is taken from the other; return the order's index.
+
+    In a cash account both exits of a position are taken only so; linked afterwards, the second is a short sale.
+    """
+    return submission.place_sibling(
+        market, sibling, symbol, order_type, quantity, limit, stop, _NAN, 0, time_in_force, NEVER
+    )
+
+
+@compiled
 def child_order(
     market: int,
     parent: int,

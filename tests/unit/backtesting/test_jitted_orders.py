@@ -8,7 +8,7 @@ import pytest
 from aegis.backtesting.backtest_config import BacktestConfig
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.event_driven import EventDrivenBacktest
-from aegis.backtesting.jitted import CLS, DAY, GTC, LIMIT, MARKET, jitted_strategy, market_order, now, parameter
+from aegis.backtesting.jitted import CLS, DAY, GTC, LIMIT, MARKET, STOP, jitted_strategy, market_order, now, parameter
 from aegis.backtesting.jitted import step_number as step_of
 from aegis.backtesting.jitted_orders import (
     child_order,
@@ -16,6 +16,7 @@ from aegis.backtesting.jitted_orders import (
     one_cancels_other,
     order,
     order_until,
+    sibling_order,
     trailing_stop_fraction_order,
 )
 from aegis.backtesting.rules import TradingRules
@@ -24,7 +25,7 @@ A_DAY = 86_400_000_000_000
 CONFIG = BacktestConfig(initial_cash_usd=1000.0, rules=TradingRules(participation_rate=np.inf))
 PRICES = np.array([100.0, 94.0, 94.0, 111.0, 94.0, 94.0])
 BARS = Bars.from_arrays(*(PRICES,) * 4, np.full(6, 1e6), closes_at=np.arange(1, 7) * A_DAY, symbols=["AAA"])
-UNTIL, CHILD, PAIR, BRACKET, TRAIL, AUCTION = range(6)
+UNTIL, CHILD, PAIR, BRACKET, TRAIL, AUCTION, EXITS = range(7)
 
 
 @jitted_strategy
@@ -32,6 +33,9 @@ def orders_once(market: int) -> None:
     step, way = step_of(market), parameter(market, 0)
     if step == 1 and way == TRAIL:
         trailing_stop_fraction_order(market, 0, -1.0, 0.1, GTC)
+    if step == 1 and way == EXITS:
+        stop = order(market, 0, STOP, -1.0, np.nan, 90.0, GTC)
+        sibling_order(market, stop, 0, LIMIT, -1.0, 110.0, np.nan, GTC)
     if step != 0:
         return
     if way == UNTIL:
@@ -44,7 +48,7 @@ def orders_once(market: int) -> None:
         one_cancels_other(market, first, 2)
     elif way == BRACKET:
         limit_bracket(market, 0, 1.0, 95.0, 90.0, 110.0, DAY)
-    elif way == TRAIL:
+    elif way in (TRAIL, EXITS):
         market_order(market, 0, 1.0)
     else:
         order(market, 0, MARKET, 1.0, np.nan, np.nan, CLS)
@@ -61,6 +65,8 @@ def orders_once(market: int) -> None:
         # A tenth below the best price, 111, is 99.90; the next bar opens below it.
         (TRAIL, ["filled", "filled"], [(0, 1, 94.0), (1, 4, 94.0)]),
         (AUCTION, ["filled"], [(0, 1, 94.0)]),
+        # Both exits of one share in a cash account.
+        (EXITS, ["filled", "cancelled", "filled"], [(0, 1, 94.0), (2, 3, 111.0)]),
     ],
 )
 def test_each_way_to_order_does_what_it_says(way: int, states: list[str], fills: list[tuple[int, int, float]]) -> None:

@@ -231,3 +231,25 @@ def test_a_strategy_whose_methods_are_misspelt_is_refused_with_the_right_names()
 def test_a_strategy_without_any_method_is_refused() -> None:
     with pytest.raises(StrategyFailed, match="Strategy has no method that is ever called; write one of on_start, on_b"):
         EventDrivenBacktest(Strategy(), market(), CONFIG)
+
+
+@pytest.mark.parametrize(("last", "at"), [(112.0, 110.0), (85.0, 90.0)])
+def test_both_exits_of_a_position_rest_in_a_cash_account_and_one_cancels_the_other(last: float, at: float) -> None:
+    steps = 6
+    high, low = np.full(steps, 100.0), np.full(steps, 100.0)
+    high[4], low[4] = max(last, 100.0), min(last, 100.0)
+    bars = Bars.from_arrays(
+        *(np.full(steps, 100.0), high, low, np.full(steps, 100.0), np.full(steps, 1e6)),
+        closes_at=(np.arange(steps, dtype=np.int64) + 1) * 24 * HOUR,
+        symbols=["AAA"],
+    )
+
+    def exits(desk: Desk) -> None:
+        stop = desk.order("AAA", -100.0, order_type="stop", stop_usd=90.0, time_in_force="GTC")
+        desk.order("AAA", -100.0, order_type="limit", limit_usd=110.0, time_in_force="GTC", sibling_of=stop)
+
+    hears = Hears({0: lambda desk: desk.order("AAA", 100.0), 2: exits})
+    done = EventDrivenBacktest(hears, bars, CONFIG).run()
+
+    assert done.fill_records[["step", "quantity", "price"]].tolist() == [(1, 100.0, 100.0), (4, -100.0, at)]
+    assert sorted(done.orders["state"].tolist()) == ["cancelled", "filled", "filled"]
