@@ -63,6 +63,7 @@ REASONS = {
     "no price",
     "min notional",
     "delisted",
+    "closed session",
     "split leaves nothing",
     "missed auction",
 }

@@ -84,8 +84,15 @@ class SimulatedBroker:
                 )
             return self._statuses[name]
         waiting = [self._statuses[other] for other in self._open]
+        now = self._clock.now_utc()
         refusal = why_not(
-            order, account=self._state, session=self._session, known=self._statuses, waiting=waiting, rules=self._rules
+            order,
+            account=self._state,
+            session=self._session,
+            now_utc=now,
+            known=self._statuses,
+            waiting=waiting,
+            rules=self._rules,
         )
         self._submitted[name] = order
         self._statuses[name] = OrderStatus(order, OrderState.SUBMITTED)
@@ -93,7 +100,7 @@ class SimulatedBroker:
         kind = OrderEventKind.REJECTED if refusal else OrderEventKind.ACCEPTED
         if not refusal and order.parent_id is not None and not self._statuses[order.parent_id].is_final:
             kind = OrderEventKind.HELD
-        return self._emit(name, kind, at_utc=self._clock.now_utc(), reason=refusal)
+        return self._emit(name, kind, at_utc=now, reason=refusal)
 
     def cancel(self, client_order_id: str) -> OrderStatus:
         """Cancel what is left of an order, and the children that wait for it; see :meth:`Broker.cancel`."""

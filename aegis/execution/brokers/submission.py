@@ -7,7 +7,7 @@ the account can pay for it is asked when it would fill.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 
 from aegis.backtesting.rules import TradingRules
 from aegis.execution.account_state import AccountState
@@ -22,6 +22,7 @@ def why_not(
     *,
     account: AccountState,
     session: date | None,
+    now_utc: datetime,
     known: Mapping[str, OrderStatus],
     waiting: Sequence[OrderStatus],
     rules: TradingRules,
@@ -36,6 +37,8 @@ def why_not(
         What is held; its orders are not looked at.
     session : date or None
         The session that has opened last.
+    now_utc : datetime
+        When it is given.
     known : mapping of str to OrderStatus
         All orders that the broker knows.
     waiting : sequence of OrderStatus
@@ -43,7 +46,7 @@ def why_not(
     rules : TradingRules
         The venue's and the account's.
     """
-    refusal = _why_not_sent(order, account.account, session)
+    refusal = _why_not_sent(order, account.account, session, now_utc)
     if refusal:
         return refusal
     if order.is_fractional and not rules.fractional_shares:
@@ -60,7 +63,7 @@ def why_not(
     return ""
 
 
-def _why_not_sent(order: Order, account: str, session: date | None) -> str:
+def _why_not_sent(order: Order, account: str, session: date | None, now_utc: datetime) -> str:
     """Return why an order cannot have been meant for this account and this moment."""
     if order.account != account:
         return f"wrong account: expected {account}, found {order.account}"
@@ -68,6 +71,8 @@ def _why_not_sent(order: Order, account: str, session: date | None) -> str:
         return f"look-ahead: decided after the close of {order.session}, it cannot execute on a bar of that session"
     if session is not None and order.session < session:
         return f"too late: decided after {order.session}, but session {session} has opened since"
+    if order.expires_at_utc is not None and order.expires_at_utc <= now_utc:
+        return reason_text(OrderReason.CLOSED_SESSION, f"good till {order.expires_at_utc:%Y-%m-%dT%H:%M:%SZ}")
     return ""
 
 
