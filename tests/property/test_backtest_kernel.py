@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aegis.backtesting.array_strategies import TargetShares, TargetWeights
 from aegis.backtesting.backtest_config import BacktestConfig
 from aegis.backtesting.event_driven import EventDrivenBacktest
-from aegis.backtesting.kernel.codes import ActionKind, OrderType, Pass, State
+from aegis.backtesting.kernel.codes import ActionKind, OrderType, Pass, Reason, State, TimeInForce
+from aegis.backtesting.kernel.vocabulary import STATES
 from aegis.backtesting.results import BacktestResults
 from aegis.execution.order_states import TRANSITIONS, OrderState
 from aegis.execution.orders import OrderEventKind
-from tests.property.random_backtests import Player, RandomBacktest, jitted, random_backtest
+from tests.property.random_backtests import RandomBacktest, random_backtest, sparse
+from tests.property.script_players import Player, TargetPlayer, jitted, jitted_targets
 
-SAMPLE, LONG = 300, 10_000
+SAMPLE, LONG = 150, 10_000
 seeds = st.integers(0, 2**32 - 1)
 sample = settings(max_examples=SAMPLE, deadline=None, derandomize=True)
 long_run = settings(max_examples=LONG, deadline=None, derandomize=True)
@@ -44,6 +47,50 @@ def check_forms_agree(seed: int) -> None:
     assert_same_records(compiled, python)
 
 
+def check_arrays_agree(seed: int) -> None:
+    """Targets as an array, ordered in Python and ordered by a jitted strategy are the same decisions."""
+    trial = random_backtest(seed)
+    rng = np.random.default_rng(seed)
+    shape = (trial.bars.n_steps, len(trial.bars.symbols))
+    are_weights = bool(rng.random() < 0.5)
+    wanted = rng.uniform(-0.5, 1.0, shape) if are_weights else rng.integers(-50, 200, shape).astype(np.float64)
+    targets = np.where(rng.random(shape) < 0.3, wanted, np.nan)
+    array = TargetWeights(weights=targets) if are_weights else TargetShares(shares=targets)
+    player = TargetPlayer(targets, are_weights=are_weights)
+    machine = jitted_targets.using(float(are_weights), *targets.reshape(-1).tolist())
+    found = [EventDrivenBacktest(form, trial.bars, trial.config).run() for form in (array, player, machine)]
+    assert_same_records(found[1], found[0])
+    assert_same_records(found[2], found[0])
+
+
+def check_layouts_agree(seed: int) -> None:
+    """A bar that is left out and a bar that is missing are the same."""
+    trial = random_backtest(seed)
+    found = EventDrivenBacktest(Player(trial.script), sparse(trial.bars), trial.config).run()
+    assert_same_records(found, run(trial))
+
+
+def check_notices(seed: int) -> None:
+    """A strategy hears of every fill at its bar, in order, and of every end: at its bar, or at the next if it asked."""
+    trial = random_backtest(seed)
+    player = Player(trial.script)
+    results = EventDrivenBacktest(player, trial.bars, trial.config).run()
+    fills, orders = results.fill_records, results.order_records
+    heard = [(order, step) for kind, order, step in player.heard if kind == "fill"]
+    assert heard == list(zip(fills["order"].tolist(), fills["step"].tolist(), strict=True))
+    ends = {str(STATES[state]) for state in State if state >= State.FILLED}
+    told: dict[int, list[tuple[str, int]]] = {}
+    for kind, order, step in player.heard:
+        if kind in ends:
+            told.setdefault(order, []).append((kind, step))
+    ended = np.flatnonzero(orders["closed_step"] >= 0)
+    assert sorted(told) == ended.tolist()
+    for order in ended.tolist():
+        ((word, step),) = told[order]
+        assert word == str(STATES[State(int(orders["state"][order]))])
+        assert step - orders["closed_step"][order] in (0, 1)
+
+
 def check_chunks_agree(seed: int) -> None:
     trial = random_backtest(seed)
     config = dataclasses.replace(trial.config, sessions_per_chunk=1 + seed % 3, history_sessions=seed % 2)
@@ -54,19 +101,25 @@ def check_books(seed: int) -> None:  # noqa: C901 - a second set of books, in on
     """Rebuild cash, positions and equity from fills and events alone, without the kernel's bookings."""
     trial = random_backtest(seed)
     results = run(trial)
-    bars, account = trial.bars, results.account_record[0]
+    bars, costs = trial.bars, trial.config.costs.financing
     n = len(bars.symbols)
     held, mark = np.zeros(n), np.full(n, np.nan)
     cash, owed = trial.config.initial_cash_usd, []
-    financing = float(account["interest"]) - float(account["borrow_fees"])
     close = bars.close.reshape(-1, n)
     starts = {int(s): int(d) for s, d in zip(bars.sessions["first_step"], bars.sessions["day"], strict=True)}
     actions = list(results.action_records)
     days = sorted(starts.values())
     leaving: list[int] = []
+    yesterday = 0
     for step in range(bars.n_steps):
         if step in starts:
             day = starts[step]
+            if step:
+                # A night's interest and fees are of what was held over it, at the marks of the close before.
+                rate = costs.credit_rate_per_year if cash > 0 else costs.debit_rate_per_year
+                short = -np.nansum(np.minimum(held, 0.0) * mark)
+                cash += (cash * rate - short * costs.borrow_rate_per_year) * (day - yesterday) / 360
+            yesterday = day
             while actions and actions[0]["day"] <= day:
                 action = actions.pop(0)
                 s = int(action["symbol"])
@@ -91,7 +144,7 @@ def check_books(seed: int) -> None:  # noqa: C901 - a second set of books, in on
                 cash, held[s] = cash + (held[s] * mark[s] if held[s] else 0.0), 0.0
             leaving = []
     assert days
-    total = cash + sum(amount for _, amount in owed) + np.nansum(held * mark) + financing
+    total = cash + sum(amount for _, amount in owed) + np.nansum(held * mark)
     assert total == pytest.approx(results.equity_usd[-1], abs=1e-6)
     np.testing.assert_allclose(results.position_records["quantity"], held, atol=1e-9)
 
@@ -174,7 +227,17 @@ def check_exits(seed: int) -> None:
             assert abs(child["quantity"] - child["filled"]) <= entered - abs(children["filled"]).sum() + 1e-9
 
 
-CHECKS = [check_forms_agree, check_chunks_agree, check_books, check_orders, check_events, check_exits]
+CHECKS = [
+    check_forms_agree,
+    check_arrays_agree,
+    check_layouts_agree,
+    check_chunks_agree,
+    check_notices,
+    check_books,
+    check_orders,
+    check_events,
+    check_exits,
+]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -199,12 +262,17 @@ def test_kernel_keeps_its_invariants_in_ten_thousand_markets(check):
 
 
 def test_random_markets_reach_every_pass_order_type_and_end():
-    passes, types, states = set(), set(), set()
-    for seed in range(120):
+    passes, types, states, reasons, times = set(), set(), set(), set(), set()
+    for seed in range(600):
         results = run(random_backtest(seed))
         passes |= set(results.fill_records["at"].tolist())
         types |= set(results.order_records["type"][results.fill_records["order"]].tolist())
         states |= set(results.order_records["state"].tolist())
+        reasons |= set(results.order_records["reason"].tolist())
+        times |= set(results.order_records["time_in_force"][results.fill_records["order"]].tolist())
     assert passes == set(range(Pass.NONE))
     assert types == set(OrderType)
     assert states >= set(State) - {State.HELD}
+    assert times == set(TimeInForce)
+    # There are no ticks, and every symbol has a price when it is ordered; a child of another symbol may have none.
+    assert reasons >= set(Reason) - {Reason.TICK_SIZE, Reason.LOT_SIZE, Reason.NO_PRICE}
