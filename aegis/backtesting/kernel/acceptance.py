@@ -33,9 +33,11 @@ def refusal(handle: int, order: Any) -> int:
 
 @compiled
 def refused_terms(handle: int, order: Any) -> int:
-    """Return why the venue can never take an order as it stands, a child that is to be held included; 0 if it can."""
+    """Return why the venue does not take an order as it stands, a child that is to be held included; 0 if it does."""
     if symbol_of(handle, order.symbol).status & IS_DELISTED:
         return _DELISTED
+    if np.isnan(position_of(handle, order.symbol).mark):
+        return _NO_PRICE
     if not takes_terms(handle, order.symbol, order.quantity, np.nan, np.nan):
         return _LOT_SIZE
     if not takes_terms(handle, order.symbol, np.nan, order.limit, order.stop):
@@ -48,7 +50,7 @@ def refused_now(handle: int, order: Any) -> int:
     """Return why the venue does not take an order at this moment, its terms aside; 0 if it does.
 
     A child is asked when it is released: its terms were checked when it was placed, and a split may have taken them off
-    the tick since.
+    the tick since. The simulated broker knows no price of a symbol that the account does not hold.
     """
     symbol = symbol_of(handle, order.symbol)
     position = position_of(handle, order.symbol)
@@ -56,8 +58,6 @@ def refused_now(handle: int, order: Any) -> int:
         return _DELISTED
     if symbol.status & IS_HALTED:
         return _IS_HALTED
-    if np.isnan(position.mark):
-        return _NO_PRICE
     if order.time_in_force == _GTD and order.expires <= cursor_of(handle).now:
         return _CLOSED
     return _refused_size(handle, order, position)

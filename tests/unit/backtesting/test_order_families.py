@@ -98,6 +98,12 @@ def test_terms_of_a_child_are_checked_when_it_is_placed(terms, reason):
     assert ends(found) == [(State.WORKING, Reason.NONE), (State.REJECTED, reason)]
 
 
+def test_child_of_a_symbol_without_a_price_is_rejected_when_it_is_placed():
+    found = market({"AAA": FLAT, "BBB": [float("nan")] * 3})
+    family(found)
+    assert ends(found) == [(State.WORKING, Reason.NONE), (State.REJECTED, Reason.NO_PRICE)]
+
+
 @pytest.mark.parametrize("exits", [{"stop_loss_usd": 90.12345}, {"stop_loss_usd": 90.0, "take_profit_usd": 110.001}])
 def test_bracket_whose_exit_is_off_the_tick_is_rejected_as_a_whole(exits):
     found = market({"AAA": FLAT}, tick_usd=0.01)
@@ -123,7 +129,6 @@ def test_exit_that_a_split_took_off_the_tick_still_protects():
     [
         ((ActionKind.HALT, 1, 1, 1.0, 0.0), MARGIN, [2.0, 2.0, 2.0], Reason.HALTED),
         (None, CASH, [2.0, 2.0, 2.0], Reason.SHORT_SALE),
-        (None, MARGIN, [float("nan")] * 3, Reason.NO_PRICE),
         (
             None,
             TradingRules(account_type="margin", participation_rate=float("inf"), min_notional_usd=100.0),
