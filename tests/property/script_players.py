@@ -21,10 +21,10 @@ from aegis.backtesting.jitted import (
 )
 from aegis.backtesting.kernel import submission
 from aegis.backtesting.kernel.codes import OrderType, TimeInForce
-from aegis.backtesting.kernel.records import NEVER
+from aegis.backtesting.kernel.records import NEVER, NO_ORDER
 from aegis.backtesting.kernel.vocabulary import ORDER_TYPE_WORDS, TIME_IN_FORCE_WORDS
 from aegis.backtesting.strategy import FillNotice, OrderNotice, Strategy
-from tests.property.random_backtests import BRACKET, CANCEL, CHILD, PAIR, REPLACE, SIBLING, WIDTH
+from tests.property.random_backtests import BRACKET, CANCEL, CHILD, PAIR, PLACE, REPLACE, SIBLING, WIDTH
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -67,9 +67,6 @@ def _play(desk: Desk, row: NDArray[np.float64], placed: list[int]) -> None:
         desk.replace(placed[symbol], quantity_shares=_half(desk.order_quantity(placed[symbol])))
         return
     algorithm, word = ORDER_TYPE_WORDS[OrderType(int(row[3]))]
-    if what == SIBLING:
-        placed.append(_place_sibling(desk, row, placed))
-        return
     terms = {
         "order_type": "vwap" if algorithm == "vwap" else word,
         "time_in_force": TIME_IN_FORCE_WORDS[TimeInForce(int(row[8]))],
@@ -81,23 +78,10 @@ def _play(desk: Desk, row: NDArray[np.float64], placed: list[int]) -> None:
     elif what == CHILD:
         placed.append(desk.child(placed[int(row[9])], symbol, row[4], stop_usd=row[6], **terms))  # type: ignore[arg-type]
     else:
-        trail = "trail_fraction" if row[9] else "trail_usd"
+        trail = "trail_fraction" if row[9] and what == PLACE else "trail_usd"
         expires = None if row[10] == 0 else EPOCH + timedelta(microseconds=int(row[10]) // 1000)
-        terms |= {trail: float(row[7])}
+        terms |= {trail: float(row[7]), "sibling_of": NO_ORDER if what != SIBLING else placed[int(row[9])]}
         placed.append(desk.order(symbol, row[4], stop_usd=row[6], expires_at_utc=expires, **terms))  # type: ignore[arg-type]
-
-
-def _place_sibling(desk: Desk, row: NDArray[np.float64], placed: list[int]) -> int:
-    return desk._account_now().place(
-        int(row[2]),
-        float(row[4]),
-        order_type=OrderType(int(row[3])),
-        time_in_force=TimeInForce(int(row[8])),
-        limit_usd=float(row[5]),
-        stop_usd=float(row[6]),
-        expires_ns=NEVER if row[10] == 0 else int(row[10]),
-        sibling_of=placed[int(row[9])],
-    )
 
 
 def _half(quantity: float) -> float:

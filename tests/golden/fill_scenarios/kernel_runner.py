@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from itertools import groupby
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from aegis.backtesting.bars import Bars
 from aegis.backtesting.commissions import Bps, PerShare
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.kernel.codes import ActionKind, OrderType, Pass, Reason, State, TimeInForce
-from aegis.backtesting.kernel.records import ACTION, NEVER
+from aegis.backtesting.kernel.records import ACTION, NEVER, NO_ORDER
 from aegis.backtesting.kernel.simulation import Simulation
 from aegis.backtesting.rules import TradingRules
 from tests.golden.fill_scenarios.scenario import Command, Costs, FillRow, Outcome, Rules, Scenario, ScenarioOrder
@@ -175,26 +174,25 @@ def _day(day: date) -> int:
 
 
 def _place(simulation: Simulation, orders: Sequence[ScenarioOrder], indices: dict[str, int]) -> None:
-    """Place the orders of one close: entries with their exits, children after their parents, rings side by side."""
+    """Place the orders of one close: entries with their exits, children after their parents, rings as siblings."""
     for order in orders:
         if order.id not in indices:
             exits = [o for o in orders if o.parent == order.id and o.id.endswith(EXIT_SUFFIXES)]
             names = [order.id, *(exit_.id for exit_ in exits)]
-            first = _place_one(simulation, order, exits, simulation.symbols.index(order.symbol), indices)
+            ring = [indices[o.id] for o in orders if o.oco and o.oco == order.oco and o.id in indices]
+            sibling = ring[0] if ring else NO_ORDER
+            first = _place_one(simulation, order, exits, indices, sibling)
             indices.update({name: first + number for number, name in enumerate(names)})
-    rings = [o for o in orders if o.oco and not o.id.endswith(EXIT_SUFFIXES)]
-    for _, ring in groupby(rings, key=lambda order: order.oco):
-        members = [indices[order.id] for order in ring]
-        simulation.link(members[0], len(members))
 
 
 def _place_one(
     simulation: Simulation,
     order: ScenarioOrder,
     exits: Sequence[ScenarioOrder],
-    symbol: int,
     indices: Mapping[str, int],
+    sibling: int,
 ) -> int:
+    symbol = simulation.symbols.index(order.symbol)
     terms = {
         "order_type": OrderType[order.type.upper()],
         "time_in_force": TimeInForce[order.tif],
@@ -217,6 +215,7 @@ def _place_one(
         trail=_nan(order.trail),
         trail_is_fraction=order.trail_is_fraction,
         expires_ns=NEVER if order.expires is None else nanoseconds(order.expires),
+        sibling_of=sibling,
         **terms,
     )
 

@@ -5,7 +5,6 @@ Belongs here: a strategy that gives the table's orders and commands through the 
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import Any
 
 from aegis.backtesting.backtest_config import BacktestConfig
@@ -41,15 +40,12 @@ class TableStrategy(Strategy):
         for order in orders:
             if order.id not in self.indices:
                 exits = [o for o in orders if o.parent == order.id and o.id.endswith(EXIT_SUFFIXES)]
-                first = self._place_one(desk, order, exits)
+                ring = [self.indices[o.id] for o in orders if o.oco and o.oco == order.oco and o.id in self.indices]
+                first = self._place_one(desk, order, exits, ring)
                 names = [order.id, *(exit_.id for exit_ in exits)]
                 self.indices.update({name: first + number for number, name in enumerate(names)})
-        rings = [o for o in orders if o.oco and not o.id.endswith(EXIT_SUFFIXES)]
-        for _, ring in groupby(rings, key=lambda order: order.oco):
-            members = [self.indices[order.id] for order in ring]
-            desk.one_cancels_other(members[0], len(members))
 
-    def _place_one(self, desk: Desk, order: ScenarioOrder, exits: list[ScenarioOrder]) -> int:
+    def _place_one(self, desk: Desk, order: ScenarioOrder, exits: list[ScenarioOrder], ring: list[int]) -> int:
         terms: dict[str, Any] = {
             "order_type": "vwap" if order.type == "bar_average" else order.type,
             "time_in_force": order.tif,
@@ -63,9 +59,8 @@ class TableStrategy(Strategy):
         if order.parent is not None:
             return desk.child(self.indices[order.parent], order.symbol, order.quantity, **terms)
         trail = "trail_fraction" if order.trail_is_fraction else "trail_usd"
-        return desk.order(
-            order.symbol, order.quantity, **terms, **_given(**{trail: order.trail}), expires_at_utc=order.expires
-        )
+        terms |= _given(**{trail: order.trail}, sibling_of=ring[0] if ring else None)
+        return desk.order(order.symbol, order.quantity, expires_at_utc=order.expires, **terms)
 
 
 def run(scenario: Scenario) -> Outcome:
