@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, get_args
 
 from aegis.backtesting.corporate_events import CorporateEvent
 from aegis.backtesting.costs import CostModel
+from aegis.backtesting.parameter_bounds import require_within
 from aegis.backtesting.rules import TradingRules
 from aegis.calendars import TradingCalendar
 from aegis.config import AegisConfig
@@ -21,6 +22,17 @@ from aegis.errors import ConfigurationError
 from aegis.metrics.returns import SESSIONS_PER_YEAR
 
 _SESSIONS_WITHOUT_WEEKENDS: Final = 365
+
+_COUNTS: Final = {
+    "liquidity_window_sessions": 2,
+    "history_sessions": 0,
+    "sessions_per_year": 1,
+    "sessions_per_chunk": 1,
+    "orders_per_step": 1,
+}
+"""Whole numbers, and the least that each may be."""
+
+_OPTIONAL_COUNTS: Final = ("sessions_per_chunk", "orders_per_step")
 
 EngineName = Literal["event_driven", "vectorized", "walk_forward"]
 ENGINES: Final = get_args(EngineName)
@@ -107,19 +119,20 @@ class BacktestConfig:
                 f"backtest: engine is {self.engine!r} and must be {', '.join(ENGINES[:-1])} or {ENGINES[-1]}; the "
                 f"nearest is {near!r}"
             )
-        for name, least in (
-            ("initial_cash_usd", 1e-9),
-            ("liquidity_window_sessions", 2),
-            ("history_sessions", 0),
-            ("sessions_per_year", 1),
-        ):
+        require_within("backtest: initial_cash_usd", self.initial_cash_usd, above=0.0, at_most=1e15)
+        require_within("backtest: risk_free_rate", self.risk_free_rate, at_least=-1.0, at_most=10.0)
+        for symbol, tick in self.tick_usd.items():
+            require_within(f"backtest: tick_usd of {symbol}", tick, at_most=1e6)
+        for symbol, rate in self.borrow_rate_per_year.items():
+            require_within(f"backtest: borrow_rate_per_year of {symbol}", rate, at_most=10.0)
+        for name, least in _COUNTS.items():
             found = getattr(self, name)
-            if not least <= found < float("inf"):
-                raise ConfigurationError(f"backtest: {name} is {found!r} and must be at least {least:g}; correct it")
-        if self.sessions_per_chunk is not None and self.sessions_per_chunk < 1:
-            raise ConfigurationError(
-                f"backtest: sessions_per_chunk is {self.sessions_per_chunk} and must be at least 1, or None for all"
-            )
+            if found is None and name in _OPTIONAL_COUNTS:
+                continue
+            if isinstance(found, bool) or not isinstance(found, int) or found < least:
+                raise ConfigurationError(
+                    f"backtest: {name} is {found!r} and must be a whole number of at least {least}; correct it"
+                )
 
     def _require_types(self) -> None:
         for name, kind, expected in _TYPES:

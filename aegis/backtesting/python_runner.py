@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aegis.backtesting.bar_times import instant
 from aegis.backtesting.bars import Bars
@@ -72,8 +73,7 @@ class PythonRunner:
         if not self._started:
             self._started = True
             self._call(strategy.on_start, desk)
-        indicators = {name: np.asarray(values, np.float64) for name, values in strategy.indicators(bars).items()}
-        desk.begin_chunk(bars, indicators)
+        desk.begin_chunk(bars, self._indicators(bars))
         cursor, working, changed = self._cursor, _PLACES["working"], _PLACES["notice"]
         action, n_actions = _PLACES["action"], len(simulation.actions)
         is_margin, hears = simulation.rules.account_type == "margin", self._hears
@@ -104,8 +104,20 @@ class PythonRunner:
                 f"{instant(bars.closes_at[step])}: {type(strategy).__name__} raised {type(error).__name__}: {error}; "
                 "the results until this bar are kept"
             ) from error
+        except BaseException:  # interrupted: what came before is kept all the same
+            self._catch_up(step)
+            raise
         simulation.advance()
         self._seam = int(bars.closes_at[-1])
+
+    def _indicators(self, bars: Bars) -> dict[str, NDArray[np.float64]]:
+        try:
+            return {name: np.asarray(values, np.float64) for name, values in self._strategy.indicators(bars).items()}
+        except Exception as error:
+            raise StrategyFailed(
+                f"{instant(bars.closes_at[0])} to {instant(bars.closes_at[-1])}: {type(self._strategy).__name__}."
+                f"indicators raised {type(error).__name__}: {error}; the results of earlier bars are kept"
+            ) from error
 
     def _catch_up(self, step: int) -> None:
         """Bring the account to the bar at which the strategy failed; what the kernel refuses there is not the cause."""

@@ -86,10 +86,10 @@ class TradingRules:
         )
         _require(self.max_leverage > 0, "max_leverage", self.max_leverage, "above 0")
         _require(
-            0 <= self.settlement_sessions < SETTLEMENT_RING,
+            isinstance(self.settlement_sessions, int) and 0 <= self.settlement_sessions < SETTLEMENT_RING,
             "settlement_sessions",
             self.settlement_sessions,
-            f"from 0 to {SETTLEMENT_RING - 1}",
+            f"a whole number from 0 to {SETTLEMENT_RING - 1}",
         )
         _require(
             not (self.account_type == "margin" and self.settlement_sessions),

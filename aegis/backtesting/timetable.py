@@ -35,8 +35,10 @@ class Timetable:
         Raises
         ------
         StrategyFailed
-            A word that is not known, or a negative number of bars.
+            A word that is not known, a negative number of bars, or the bars have begun.
         """
+        if self._last_day is not None:
+            raise StrategyFailed("schedule: the bars have begun, and callbacks are due by them; schedule in on_start")
         for name, word, known in (("every", every, get_args(Period)), ("at", at, get_args(Moment))):
             if word not in known:
                 raise StrategyFailed(f"schedule: {name} is {word!r} and must be one of {', '.join(known)}")

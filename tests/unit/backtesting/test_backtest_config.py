@@ -109,3 +109,24 @@ def test_models_are_described_by_name_and_parameters() -> None:
 def test_events_are_not_described_twice() -> None:
     halt = CorporateEvent(kind="split", symbol="AAA", ex_date=date(2014, 6, 9), ratio=2.0)
     assert BacktestConfig(events=[halt]).described("event_driven") == BacktestConfig().described("event_driven")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"initial_cash_usd": 0.0}, "initial_cash_usd must be more than 0"),
+        ({"initial_cash_usd": float("inf")}, "initial_cash_usd must be more than 0 and at most"),
+        ({"risk_free_rate": float("nan")}, "risk_free_rate must be -1 or more and at most 10, found nan"),
+        ({"tick_usd": {"AAA": -1.0}}, "tick_usd of AAA must be 0 or more"),
+        ({"tick_usd": {"AAA": float("nan")}}, "tick_usd of AAA must be 0 or more"),
+        ({"borrow_rate_per_year": {"AAA": -5.0}}, "borrow_rate_per_year of AAA must be 0 or more"),
+        ({"borrow_rate_per_year": {"AAA": float("inf")}}, "borrow_rate_per_year of AAA must be 0 or more and at most"),
+        ({"sessions_per_chunk": 1.5}, "sessions_per_chunk is 1.5 and must be a whole number of at least 1"),
+        ({"history_sessions": -1}, "history_sessions is -1 and must be a whole number of at least 0"),
+        ({"orders_per_step": 0}, "orders_per_step is 0 and must be a whole number of at least 1"),
+        ({"sessions_per_year": True}, "sessions_per_year is True and must be a whole number"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_by_name(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        BacktestConfig(**settings)

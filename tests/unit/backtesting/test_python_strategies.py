@@ -217,3 +217,33 @@ def test_an_impossible_dividend_is_refused_in_every_chunk(history_sessions: int)
 def test_the_kernel_is_entered_with_integers_only() -> None:
     # To unpack a first-class function takes numba 10 us, for every bar in which an order of a Python strategy is open.
     assert advance.nopython_signatures == [types.int64(types.int64, types.int64, types.int64)]
+
+
+def test_indicators_that_cannot_be_made_name_the_bars_and_lose_nothing() -> None:
+    class Breaks(Asks):
+        def indicators(self, bars: Bars) -> Mapping[str, ArrayLike]:
+            if bars.closes_at[0] > 3 * DAY:
+                raise ZeroDivisionError("no volume")
+            return {}
+
+    backtest = EventDrivenBacktest(Breaks(lambda _desk: None), market(), replace(CONFIG, sessions_per_chunk=3))
+    message = r"^1970-01-05T00:00:00Z to 1970-01-07T00:00:00Z: Breaks\.indicators raised ZeroDivisionError: no volume"
+    with pytest.raises(StrategyFailed, match=message):
+        backtest.run()
+    assert backtest.results().equity_usd.tolist() == [1000.0] * 3
+
+
+def test_an_interrupted_run_keeps_what_came_before() -> None:
+    def interrupt(desk: Desk) -> None:
+        if desk.step == 3:
+            raise KeyboardInterrupt
+
+    backtest = EventDrivenBacktest(Asks(interrupt), market(), CONFIG)
+    with pytest.raises(KeyboardInterrupt):
+        backtest.run()
+    assert backtest.results().equity_usd.tolist() == [1000.0] * 4
+
+
+def test_a_callback_cannot_be_scheduled_among_the_bars() -> None:
+    with pytest.raises(StrategyFailed, match=r"the bars have begun.*schedule in on_start"):
+        EventDrivenBacktest(Asks(lambda desk: desk.schedule(print)), market(), CONFIG).run()
