@@ -199,6 +199,7 @@ def commission_usd(
     filled_before_shares: float,
     charged_before_usd: float,
     month_shares: float,
+    split_away_shares: float = 0.0,
 ) -> float:
     r"""Return what this fill adds to the commission of its order, USD, zero or positive.
 
@@ -211,11 +212,13 @@ def commission_usd(
     price_usd : float
         USD per share, slippage and impact included.
     filled_before_shares : float
-        Shares of the order filled before, unsigned.
+        Shares of the order filled before, unsigned, in today's shares.
     charged_before_usd : float
         Commission of the order so far, USD.
     month_shares : float
         Shares the account traded this calendar month before this fill, unsigned; read by tiers only.
+    split_away_shares : float
+        What the fills before splits were more than they are in today's shares: shares are charged as they were traded.
 
     Notes
     -----
@@ -239,11 +242,11 @@ def commission_usd(
     if shares == 0.0:
         return 0.0
     if costs.commission_model == _PER_TRADE:
-        return rate if filled_before_shares == 0.0 else 0.0
+        return rate if filled_before_shares + split_away_shares == 0.0 else 0.0
     if costs.commission_model == _PER_SHARE:
-        total = rate * (filled_before_shares + shares)
+        total = rate * (filled_before_shares + split_away_shares + shares)
     else:
-        total = _tiered_usd(costs, max(month_shares - filled_before_shares, 0.0), month_shares)
+        total = _tiered_usd(costs, max(month_shares - filled_before_shares - split_away_shares, 0.0), month_shares)
         if charged_before_usd > costs.commission_min:
             total = max(total, charged_before_usd)
         total += _tiered_usd(costs, month_shares, month_shares + shares)

@@ -20,7 +20,6 @@ from aegis.backtesting.kernel.codes import Fault, TimeInForce
 from aegis.backtesting.kernel.lot_sizes import QUANTITY_TOLERANCE
 from aegis.backtesting.kernel.memory import (
     account_of,
-    bar_opens_at,
     cursor_of,
     fill_record,
     header_of,
@@ -247,7 +246,6 @@ def stand_at(handle: int, session: int, step: int) -> None:
         cursor.day = record.day
         cursor.next_session_step = session_record(header.sessions, session + 1).first_step
         cursor.step = record.first_step
-        cursor.session_opens_at = bar_opens_at(handle, 0)
     cursor.step = step
     cursor.now = load_i8(header.closes_at, step)
 
@@ -279,6 +277,7 @@ def take_step(handle: int, session: int, step: int, sums: int) -> bool:
 def decide(handle: int, session: int, step: int, target: float, close: float, equity: float, is_weight: int) -> bool:
     """Order what is missing to a target, at the close of a step; say whether the next step must be the kernel's."""
     stand_at(handle, session, step)
+    cursor_of(handle).orders_before = cursor_of(handle).orders
     if not np.isfinite(target):
         fail(handle, _WEIGHT, 0, target)
         return False

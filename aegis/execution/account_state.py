@@ -73,6 +73,8 @@ class OrderProgress:
         Best price since a trailing stop began; None before its first session.
     commission_usd : float
         Charged so far, for commissions with a minimum or maximum.
+    split_away_shares : float
+        What was filled before splits less what it is in the shares of now: commissions are for the shares traded.
     changes : int
         Changes of its terms and releases told so far; the next one has this number.
     ticker : str, optional
@@ -84,6 +86,7 @@ class OrderProgress:
     client_order_id: str
     watermark_usd: float | None = None
     commission_usd: float = 0.0
+    split_away_shares: float = 0.0
     changes: int = 0
     ticker: str | None = None
     released: date | None = None

@@ -11,12 +11,12 @@ from typing import Any
 from aegis.backtesting.commissions import commission_usd
 from aegis.backtesting.compilation import compiled
 from aegis.backtesting.kernel.codes import Reason, State
-from aegis.backtesting.kernel.lot_sizes import QUANTITY_TOLERANCE
+from aegis.backtesting.kernel.fees import fees_due_usd
+from aegis.backtesting.kernel.lot_sizes import QUANTITY_TOLERANCE, is_nothing
 from aegis.backtesting.kernel.memory import (
     account_of,
     costs_of,
     cursor_of,
-    fee_rate_record,
     fill_record,
     header_of,
     order_of,
@@ -26,7 +26,6 @@ from aegis.backtesting.kernel.memory import (
 from aegis.backtesting.kernel.order_book import close_order, is_open
 from aegis.backtesting.kernel.order_families import reduce_siblings, release_children
 from aegis.backtesting.kernel.records import NO_ORDER, SETTLEMENT_RING
-from aegis.backtesting.regulatory_fees import regulatory_fees_usd
 
 _FILLED, _PARTIAL, _CANCELLED = int(State.FILLED), int(State.PARTIALLY_FILLED), int(State.CANCELLED)
 _POSITION_CLOSED = int(Reason.POSITION_CLOSED)
@@ -51,10 +50,18 @@ def book_fill(handle: int, index: int, quantity: float, price: float, reference:
     """
     account, cursor, order = account_of(handle), cursor_of(handle), order_of(handle, index)
     commission = commission_usd(
-        costs_of(handle), quantity, price, abs(order.filled), order.commission, account.month_shares
+        costs_of(handle),
+        quantity,
+        price,
+        abs(order.filled),
+        order.commission,
+        account.month_shares,
+        order.split_away,
     )
-    fees = _regulatory_fees(handle, order, quantity, price)
+    section31, activity = fees_due_usd(handle, order, quantity, price)
+    fees = section31 + activity
     order.commission += commission
+    order.activity_fee += activity
     order.filled += quantity
     order.fills += 1
     fill = fill_record(header_of(handle).fills, cursor.fills)
@@ -106,20 +113,6 @@ def _advance_order(handle: int, index: int, order: Any, quantity: float) -> None
 
 
 @compiled
-def _regulatory_fees(handle: int, order: Any, quantity: float, price: float) -> float:
-    """Fees on sales at the rates of the day; 0 where no table is loaded."""
-    header = header_of(handle)
-    if quantity > 0 or header.n_fee_rates == 0:
-        return 0.0
-    rate = fee_rate_record(header.fee_rates, cursor_of(handle).fee_rate)
-    section31, activity = regulatory_fees_usd(
-        rate.section31, rate.activity_fee, rate.activity_fee_cap, quantity, price, order.activity_fee
-    )
-    order.activity_fee += activity
-    return section31 + activity
-
-
-@compiled
 def _move_cash(handle: int, paid: float) -> None:
     """Take what was paid from the cash; what is received may have to settle first."""
     account, rules = account_of(handle), rules_of(handle)
@@ -136,11 +129,13 @@ def move_shares(handle: int, symbol: int, quantity: float, price: float, mark: f
     """Add signed shares bought at `price` to a position and value it at `mark`, both USD.
 
     The average cost changes with what is opened, restarts when the position crosses zero, and stays when it is reduced;
-    what is closed realises price less average cost.
+    what is closed realises price less average cost. What only rounding leaves of a position is nothing.
     """
     position = position_of(handle, symbol)
     held = position.quantity
     after = held + quantity
+    if held * quantity < 0 and is_nothing(after, held):
+        after = 0.0
     if held * quantity >= 0:
         position.average_cost = (held * position.average_cost + quantity * price) / after
     else:

@@ -12,7 +12,8 @@ import numpy as np
 
 from aegis.backtesting.commissions import commission_usd
 from aegis.backtesting.compilation import compiled
-from aegis.backtesting.kernel.lot_sizes import whole_lots
+from aegis.backtesting.kernel.fees import fees_due_usd
+from aegis.backtesting.kernel.lot_sizes import is_nothing
 from aegis.backtesting.kernel.memory import (
     account_of,
     costs_of,
@@ -36,76 +37,92 @@ def affordable(handle: int, order: Any, quantity: float, price: float) -> float:
     Notes
     -----
     What closes a position passes. In a cash account nothing else can be sold, and the rest must be covered by settled
-    cash, commission included. In a margin account the gross exposure after the fill must be at most equity times
-    ``min(1 / initial_margin, max_leverage)``, with the traded symbol valued at `price` and the others at their marks.
+    cash, commission included. In a margin account the gross exposure after the fill must be at most the equity after
+    it, costs included, times ``min(1 / initial_margin, max_leverage)``, with the traded symbol valued at `price` and
+    the others at their marks.
     """
     rules = rules_of(handle)
     held = position_of(handle, order.symbol).quantity
     closing = _closing(held, quantity)
-    opening = quantity - closing
-    if opening == 0:
+    if closing == quantity:
         return quantity
     if quantity < 0 and not rules.margin_account:
         return closing
     if rules.margin_account:
         room = _margin_room_usd(handle, order.symbol, price, held + closing)
     else:
-        room = spendable_cash_usd(handle)
-    if closing != 0:
-        room -= _charge(handle, order, closing, price)
-        if not rules.margin_account:
-            room -= max(closing, 0.0) * price
-    return closing + _largest(handle, order, opening, price, room)
+        room = spendable_cash_usd(handle) - max(closing, 0.0) * price
+    return _largest(handle, order, quantity, closing, price, room)
 
 
 @compiled
 def _closing(held: float, quantity: float) -> float:
-    """Return the part of a fill that closes what is held."""
+    """Return the part of a fill that closes what is held; all of it where only rounding goes beyond."""
     if held * quantity >= 0:
         return 0.0
-    return quantity if abs(quantity) <= abs(held) else -held
+    return quantity if is_nothing(max(abs(quantity) - abs(held), 0.0), held) else -held
 
 
 @compiled
 def _margin_room_usd(handle: int, symbol: int, price: float, quantity_after_closing: float) -> float:
     """Return the USD of exposure, and of its costs, that may be added to what stands after the closing part."""
-    rules, account = rules_of(handle), account_of(handle)
+    account = account_of(handle)
     position = position_of(handle, symbol)
     mark = position.mark if not np.isnan(position.mark) else price
     equity = account.equity_now + position.quantity * (price - mark)
     others = account.long_value - account.short_value - abs(position.quantity) * mark
-    leverage = min(1.0 / rules.initial_margin, rules.max_leverage)
-    return leverage * equity - others - abs(quantity_after_closing) * price
+    return _leverage(handle) * equity - others - abs(quantity_after_closing) * price
 
 
 @compiled
-def _charge(handle: int, order: Any, quantity: float, price: float) -> float:
-    account = account_of(handle)
-    return commission_usd(costs_of(handle), quantity, price, abs(order.filled), order.commission, account.month_shares)
-
-
-@compiled
-def _cost(handle: int, order: Any, quantity: float, price: float) -> float:
-    """Return what opening takes: its value, and its commission as often as the account's leverage counts it."""
+def _leverage(handle: int) -> float:
+    """Return the exposure that a USD of equity carries."""
     rules = rules_of(handle)
-    weight = min(1.0 / rules.initial_margin, rules.max_leverage) if rules.margin_account else 1.0
-    return abs(quantity) * price + weight * _charge(handle, order, quantity, price)
+    return min(1.0 / rules.initial_margin, rules.max_leverage)
 
 
 @compiled
-def _largest(handle: int, order: Any, wanted: float, price: float, room: float) -> float:
-    """Return the largest part of `wanted` in whole lots whose cost is at most `room`."""
-    if _cost(handle, order, wanted, price) <= room:
+def _cost(handle: int, order: Any, quantity: float, opening: float, price: float) -> float:
+    """Return what a fill takes: the value that it opens, and its costs as often as the account's leverage counts them.
+
+    The costs are those of the whole fill, of which `opening` is the part that closes nothing: they lower the equity.
+    """
+    account = account_of(handle)
+    charge: float = commission_usd(
+        costs_of(handle),
+        quantity,
+        price,
+        abs(order.filled),
+        order.commission,
+        account.month_shares,
+        order.split_away,
+    )
+    if not rules_of(handle).margin_account:
+        return abs(opening) * price + charge
+    section31, activity = fees_due_usd(handle, order, quantity, price)
+    return abs(opening) * price + _leverage(handle) * (charge + section31 + activity)
+
+
+@compiled
+def _largest(handle: int, order: Any, wanted: float, closing: float, price: float, room: float) -> float:
+    """Return the largest fill of at most `wanted`, beyond `closing` in whole lots, whose cost is at most `room`.
+
+    The cost grows with the quantity, so the number of lots is found by halving: each turn halves what is left, whatever
+    the price and the lot.
+    """
+    if _cost(handle, order, wanted, wanted - closing, price) <= room:
         return wanted
     if room <= 0:
-        return 0.0
+        return closing
     lot = symbol_of(handle, order.symbol).lot
-    side = 1.0 if wanted > 0 else -1.0
-    size = min(whole_lots(room / price, lot), abs(wanted))
-    excess = _cost(handle, order, side * size, price) - room
-    while size > 0 and excess > 0:
-        size = max(size - np.ceil(excess / price / lot) * lot, 0.0)
-        excess = _cost(handle, order, side * size, price) - room
-    while size + lot <= abs(wanted) and _cost(handle, order, side * (size + lot), price) <= room:
-        size += lot
-    return side * size
+    lot = lot if wanted > 0 else -lot
+    fits = 0.0
+    too_many = min(np.floor(room / price / abs(lot)) + 2.0, np.ceil((wanted - closing) / lot))
+    middle = np.floor(too_many / 2)
+    while fits < middle < too_many:
+        if _cost(handle, order, closing + middle * lot, middle * lot, price) <= room:
+            fits = middle
+        else:
+            too_many = middle
+        middle = np.floor((fits + too_many) / 2)
+    return closing + fits * lot

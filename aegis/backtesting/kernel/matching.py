@@ -86,7 +86,9 @@ def _ask(handle: int, s: int, row: int, found: int, wanted: int) -> tuple[int, i
     low, close = load_f8(header.low, row), load_f8(header.close, row)
     closes_session = cursor.step + 1 >= cursor.next_session_step
     bar_opens = bar_opens_at(handle, row)
-    opens_session = bar_opens <= cursor.session_opens_at
+    # An order for an opening auction was here before its session, so this is asked of each of the session's bars.
+    is_first_bar = symbol.asked_in != cursor.session + 1
+    symbol.asked_in = cursor.session + 1
     index = symbol.first_order
     symbol.up_trigger, symbol.down_trigger, symbol.always = np.inf, -np.inf, 0
     while index != NO_ORDER:
@@ -97,6 +99,7 @@ def _ask(handle: int, s: int, row: int, found: int, wanted: int) -> tuple[int, i
         elif order.time_in_force == _GTD and order.expires <= bar_opens:
             close_order(handle, index, _EXPIRED, _END_OF_LIFE)
         else:
+            opens_session = is_first_bar and order.session == cursor.session
             at, price, triggered = evaluate(
                 order, opened, high, low, close, opens_session, closes_session, rules.limit_needs_trade_through != 0
             )
@@ -187,7 +190,7 @@ def _execute(handle: int, index: int, row: int, reference: float, at: int) -> bo
         carried = affordable(handle, order, carried, price)
         symbol.volume_taken = taken_before + taken
     if carried != quantity and (rules.reject_unaffordable or whole_or_nothing or carried == 0):
-        close_order(handle, index, _REJECTED if order.filled == 0 else _CANCELLED, short_of)
+        close_order(handle, index, _REJECTED if order.fills == 0 else _CANCELLED, short_of)
         return False
     book_fill(handle, index, carried, price, reference, at)
     if carried != quantity and is_open(order):

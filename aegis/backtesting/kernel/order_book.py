@@ -40,6 +40,7 @@ _ON_CLOSE, _LIMIT_ON_CLOSE = int(OrderType.MARKET_ON_CLOSE), int(OrderType.LIMIT
 _ACCEPTED, _PARENT_ENDED = int(Reason.NONE), int(Reason.PARENT_ENDED)
 _REPLACED_TO_FILLED, _END_OF_SESSION = int(Reason.REPLACED_TO_FILLED), int(Reason.END_OF_SESSION)
 _END_OF_LIFE, _MISSED_AUCTION = int(Reason.END_OF_LIFE), int(Reason.MISSED_AUCTION)
+_REDUCED = int(Amendment.REDUCED)
 _REPLACED, _TOO_MANY_CHANGES = int(Amendment.REPLACED), int(Fault.TOO_MANY_CHANGES)
 
 
@@ -49,6 +50,7 @@ def new_order(handle: int, symbol: int, kind: int, quantity: float, time_in_forc
     cursor = cursor_of(handle)
     order = order_of(handle, cursor.orders)
     cursor.orders += 1
+    cursor.held += 1
     order.quantity = quantity
     order.filled = 0.0
     order.limit = np.nan
@@ -57,6 +59,7 @@ def new_order(handle: int, symbol: int, kind: int, quantity: float, time_in_forc
     order.watermark = np.nan
     order.commission = 0.0
     order.activity_fee = 0.0
+    order.split_away = 0.0
     order.active_from = cursor.now
     order.expires = NEVER
     order.submitted_step = cursor.steps_before + cursor.step
@@ -68,6 +71,7 @@ def new_order(handle: int, symbol: int, kind: int, quantity: float, time_in_forc
     order.parent = NO_ORDER
     order.sibling = NO_ORDER
     order.child = NO_ORDER
+    order.amendment = -1
     order.fills = 0
     order.type = kind
     order.time_in_force = _time_in_force(kind, time_in_force)
@@ -119,6 +123,7 @@ def release(handle: int, index: int) -> None:
         if np.isnan(order.watermark):
             order.watermark = position_of(handle, order.symbol).mark
         order.stop = trailed_stop(order.watermark, order.trail, side, order.trail_is_fraction != 0)
+    cursor.held -= order.state == _HELD
     order.state = _WORKING
     _link(handle, order, index)
     cursor.working += 1
@@ -199,6 +204,7 @@ def close_order(handle: int, index: int, state: int, reason: int) -> None:
     order = order_of(handle, index)
     if order.in_book:
         _unlink(handle, order)
+    cursor.held -= order.state == _HELD
     order.state = state
     order.reason = reason
     order.closed_step = cursor.steps_before + cursor.step
@@ -218,6 +224,7 @@ def close_order_alone(handle: int, index: int, state: int, reason: int) -> None:
     order = order_of(handle, index)
     if order.in_book:
         _unlink(handle, order)
+    cursor.held -= order.state == _HELD
     order.state = state
     order.reason = reason
     order.closed_step = cursor.steps_before + cursor.step
@@ -226,14 +233,25 @@ def close_order_alone(handle: int, index: int, state: int, reason: int) -> None:
 
 @compiled
 def amend(handle: int, index: int, kind: int) -> None:
-    """Write down an order's terms after a change; room is made before each step, and too many changes are a fault."""
+    """Write down an order's terms after a change; room is made before each step, and too many changes are a fault.
+
+    What siblings take from an order one after another in one step is one change: a ring of n orders would write n² / 2
+    of them, and nobody can act in between.
+    """
     cursor = cursor_of(handle)
     order = order_of(handle, index)
+    if kind == _REDUCED and 0 <= order.amendment < cursor.amendments:
+        latest = amendment_record(header_of(handle).amendments, order.amendment)
+        is_of_step = latest.order == index and latest.step == cursor.steps_before + cursor.step
+        if is_of_step and latest.kind == _REDUCED:
+            latest.quantity = order.quantity
+            return
     if cursor.amendments >= header_of(handle).amendments_capacity:
         if cursor.error == 0:
             cursor.error, cursor.error_symbol, cursor.error_value = _TOO_MANY_CHANGES, order.symbol, index
         return
     amendment = amendment_record(header_of(handle).amendments, cursor.amendments)
+    order.amendment = cursor.amendments
     cursor.amendments += 1
     amendment.quantity = order.quantity
     amendment.limit = order.limit
@@ -257,12 +275,15 @@ def cancel(handle: int, index: int, reason: int) -> bool:
 def replace(handle: int, index: int, quantity: float, limit: float, stop: float) -> bool:
     """Give an open order a new total quantity and new prices (NaN leaves them); false if it cannot be.
 
-    Its place in the book stays. A quantity of no more than what is filled cancels the rest.
+    Its place in the book stays. A quantity of no more than what is filled cancels the rest. A bracket's exit cannot be
+    made larger: it would close shares that its entry did not open. Held, it has no quantity of its own yet.
     """
     order = order_of(handle, index)
     if not is_open(order):
         return False
     if not np.isnan(quantity):
+        if order.is_exit and (order.state == _HELD or abs(quantity) > abs(order.quantity)):
+            return False
         if abs(quantity) <= abs(order.filled):
             return cancel(handle, index, _REPLACED_TO_FILLED)
         order.quantity = quantity

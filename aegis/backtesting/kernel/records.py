@@ -31,6 +31,7 @@ ORDER: Final = np.dtype(
         ("watermark", "f8"),
         ("commission", "f8"),
         ("activity_fee", "f8"),
+        ("split_away", "f8"),
         ("active_from", "i8"),
         ("expires", "i8"),
         ("submitted_step", "i4"),
@@ -43,6 +44,7 @@ ORDER: Final = np.dtype(
         ("parent", "i4"),
         ("sibling", "i4"),
         ("child", "i4"),
+        ("amendment", "i4"),
         ("fills", "i4"),
         ("type", "i1"),
         ("time_in_force", "i1"),
@@ -56,12 +58,13 @@ ORDER: Final = np.dtype(
 )
 """One order, 136 bytes. Prices are NaN where the type has none.
 
-`commission`, `activity_fee`: charged so far, for cumulative minima and caps. `trail`: USD, or a fraction of the
-`watermark`, the best price since the order began. `session`: the ordinal of the session a DAY, OPG or CLS order is for.
-`next`, `previous`: neighbours in its symbol's book, in time priority. `parent`: the entry that releases it. `sibling`:
-the next of a ring in which one cancels the others; those that have ended stay in it. `child`: the first of its
-children; they follow each other.
-`is_exit`: a child that closes what its parent opened, and never more than the position.
+`commission`, `activity_fee`: charged so far, for cumulative minima and caps. `split_away`: what was filled before
+splits less what it is in `filled`, which is in today's shares: the sum of both is what was traded. `trail`: USD, or a
+fraction of the `watermark`, the best price since the order began. `session`: the ordinal of the session a DAY, OPG or
+CLS order is for. `next`, `previous`: neighbours in its symbol's book, in time priority. `parent`: the entry that
+releases it. `sibling`: the next of a ring in which one cancels the others; those that have ended stay in it. `child`:
+the first of its children; they follow each other. `amendment`: its latest, -1 for none. `is_exit`: a child that closes
+what its parent opened, and never more than the position.
 """
 
 FILL: Final = np.dtype(
@@ -104,13 +107,15 @@ SYMBOL: Final = np.dtype(
         ("first_order", "i4"),
         ("last_order", "i4"),
         ("always", "i4"),
+        ("asked_in", "i4"),
         ("status", "i1"),
     ],
     align=True,
 )
 """A symbol's terms and its book of open orders. Between the two triggers no resting order can execute. `always`: orders
-that need every bar. `tick`: 0 for none. `lot`: smallest step of a quantity. `borrow_rate`: a year, NaN for the
-account's. `status`: 0 where it simply trades, otherwise the flags below together."""
+that need every bar. `asked_in`: 1 + the last session in which a bar met open orders. `tick`: 0 for none. `lot`:
+smallest step of a quantity. `borrow_rate`: a year, NaN for the account's. `status`: 0 where it simply trades, otherwise
+the flags below together."""
 
 IS_HALTED: Final = 1
 """Nothing executes and no order is taken until the symbol resumes."""
@@ -175,11 +180,11 @@ CURSOR: Final = np.dtype(
         ("amendments", "i8"),
         ("receivables", "i8"),
         ("working", "i8"),
+        ("held", "i8"),
         ("leaving", "i8"),
         ("fee_rate", "i8"),
         ("day", "i8"),
         ("steps_before", "i8"),
-        ("session_opens_at", "i8"),
         ("notice", "i8"),
         ("error", "i8"),
         ("error_symbol", "i8"),
@@ -189,8 +194,8 @@ CURSOR: Final = np.dtype(
     align=True,
 )
 """How far the simulation has come. `step` counts within the chunk, `steps_before` the steps of earlier chunks; records
-hold the sum. `orders_before`: orders before the decision at this step's close. `working`: open orders at the venue.
-`session_opens_at`: when the first bar of the session opens. `notice`: set when an order changed, for callbacks."""
+hold the sum. `orders_before`: orders before the decision at this step's close. `working`: open orders at the venue;
+`held`: those that wait for their parents. `notice`: set when an order changed, for callbacks."""
 
 RULES: Final = np.dtype(
     [

@@ -18,19 +18,17 @@ from aegis.backtesting.kernel.lot_sizes import whole_lots
 from aegis.backtesting.kernel.memory import (
     account_of,
     action_record,
-    bar_opens_at,
     costs_of,
     cursor_of,
     fee_rate_record,
     header_of,
-    load_i8,
     order_of,
     position_of,
     receivable_record,
     session_record,
     symbol_of,
 )
-from aegis.backtesting.kernel.order_book import amend, cancel_all_of, close_order
+from aegis.backtesting.kernel.order_book import amend, cancel_all_of, close_order, is_open
 from aegis.backtesting.kernel.order_families import first_held_child, next_held_child
 from aegis.backtesting.kernel.records import IS_DELISTED, IS_HALTED, IS_LEAVING, NO_ORDER, SETTLEMENT_RING
 
@@ -50,7 +48,6 @@ def open_session(handle: int) -> None:
     record = session_record(header.sessions, cursor.chunk_session)
     cursor.chunk_session += 1
     cursor.next_session_step = session_record(header.sessions, cursor.chunk_session).first_step
-    cursor.session_opens_at = _first_opening(handle)
     day = record.day
     if cursor.session > 0:
         _accrue(handle, day - cursor.day)
@@ -70,18 +67,6 @@ def open_session(handle: int) -> None:
         cursor.action += 1
     _lower_marks(handle, first_action)
     _collect_dividends(handle, day)
-
-
-@compiled
-def _first_opening(handle: int) -> int:
-    """Return when the first of the bars opens that close in the current step."""
-    header, step = header_of(handle), cursor_of(handle).step
-    if header.row_opens_at == 0:
-        return bar_opens_at(handle, 0)
-    earliest = load_i8(header.closes_at, step)
-    for row in range(load_i8(header.first_row, step), load_i8(header.first_row, step + 1)):
-        earliest = min(earliest, load_i8(header.row_opens_at, row))
-    return earliest
 
 
 @compiled
@@ -181,8 +166,8 @@ def _dividend(handle: int, action: Any) -> None:
 def _lower_marks(handle: int, first_action: int) -> None:
     """Take today's dividends from the marks: they are receivables now, and a bar may be missing today.
 
-    It comes after the splits, because a fraction is paid at the mark of before; the dividend of a share of before is
-    then spread over its new shares.
+    It comes after the splits, because a fraction is paid at the mark of before; the dividend of a share is then spread
+    over what splits after it made of the share. Those before it, on a day without a session, made the share that pays.
     """
     actions, last = header_of(handle).actions, cursor_of(handle).action
     for k in range(first_action, last):
@@ -190,7 +175,7 @@ def _lower_marks(handle: int, first_action: int) -> None:
         if dividend.kind != _DIVIDEND:
             continue
         amount = dividend.amount
-        for other in range(first_action, last):
+        for other in range(k + 1, last):
             split = action_record(actions, other)
             if split.kind == _SPLIT and split.symbol == dividend.symbol:
                 amount /= split.ratio
@@ -262,11 +247,16 @@ def _rescale_orders(handle: int, s: int, ratio: float, lot: float) -> None:
 def _rescale(handle: int, index: int, ratio: float, lot: float) -> None:
     """Put an open order into the shares of after a split.
 
-    What is filled and what is open are rounded towards zero apart, so that both are whole.
+    What is filled and what is open are rounded towards zero apart, so that both are whole. An exit of which nothing is
+    left ends its entry as well: what that bought from here on would have no exit.
     """
     order = order_of(handle, index)
+    if not is_open(order):
+        return
     open_part = whole_lots((order.quantity - order.filled) * ratio, lot)
-    order.filled = whole_lots(order.filled * ratio, lot)
+    filled = whole_lots(order.filled * ratio, lot)
+    order.split_away += abs(order.filled) - abs(filled)
+    order.filled = filled
     order.quantity = order.filled + open_part
     order.limit /= ratio
     order.stop /= ratio
@@ -275,6 +265,8 @@ def _rescale(handle: int, index: int, ratio: float, lot: float) -> None:
         order.trail /= ratio
     if open_part == 0:
         close_order(handle, index, _CANCELLED, _NOTHING_LEFT)
+        if order.is_exit and is_open(order_of(handle, order.parent)):
+            close_order(handle, order.parent, _CANCELLED, _NOTHING_LEFT)
         return
     amend(handle, index, _RESCALED)
     if order.in_book:

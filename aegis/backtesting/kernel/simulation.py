@@ -20,7 +20,7 @@ from aegis.backtesting.kernel.codes import Stopped
 from aegis.backtesting.kernel.feed_checks import check_targets, checked_column, checked_indicators
 from aegis.backtesting.kernel.order_entry import OrderEntry
 from aegis.backtesting.kernel.record_memory import GROWING, GROWING_DTYPES, Records
-from aegis.backtesting.kernel.stepping import NOBODY, advance
+from aegis.backtesting.kernel.stepping import NOBODY, advance, memory_missing
 from aegis.backtesting.rules import TradingRules
 from aegis.errors import BacktestError
 
@@ -241,6 +241,11 @@ class Simulation(OrderEntry):
             stopped = advance(self.handle, until, strategy)
         if stopped == Stopped.STRATEGY_ERROR:
             self.raise_fault()
+
+    def make_room(self) -> None:
+        """Let the records grow until the current step cannot overflow them, for a step that is taken part by part."""
+        while (missing := Stopped(memory_missing(self.handle, int(self.cursor["step"])))) in GROWING:
+            self._grow(missing)
 
     @property
     def equity(self) -> NDArray[np.float64]:

@@ -14,11 +14,13 @@ from llvmlite import ir
 from numba import extending, types
 
 from aegis.backtesting.compilation import compiled, compiled_for
-from aegis.backtesting.kernel.codes import OrderType, Reason, State, Stopped, TimeInForce
+from aegis.backtesting.kernel.acceptance import refusal
+from aegis.backtesting.kernel.codes import ActionKind, OrderType, Reason, State, Stopped, TimeInForce
 from aegis.backtesting.kernel.lot_sizes import whole_lots
 from aegis.backtesting.kernel.matching import match_step
 from aegis.backtesting.kernel.memory import (
     account_of,
+    action_record,
     cursor_of,
     header_of,
     load_f8,
@@ -26,10 +28,11 @@ from aegis.backtesting.kernel.memory import (
     load_i8,
     position_of,
     rules_of,
+    session_record,
     store_f8,
     symbol_of,
 )
-from aegis.backtesting.kernel.order_book import cancel_all_of, end_of_session, new_order, submit
+from aegis.backtesting.kernel.order_book import cancel_all_of, close_order, end_of_session, new_order, release
 from aegis.backtesting.kernel.session_opening import close_leavers, open_session
 from aegis.backtesting.kernel.sizing import order_targets
 
@@ -37,14 +40,16 @@ _REACHED, _STRATEGY_ERROR = int(Stopped.REACHED), int(Stopped.STRATEGY_ERROR)
 _GROW_ORDERS, _GROW_FILLS = int(Stopped.GROW_ORDERS), int(Stopped.GROW_FILLS)
 _GROW_AMENDMENTS, _GROW_RECEIVABLES = int(Stopped.GROW_AMENDMENTS), int(Stopped.GROW_RECEIVABLES)
 _MARKET, _GTC, _DAY = int(OrderType.MARKET), int(TimeInForce.GTC), int(TimeInForce.DAY)
-_LIQUIDATION, _CANCELLED = int(Reason.LIQUIDATION), int(State.CANCELLED)
+_LIQUIDATION, _MIN_NOTIONAL, _ACCEPTED = int(Reason.LIQUIDATION), int(Reason.MIN_NOTIONAL), int(Reason.NONE)
+_CANCELLED, _REJECTED, _SPLIT = int(State.CANCELLED), int(State.REJECTED), int(ActionKind.SPLIT)
 
 ON_BAR = types.void(types.int64)
 """What a jitted strategy looks like: it takes the handle and returns nothing."""
 
 _FILLS_PER_ORDER = 2
 _AMENDMENTS_PER_ORDER = 8
-"""An entry and its two exits can be split, triggered, released and reduced in one step."""
+"""An order is triggered and released once in a step, and what siblings take from it is one change or, between those,
+three; each split is one more. The rest is for the strategy."""
 
 
 NOBODY = 0
@@ -105,20 +110,42 @@ def value_step(handle: int) -> None:
 
 
 @compiled
-def _memory_missing(handle: int) -> int:
-    """Which array could overflow in the next step."""
+def memory_missing(handle: int, step: int) -> int:
+    """Return which array could overflow in a step that comes next, as a :class:`Stopped`; REACHED for none.
+
+    Notes
+    -----
+    An open order, held ones included, is filled twice in a step at most: an exit in the bar in which its entry grew.
+    """
     header, cursor = header_of(handle), cursor_of(handle)
+    open_orders = cursor.working + cursor.held
     # A margin call places one order for each symbol before the strategy places its own.
     if cursor.orders + header.orders_per_step + header.n_symbols > header.orders_capacity:
         return _GROW_ORDERS
-    if cursor.fills + _FILLS_PER_ORDER * cursor.working + 8 > header.fills_capacity:
+    if cursor.fills + _FILLS_PER_ORDER * open_orders + 8 > header.fills_capacity:
         return _GROW_FILLS
-    room = _AMENDMENTS_PER_ORDER * (cursor.working + header.orders_per_step) + 8
+    room = _AMENDMENTS_PER_ORDER * (open_orders + header.orders_per_step) + 8
+    if open_orders > 0 and step >= cursor.next_session_step:
+        room += _splits_ahead(handle) * open_orders
     if cursor.amendments + room > header.amendments_capacity:
         return _GROW_AMENDMENTS
     if cursor.receivables + header.n_actions - cursor.action > header.receivables_capacity:
         return _GROW_RECEIVABLES
     return _REACHED
+
+
+@compiled
+def _splits_ahead(handle: int) -> int:
+    """Return how many splits the opening of the next session books."""
+    header, cursor = header_of(handle), cursor_of(handle)
+    day = session_record(header.sessions, cursor.chunk_session).day
+    splits = 0
+    for k in range(cursor.action, header.n_actions):
+        action = action_record(header.actions, k)
+        if action.day > day:
+            break
+        splits += action.kind == _SPLIT
+    return splits
 
 
 @compiled
@@ -177,7 +204,8 @@ def _is_under_margin(handle: int) -> bool:
 def call_margin(handle: int) -> None:
     """Cut every position by the same share, with market orders, so that the initial margin is met again.
 
-    Open orders are cancelled first: they could undo it. The orders take part in the next bar like any other.
+    Open orders are cancelled first: they could undo it. The orders take part in the next bar like any other, whatever
+    the least value of an order is.
     """
     account, cursor, rules = account_of(handle), cursor_of(handle), rules_of(handle)
     exposure = account.long_value - account.short_value
@@ -190,7 +218,12 @@ def call_margin(handle: int) -> None:
         quantity = whole_lots(position.quantity * kept, symbol_of(handle, s).lot) - position.quantity
         if quantity != 0:
             index = cursor.orders
-            submit(handle, new_order(handle, s, _MARKET, quantity, _GTC), index)
+            order = new_order(handle, s, _MARKET, quantity, _GTC)
+            reason = refusal(handle, order)
+            if reason in (_ACCEPTED, _MIN_NOTIONAL):
+                release(handle, index)
+            else:
+                close_order(handle, index, _REJECTED, reason)
 
 
 @compiled_for(types.int64(types.int64, types.int64, types.int64))
@@ -218,7 +251,7 @@ def advance(handle: int, until_step: int, on_bar: int) -> int:
     """
     cursor = cursor_of(handle)
     while cursor.step + 1 < until_step:
-        missing = _memory_missing(handle)
+        missing = memory_missing(handle, cursor.step + 1)
         if missing != _REACHED:
             return missing
         cursor.step += 1

@@ -108,6 +108,7 @@ class KernelAccount:
 
     def open(self) -> None:
         """Book what the session brings before it trades: dividends, splits, dividends that are due, renames."""
+        self.simulation.make_room()
         open_step(self.simulation.handle)
         for action in self._market.actions:
             if action.action == "rename" and action.symbol in self._tickers:
@@ -143,10 +144,10 @@ class KernelAccount:
         """Return whether the kernel may still execute an order."""
         return bool(self.simulation.orders["state"][index] <= State.PARTIALLY_FILLED)
 
-    def order_progress(self, index: int) -> tuple[float, float]:
-        """Return an order's watermark, USD per share, and what it was charged so far, USD."""
+    def order_progress(self, index: int) -> tuple[float, float, float]:
+        """Return an order's watermark, USD per share, what it was charged, USD, and what splits took of its fills."""
         order = self.simulation.orders[index]
-        return float(order["watermark"]), float(order["commission"])
+        return float(order["watermark"]), float(order["commission"]), float(order["split_away"])
 
     def new_ticker(self, symbol: str) -> str | None:
         """Return the name that a symbol takes in the session, None if it keeps its own."""
@@ -226,6 +227,7 @@ class KernelAccount:
         rows = self._orders.rows(self._numbers)
         self.simulation.cursor["orders"] = len(rows)
         self.simulation.orders[:] = np.array(rows, dtype=ORDER)
+        self.simulation.cursor["held"] = np.count_nonzero(self.simulation.orders["state"] == State.HELD)
         for index in self._orders.working():
             restore_order(self.simulation.handle, index)
 

@@ -32,14 +32,15 @@ _STATES: Final[Mapping[OrderState, codes.State]] = {
     OrderState.PARTIALLY_FILLED: codes.State.PARTIALLY_FILLED,
 }
 _LATER_SESSION = 1
+_NO_AMENDMENT = -1
 _NAN = math.nan
 
 TOMBSTONE: Final = 0
 """Index of an order that has ended: the parent of exits whose entry is history."""
 
 _ENDED: Final[tuple[Any, ...]] = (
-    *(0.0, 0.0, _NAN, _NAN, _NAN, _NAN, 0.0, 0.0),
-    *(NEVER, NEVER, 0, -1, 0, 0, 0, NO_ORDER, NO_ORDER, NO_ORDER, NO_ORDER, NO_ORDER),
+    *(0.0, 0.0, _NAN, _NAN, _NAN, _NAN, 0.0, 0.0, 0.0),
+    *(NEVER, NEVER, 0, -1, 0, 0, 0, NO_ORDER, NO_ORDER, NO_ORDER, NO_ORDER, NO_ORDER, _NO_AMENDMENT),
     *(0, codes.OrderType.MARKET, codes.TimeInForce.DAY, codes.State.FILLED, 0, 0, 0, 0),
 )
 
@@ -129,6 +130,7 @@ class LoadedOrders:
             order.arrival_price_usd if watermark is None else watermark,
             progress.commission_usd,
             0.0,
+            progress.split_away_shares,
             0 if due else NEVER,
             NEVER if order.expires_at_utc is None else instant_nanoseconds(order.expires_at_utc),
             0,
@@ -141,6 +143,7 @@ class LoadedOrders:
             self._parent(name),
             self._sibling(name),
             NO_ORDER if first_child is None else self.index_of[first_child[0]],
+            _NO_AMENDMENT,
             status.fills,
             kind,
             _AUCTIONS.get(kind, time_in_force_code(order.time_in_force)),

@@ -47,11 +47,12 @@ def traded_progress(
     for name, index in orders.index_of.items():
         order, progress = statuses[name].order, orders.progress[name]
         is_released = was_held[name] and statuses[name].state is not OrderState.HELD
-        watermark, commission = kernel.order_progress(index)
+        watermark, commission, split_away = kernel.order_progress(index)
         found[name] = OrderProgress(
             name,
             watermark_usd=watermark if order.order_type == "trailing_stop" else None,
             commission_usd=commission,
+            split_away_shares=split_away,
             changes=changes[name],
             ticker=kernel.new_ticker(order.symbol) or progress.ticker,
             released=session if is_released else progress.released,
@@ -65,8 +66,11 @@ def recorded_progress(
     market: SessionMarket,
     statuses: Mapping[str, OrderStatus],
     before: Sequence[OrderProgress],
+    split_away: Mapping[str, float],
 ) -> tuple[OrderProgress, ...]:
     """Return the progress of the open orders after a session that was booked from its events.
+
+    `split_away` is, by client order id, what the session's splits took of the fills before it, shares.
 
     Notes
     -----
@@ -78,6 +82,9 @@ def recorded_progress(
         if item.watermark_usd is not None and name in statuses:
             ratio = market.split_ratio(statuses[name].order.symbol)
             found[name] = replace(item, watermark_usd=item.watermark_usd / ratio)
+    for name, shares in split_away.items():
+        item = found.get(name) or OrderProgress(name)
+        found[name] = replace(item, split_away_shares=item.split_away_shares + shares)
     for event in events:
         item = found.get(event.client_order_id) or OrderProgress(event.client_order_id)
         charged = 0.0 if event.fill is None else event.fill.commission_usd

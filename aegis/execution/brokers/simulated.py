@@ -227,14 +227,26 @@ class SimulatedBroker:
         kernel = KernelAccount(self._state, market, orders=none, recorded=fills, rules=self._rules, costs=self._costs)
         self._session = market.session
         kernel.open()
+        split_away: dict[str, float] = {}
         for event in events:
             if event.fill is not None:
                 kernel.book_recorded(event.fill)
+            name = event.client_order_id
+            before = self._statuses.get(name)
             self._apply(event)
+            if event.kind is OrderEventKind.RESCALED and before is not None:
+                taken = abs(before.filled_shares) - abs(self._statuses[name].filled_shares)
+                split_away[name] = split_away.get(name, 0.0) + taken
         self._require_ends(market)
         kernel.value()
         self._take_over(kernel, at_close=True)
-        progress = recorded_progress(events, market=market, statuses=self._statuses, before=self._state.order_progress)
+        progress = recorded_progress(
+            events,
+            market=market,
+            statuses=self._statuses,
+            before=self._state.order_progress,
+            split_away=split_away,
+        )
         self._state = replace(self._state, order_progress=progress)
         return self.state()
 

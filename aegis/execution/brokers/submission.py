@@ -13,7 +13,7 @@ from aegis.backtesting.rules import TradingRules
 from aegis.execution.account_state import AccountState
 from aegis.execution.brokers.kernel_orders import is_exit
 from aegis.execution.order_reasons import OrderReason, reason_text
-from aegis.execution.order_states import OrderState, OrderStatus
+from aegis.execution.order_states import FILL_TOLERANCE_SHARES, OrderState, OrderStatus
 from aegis.execution.orders import Order
 
 
@@ -101,7 +101,7 @@ def _why_not_child(order: Order, parent: OrderStatus | None) -> str:
 
 def _why_not_sell(order: Order, held: float, waiting: Sequence[OrderStatus]) -> str:
     selling = _on_sale(order, waiting)
-    if held + selling + order.quantity_shares >= 0:
+    if held + selling + order.quantity_shares >= -FILL_TOLERANCE_SHARES:
         return ""
     return (
         f"short selling: {held:g} shares of {order.symbol} held and {-selling:g} on sale already, cannot sell "
