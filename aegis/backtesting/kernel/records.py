@@ -175,6 +175,7 @@ CURSOR: Final = np.dtype(
         ("action", "i8"),
         ("target", "i8"),
         ("orders", "i8"),
+        ("counted_step", "i8"),
         ("orders_before", "i8"),
         ("fills", "i8"),
         ("amendments", "i8"),
@@ -194,8 +195,8 @@ CURSOR: Final = np.dtype(
     align=True,
 )
 """How far the simulation has come. `step` counts within the chunk, `steps_before` the steps of earlier chunks; records
-hold the sum. `orders_before`: orders before the decision at this step's close. `working`: open orders at the venue;
-`held`: those that wait for their parents. `notice`: set when an order changed, for callbacks."""
+hold the sum. `orders_before`: orders before the strategy's first at the close of `counted_step`. `working`: open orders
+at the venue; `held`: those that wait for their parents. `notice`: set when an order changed, for callbacks."""
 
 RULES: Final = np.dtype(
     [

@@ -39,6 +39,9 @@ def fail(handle: int, error: int, symbol: int, value: float) -> None:
 def has_room(handle: int, orders: int, symbol: int) -> bool:
     """Whether the strategy may still place `orders` at this close; notes the failure where it may not."""
     cursor, header = cursor_of(handle), header_of(handle)
+    step = cursor.steps_before + cursor.step
+    if cursor.counted_step != step:
+        cursor.counted_step, cursor.orders_before = step, cursor.orders
     placed = cursor.orders + orders - cursor.orders_before
     if placed <= header.orders_per_step and cursor.orders + orders <= header.orders_capacity:
         return True

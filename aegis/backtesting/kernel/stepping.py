@@ -256,7 +256,6 @@ def advance(handle: int, until_step: int, on_bar: int) -> int:
             return missing
         cursor.step += 1
         trade_step(handle)
-        cursor.orders_before = cursor.orders
         _follow_targets(handle)
         if on_bar != NOBODY:
             _ask(on_bar, handle)

@@ -157,3 +157,12 @@ def test_more_orders_at_one_close_than_announced_are_a_fault():
 def test_every_fault_has_words():
     for fault in set(Fault) - {Fault.NONE}:
         assert fault_text(fault, value=1.0, symbol_number=0, n_symbols=1)
+
+
+def test_liquidations_do_not_count_among_the_orders_of_a_close():
+    # 10,000 of equity carry 200 shares at 100; at 60 they are called, and the strategy may still place its one order.
+    found = market({"AAA": [100.0, 100.0, 60.0, 60.0]}, rules=MARGIN, cash_usd=10_000.0, orders_per_step=1)
+    found.place(0, 200.0)
+    found.advance(3)
+    assert len(found.orders) == 2
+    assert found.place(0, -1.0) == 2
