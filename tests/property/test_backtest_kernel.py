@@ -120,19 +120,23 @@ def check_books(seed: int) -> None:  # noqa: C901 - a second set of books, in on
                 short = -np.nansum(np.minimum(held, 0.0) * mark)
                 cash += (cash * rate - short * costs.borrow_rate_per_year) * (day - yesterday) / 360
             yesterday = day
+            paid_out = np.zeros(n)
             while actions and actions[0]["day"] <= day:
                 action = actions.pop(0)
                 s = int(action["symbol"])
                 if action["kind"] == ActionKind.DIVIDEND:
                     owed.append((int(action["pay_day"]), held[s] * action["amount"]))
+                    paid_out[s] += action["amount"]
                 elif action["kind"] == ActionKind.SPLIT:
                     exact = held[s] * action["ratio"]
                     held[s], mark[s] = np.trunc(exact + np.sign(exact) * 1e-9), mark[s] / action["ratio"]
+                    paid_out[s] /= action["ratio"]
                     cash += (exact - held[s]) * mark[s] if exact else 0.0
                 elif action["kind"] == ActionKind.CASH_MERGER:
                     cash, held[s] = cash + held[s] * action["amount"], 0.0
                 elif action["kind"] == ActionKind.DELISTING:
                     leaving.append(s)
+            mark = np.maximum(mark - paid_out, 0.0)  # no bar may come before the next night is charged for
             cash += sum(amount for pay, amount in owed if pay <= day)
             owed = [(pay, amount) for pay, amount in owed if pay > day]
         for fill in results.fill_records[results.fill_records["step"] == step]:
