@@ -277,7 +277,6 @@ def take_step(handle: int, session: int, step: int, sums: int) -> bool:
 def decide(handle: int, session: int, step: int, target: float, close: float, equity: float, is_weight: int) -> bool:
     """Order what is missing to a target, at the close of a step; say whether the next step must be the kernel's."""
     stand_at(handle, session, step)
-    cursor_of(handle).orders_before = cursor_of(handle).orders
     if not np.isfinite(target):
         fail(handle, _WEIGHT, 0, target)
         return False
