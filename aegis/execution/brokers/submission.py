@@ -87,6 +87,8 @@ def _why_not_child(order: Order, parent: OrderStatus | None) -> str:
     """Return why an order cannot wait for its parent."""
     if parent is None:
         return reason_text(OrderReason.PARENT_ENDED, f"order {order.parent_id} is not known; submit it first")
+    if parent.order.parent_id is not None:
+        return reason_text(OrderReason.VENUE, f"order {order.parent_id} waits for a parent itself")
     if parent.is_final and parent.state is not OrderState.FILLED:
         return reason_text(OrderReason.PARENT_ENDED)
     if parent.state is OrderState.PARTIALLY_FILLED:

@@ -218,3 +218,14 @@ def test_a_session_booked_again_has_the_same_average_cost(order_of, market_of):
 
     assert [str(p.average_cost_usd) for p in after.positions] == ["110.0"]
     assert again.replay_session(bars, [item.event for item in traded.events_since(cursor)]) == after
+
+
+def test_a_child_of_a_child_is_refused(order_of):
+    broker = _broker(_state())
+    for order in _bracket(order_of):
+        broker.submit(order)
+
+    refused = broker.submit(order_of(client_order_id="third", **_terms(parent_id="loss", quantity_shares=1.0)))
+
+    assert refused.state is OrderState.REJECTED
+    assert "order loss waits for a parent itself" in broker.events_since(0)[-1].event.reason
