@@ -37,8 +37,6 @@ class Timetable:
         StrategyFailed
             A word that is not known, a negative number of bars, or the bars have begun.
         """
-        if self._last_day is not None:
-            raise StrategyFailed("schedule: the bars have begun, and callbacks are due by them; schedule in on_start")
         for name, word, known in (("every", every, get_args(Period)), ("at", at, get_args(Moment))):
             if word not in known:
                 raise StrategyFailed(f"schedule: {name} is {word!r} and must be one of {', '.join(known)}")
@@ -46,6 +44,8 @@ class Timetable:
             raise StrategyFailed(
                 f"schedule: bars is {bars!r}, the callback {callback!r}; give 0 or more bars and a function of the desk"
             )
+        if self._last_day is not None:
+            raise StrategyFailed("schedule: the bars have begun, and callbacks are due by them; schedule in on_start")
         self._timers.append((callback, every, at, bars))
 
     def due(self, bars: Bars) -> dict[int, list[Timer]]:
