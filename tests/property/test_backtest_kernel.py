@@ -20,7 +20,7 @@ from aegis.execution.orders import OrderEventKind
 from tests.property.random_backtests import RandomBacktest, random_backtest, sparse
 from tests.property.script_players import Player, TargetPlayer, jitted, jitted_targets
 
-SAMPLE, LONG = 300, 10_000
+SAMPLE, LONG = 100, 10_000
 seeds = st.integers(0, 2**32 - 1)
 sample = settings(max_examples=SAMPLE, deadline=None, derandomize=True)
 long_run = settings(max_examples=LONG, deadline=None, derandomize=True)

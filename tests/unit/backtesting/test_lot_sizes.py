@@ -16,6 +16,7 @@ from aegis.backtesting.kernel.lot_sizes import is_multiple, is_nothing, whole_lo
         (0.1 + 0.2, 1e-6),  # 0.30000000000000004
         (1e9 + 0.000001, 1e-6),
         (10_000_000.01, 0.01),
+        (16_190.58469 - 16_125.892539, 1e-6),  # 64.69215099999929
     ],
 )
 def test_rounding_leaves_a_multiple_one(value, step):
