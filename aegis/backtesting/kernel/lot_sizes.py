@@ -13,7 +13,7 @@ QUANTITY_TOLERANCE = 1e-9
 """A quantity this far below a whole lot counts as that lot: 49 * (1/49) is not 1 in floating point."""
 
 _RATIO_TOLERANCE, _LARGEST_TOLERANCE = 1e-9, 1e-3
-"""A number this far from a multiple of the step, as a share of it and in steps, is one; the smaller counts. A difference
+"""So far from a multiple of the step, as a share of it and in steps, a number is one; the smaller counts. A difference
 of two positions is off by more than its own rounding: 16,190 less 16,126 shares by two millionths of a lot of 1e-6."""
 
 _ROUNDING = 4e-16
