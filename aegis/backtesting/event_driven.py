@@ -133,6 +133,8 @@ class EventDrivenBacktest:
         refuse_second_run(has_begun=self._has_begun)
         self._has_begun = True
         for bars, warm_up in self._chunks():
+            if self._taken:
+                self._last_closes = last_closes(self._taken[-1].session_closes(), self._last_closes)
             fresh = bars if warm_up == 0 else bars.part(warm_up, len(bars.sessions) - 1)
             refuse_double_counting(fresh, self._actions)
             refuse_unpayable_dividends(fresh, self._actions, previous_close=self._last_closes)
@@ -146,7 +148,6 @@ class EventDrivenBacktest:
             if self._config.sessions_per_chunk is not None:
                 taken.release()
             self._steps_before += fresh.n_steps
-            self._last_closes = last_closes(taken.session_closes(), self._last_closes)
         if self._targets is not None and self._rows > self._steps_before:
             self._refuse_other_rows(self._steps_before)
         return self.results()

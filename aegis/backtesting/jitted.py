@@ -20,7 +20,7 @@ a time limit, and orders that depend on each other, are in :mod:`aegis.backtesti
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from dataclasses import replace as replace_fields
 from typing import Any
 
@@ -66,7 +66,7 @@ OPG, CLS = int(TimeInForce.OPG), int(TimeInForce.CLS)
 _NAN = np.nan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JittedStrategy:
     """A compiled strategy.
 
@@ -76,7 +76,7 @@ class JittedStrategy:
         The function's.
     on_bar : compiled function
         Called with the handle at every close.
-    parameters : tuple of float
+    parameters : ndarray of float64, shape (parameters,)
         What :func:`parameter` returns.
     memory_size : int
         How many numbers :func:`keep` has room for.
@@ -86,18 +86,22 @@ class JittedStrategy:
 
     name: str
     on_bar: Any
-    parameters: tuple[float, ...] = ()
+    parameters: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     memory_size: int = 0
     indicators: Callable[[Bars], NDArray[np.float64]] | None = None
 
     def using(
         self,
-        *parameters: float,
+        *parameters: float | NDArray[np.float64],
         memory_size: int = 0,
         indicators: Callable[[Bars], NDArray[np.float64]] | None = None,
     ) -> JittedStrategy:
-        """Return the strategy with numbers, memory and indicators of its own; nothing is compiled again."""
-        return replace_fields(self, parameters=parameters, memory_size=memory_size, indicators=indicators)
+        """Return the strategy with numbers, memory and indicators of its own; nothing is compiled again.
+
+        An array among the parameters is as many numbers as it has elements, row after row.
+        """
+        numbers = np.concatenate([np.zeros(0), *(np.ravel(each) for each in parameters)])
+        return replace_fields(self, parameters=numbers, memory_size=memory_size, indicators=indicators)
 
 
 def jitted_strategy(function: Callable[[int], None]) -> JittedStrategy:

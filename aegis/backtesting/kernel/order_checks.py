@@ -127,38 +127,29 @@ def _has_its_life(handle: int, symbol: int, kind: int, time_in_force: int, expir
 
 @compiled
 def _has_its_limit(handle: int, symbol: int, kind: int, limit: float) -> bool:
-    if kind in (_LIMIT, _STOP_LIMIT, _LIMIT_ON_OPEN, _LIMIT_ON_CLOSE):
-        if is_price(limit):
-            return True
-        fail(handle, _NO_LIMIT, symbol, limit)
-        return False
-    if np.isnan(limit):
-        return True
-    fail(handle, _UNWANTED_LIMIT, symbol, limit)
-    return False
+    is_needed = kind in (_LIMIT, _STOP_LIMIT, _LIMIT_ON_OPEN, _LIMIT_ON_CLOSE)
+    return _is_there_if(is_needed, handle, symbol, limit, _NO_LIMIT, _UNWANTED_LIMIT)
 
 
 @compiled
 def _has_its_stop(handle: int, symbol: int, kind: int, stop: float) -> bool:
-    if kind in (_STOP, _STOP_LIMIT):
-        if is_price(stop):
-            return True
-        fail(handle, _NO_STOP, symbol, stop)
-        return False
-    if np.isnan(stop):
-        return True
-    fail(handle, _UNWANTED_STOP, symbol, stop)
-    return False
+    is_needed = kind in (_STOP, _STOP_LIMIT)
+    return _is_there_if(is_needed, handle, symbol, stop, _NO_STOP, _UNWANTED_STOP)
 
 
 @compiled
 def _has_its_trail(handle: int, symbol: int, kind: int, trail: float, trail_is_fraction: int) -> bool:
-    if kind == _TRAILING:
-        if is_price(trail) and (trail < 1 or not trail_is_fraction):
-            return True
+    is_needed = kind == _TRAILING
+    if is_needed and trail_is_fraction and trail >= 1:
         fail(handle, _NO_TRAIL, symbol, trail)
         return False
-    if np.isnan(trail):
-        return True
-    fail(handle, _UNWANTED_TRAIL, symbol, trail)
-    return False
+    return _is_there_if(is_needed, handle, symbol, trail, _NO_TRAIL, _UNWANTED_TRAIL)
+
+
+@compiled
+def _is_there_if(is_needed: bool, handle: int, symbol: int, value: float, missing: int, unwanted: int) -> bool:
+    """Whether a number is a price where one is needed and NaN where none is; notes the fault where it is not."""
+    is_right = is_price(value) if is_needed else np.isnan(value)
+    if not is_right:
+        fail(handle, missing if is_needed else unwanted, symbol, value)
+    return bool(is_right)

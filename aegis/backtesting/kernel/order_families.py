@@ -6,11 +6,13 @@ the entry and siblings of each other.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from aegis.backtesting.compilation import compiled
 from aegis.backtesting.kernel.acceptance import refused_now
 from aegis.backtesting.kernel.codes import Amendment, Reason, State
 from aegis.backtesting.kernel.lot_sizes import QUANTITY_TOLERANCE
-from aegis.backtesting.kernel.memory import cursor_of, order_of
+from aegis.backtesting.kernel.memory import cursor_of, header_of, order_of, symbol_of
 from aegis.backtesting.kernel.order_book import amend, close_order, is_open, release, session_for
 from aegis.backtesting.kernel.records import NO_ORDER
 
@@ -76,24 +78,25 @@ def _release_child(handle: int, index: int) -> None:
 
 
 @compiled
-def first_held_child(handle: int, parent: int) -> int:
-    """Return the first child of an order that waits for it, NO_ORDER for none."""
-    child = order_of(handle, parent).child
-    if child == NO_ORDER:
-        return NO_ORDER
-    return child if order_of(handle, child).state == _HELD else next_held_child(handle, child)
+def held_children_of(handle: int, s: int) -> Iterator[int]:
+    """Yield the orders of a symbol that wait for a parent in the book, whichever symbol that one trades.
 
-
-@compiled
-def next_held_child(handle: int, child: int) -> int:
-    """Return the next child of the same order that waits for it, NO_ORDER for none."""
-    parent = order_of(handle, child).parent
-    child += 1
-    while child < cursor_of(handle).orders and order_of(handle, child).parent == parent:
-        if order_of(handle, child).state == _HELD:
-            return child
-        child += 1
-    return NO_ORDER
+    The orders met may be changed and ended between two of them, and their parents with them.
+    """
+    cursor = cursor_of(handle)
+    if cursor.held == 0:
+        return
+    for other in range(header_of(handle).n_symbols):
+        parent = symbol_of(handle, other).first_order
+        while parent != NO_ORDER:
+            following = order_of(handle, parent).next
+            child = order_of(handle, parent).child
+            while NO_ORDER < child < cursor.orders and order_of(handle, child).parent == parent:
+                order = order_of(handle, child)
+                if order.symbol == s and order.state == _HELD:
+                    yield child
+                child += 1
+            parent = following
 
 
 @compiled

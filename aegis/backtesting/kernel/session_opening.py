@@ -29,7 +29,7 @@ from aegis.backtesting.kernel.memory import (
     symbol_of,
 )
 from aegis.backtesting.kernel.order_book import amend, cancel_all_of, close_order, is_open
-from aegis.backtesting.kernel.order_families import first_held_child, next_held_child
+from aegis.backtesting.kernel.order_families import held_children_of
 from aegis.backtesting.kernel.records import IS_DELISTED, IS_HALTED, IS_LEAVING, NO_ORDER, SETTLEMENT_RING
 
 _DIVIDEND, _SPLIT, _MERGER = int(ActionKind.DIVIDEND), int(ActionKind.SPLIT), int(ActionKind.CASH_MERGER)
@@ -225,22 +225,13 @@ def _split(handle: int, action: Any) -> None:
 @compiled
 def _rescale_orders(handle: int, s: int, ratio: float, lot: float) -> None:
     """Rescale the open orders of a symbol, and the children held for it, wherever their parents trade."""
-    if cursor_of(handle).working == 0:
-        return
     index = symbol_of(handle, s).first_order
     while index != NO_ORDER:
         following = order_of(handle, index).next
         _rescale(handle, index, ratio, lot)
         index = following
-    for other in range(header_of(handle).n_symbols):
-        parent = symbol_of(handle, other).first_order
-        while parent != NO_ORDER:
-            child = first_held_child(handle, parent)
-            while child != NO_ORDER:
-                if order_of(handle, child).symbol == s:
-                    _rescale(handle, child, ratio, lot)
-                child = next_held_child(handle, child)
-            parent = order_of(handle, parent).next
+    for child in held_children_of(handle, s):
+        _rescale(handle, child, ratio, lot)
 
 
 @compiled
@@ -279,7 +270,8 @@ def turn_to_cash(handle: int, s: int, price: float) -> None:
     """End a symbol: its orders are cancelled, its shares turn to cash at `price` USD, and it trades no more."""
     account, position = account_of(handle), position_of(handle, s)
     cancel_all_of(handle, s, _CANCELLED, _DELISTED)
-    _cancel_held_of(handle, s)
+    for child in held_children_of(handle, s):
+        close_order(handle, child, _CANCELLED, _DELISTED)
     symbol_of(handle, s).status = IS_DELISTED
     quantity = position.quantity
     if quantity == 0:
@@ -290,22 +282,6 @@ def turn_to_cash(handle: int, s: int, price: float) -> None:
     value_position(handle, s, 0.0, price)
     account.cash += proceeds
     account.equity_now += proceeds
-
-
-@compiled
-def _cancel_held_of(handle: int, s: int) -> None:
-    """Cancel the children of a delisted symbol that wait for orders of other symbols."""
-    if cursor_of(handle).working == 0:
-        return
-    for other in range(header_of(handle).n_symbols):
-        parent = symbol_of(handle, other).first_order
-        while parent != NO_ORDER:
-            child = first_held_child(handle, parent)
-            while child != NO_ORDER:
-                if order_of(handle, child).symbol == s:
-                    close_order(handle, child, _CANCELLED, _DELISTED)
-                child = next_held_child(handle, child)
-            parent = order_of(handle, parent).next
 
 
 @compiled

@@ -90,7 +90,7 @@ class Simulation(OrderEntry):
         fee_rates: Records | None = None,
         tick_usd: float | Sequence[float] = 0.0,
         borrow_rates: float | Sequence[float] = np.nan,
-        parameters: Sequence[float] = (),
+        parameters: Sequence[float] | NDArray[np.float64] = (),
         memory_size: int = 0,
         orders_per_step: int | None = None,
         capacity: int = 1 << 17,
@@ -182,7 +182,7 @@ class Simulation(OrderEntry):
         cursor["chunk_session"] = warm_up_sessions
         cursor["target"] = np.searchsorted(steps, first)
 
-    def set_parameters(self, parameters: Sequence[float], *, memory_size: int) -> None:
+    def set_parameters(self, parameters: Sequence[float] | NDArray[np.float64], *, memory_size: int) -> None:
         """Give a jitted strategy its numbers, and a memory that is empty."""
         self._own("parameters", np.array(parameters, dtype=np.float64), count="n_parameters")
         self._own("memory", np.zeros(memory_size), count="n_memory")

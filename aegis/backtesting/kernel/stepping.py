@@ -27,6 +27,7 @@ from aegis.backtesting.kernel.memory import (
     load_i4,
     load_i8,
     position_of,
+    position_record,
     rules_of,
     session_record,
     store_f8,
@@ -152,24 +153,23 @@ def _splits_ahead(handle: int) -> int:
 def mark_step(handle: int) -> None:
     """Value the positions at the closes of the current step."""
     header, cursor, account = header_of(handle), cursor_of(handle), account_of(handle)
-    n = header.n_symbols
-    if header.row_symbol == 0:
-        first = cursor.step * n
-        for s in range(n):
-            close = load_f8(header.close, first + s)
-            if not np.isnan(close):
-                position_of(handle, s).mark = close
-    else:
+    n, positions, closes = header.n_symbols, header.positions, header.close
+    is_dense = header.row_symbol == 0
+    if not is_dense:
         for row in range(load_i8(header.first_row, cursor.step), load_i8(header.first_row, cursor.step + 1)):
-            position_of(handle, load_i4(header.row_symbol, row)).mark = load_f8(header.close, row)
+            position_record(positions, load_i4(header.row_symbol, row)).mark = load_f8(closes, row)
     long_value = 0.0
     short_value = 0.0
     for s in range(n):
-        position = position_of(handle, s)
-        if position.quantity != 0:
-            value = position.quantity * position.mark
-            long_value += max(value, 0.0)
-            short_value += min(value, 0.0)
+        position = position_record(positions, s)
+        if is_dense:
+            close = load_f8(closes, cursor.step * n + s)
+            if not np.isnan(close):
+                position.mark = close
+        if position.quantity > 0:
+            long_value += position.quantity * position.mark
+        elif position.quantity < 0:
+            short_value += position.quantity * position.mark
     account.long_value = long_value
     account.short_value = short_value
     account.equity_now = account.cash + account.receivable + long_value + short_value

@@ -129,8 +129,8 @@ class PythonCross(Strategy):
 def strategy_of(task: Task) -> AnyStrategy:
     """Return the strategy of a task; in B it carries the weights."""
     if task.name == "B":
-        weights = tasks.inverse_volatility_weights(task.bars).ravel().tolist()
-        return rebalance.using(tasks.VOLATILITY_SESSIONS, tasks.REBALANCE_EVERY_SESSIONS, *weights)
+        weights = tasks.inverse_volatility_weights(task.bars)
+        return rebalance.using(tasks.VOLATILITY_SESSIONS, tasks.REBALANCE_EVERY_SESSIONS, weights)
     if task.name == "C":
         return brackets.using(
             tasks.BRACKET_EVERY_BARS, tasks.BRACKET_AT_BAR, tasks.BRACKET_SHARES, tasks.BRACKET_WIDTH_USD
