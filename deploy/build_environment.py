@@ -1,7 +1,8 @@
 """Make the virtual environment of a clone, or bring it up to date with the locks.
 
-Belongs here: creating the folder, installing what a lock pins and then the clone itself, editable. It runs before the
-environment exists, on the Python that will be in it, so it uses the standard library alone. ``make env`` calls it only
+Belongs here: creating the folder, installing what a lock pins and then the clone itself, editable, and compiling what
+every first run would wait for. It runs before the environment exists, on the Python that will be in it, so it uses the
+standard library alone. ``make env`` calls it only
 when no stamp says that the work is done; the Makefile names the stamp, because reading it must cost nothing.
 
 Notes
@@ -24,6 +25,7 @@ import check_machine
 
 UV = "uv==0.13.8"
 OWNER_FILE = "made_for.txt"
+KERNEL = "aegis.backtesting.kernel.simulation"
 # Dependencies come from the lock alone, setuptools too. "compat" puts the clone's folder on the path, so that a package
 # added later is found without installing again.
 _EDITABLE = ("--no-deps", "--no-build-isolation", "--config-settings", "editable_mode=compat", "--editable")
@@ -85,6 +87,16 @@ def install(folder: Path, clone: Path, lock: Path) -> None:
     )
 
 
+def compile_kernel(folder: Path) -> None:
+    """Compile the matching kernel, which its import does, and leave the machine code on disk for all processes.
+
+    An environment is complete without: whoever imports the kernel next compiles it.
+    """
+    print("compiling the matching kernel", flush=True)
+    if not _run([folder / "bin" / "python", "-c", f"import {KERNEL}"]):
+        print(f"{KERNEL} could not be imported; the reason stands above", file=sys.stderr, flush=True)
+
+
 def stamp(folder: Path, name: str) -> None:
     """Record that the work called `name` is done, and forget what was recorded for other locks of the same kind."""
     kind = name.rpartition("-")[0]
@@ -122,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder = options.folder.absolute()
     create(folder, clone)
     install(folder, clone, options.lock.resolve())
+    compile_kernel(folder)
     stamp(folder, options.stamp)
 
 

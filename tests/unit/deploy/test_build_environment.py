@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import build_environment
+import pytest
 
 
 def test_an_environment_of_this_clone_is_kept(tmp_path: Path) -> None:
@@ -46,3 +47,16 @@ def test_uv_may_not_download_a_python() -> None:
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_NO_PROGRESS": "1",
     }
+
+
+def test_a_kernel_that_cannot_be_imported_is_told_and_leaves_the_environment_usable(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text('#!/bin/sh\necho "no numba" >&2\nexit 1\n', encoding="utf-8")
+    (tmp_path / "bin" / "python").chmod(0o755)
+
+    build_environment.compile_kernel(tmp_path)
+
+    told = capfd.readouterr().err
+    assert told.index("no numba") < told.index("could not be imported")
