@@ -21,9 +21,9 @@ _SOURCES = Path(__file__).parent
 _MARK = b"aegis.backtesting.compilation"
 _TABLES = (
     *(_SOURCES / "kernel" / f"{name}.py" for name in ("codes", "records", "vocabulary")),
-    _SOURCES.parent / "execution" / "order_terms.py",
+    *(_SOURCES.parent / "execution" / f"{name}.py" for name in ("order_terms", "whole_lots")),
 )
-"""Sources without compiled functions whose layouts and tables are constants in compiled code."""
+"""Sources that do not name this module: their layouts and tables are constants in compiled code, or it compiles them."""
 
 Function = Callable[..., Any]
 

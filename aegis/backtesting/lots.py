@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from aegis.backtesting.compilation import compiled
 from aegis.backtesting.kernel.codes import ActionKind
+from aegis.backtesting.kernel.lot_sizes import is_nothing, whole_lots
 from aegis.backtesting.kernel.records import FILL
 
 FloatArray = NDArray[np.float64]
@@ -71,8 +72,6 @@ NO_FILL: Final = -1
 NO_LOT: Final = -1
 _DUST: Final = 1e-12
 """Share of a lot, or of an exit, that is rounding noise of earlier arithmetic and no quantity."""
-_STEP_TOLERANCE: Final = 1e-9
-"""49 * (1/49) falls short of 1 in binary and is one share; the kernel rounds splits with the same tolerance."""
 _SPLIT, _MERGED, _DELISTED = int(ActionKind.SPLIT), int(ActionKind.CASH_MERGER), int(ActionKind.DELISTING)
 _BY_FILL, _BY_LIEU, _BY_MERGER, _BY_DELISTING = (int(kind) for kind in ExitBy)
 _FILL: Final = FILL
@@ -180,9 +179,9 @@ def _act(
         lots[index].price /= action.ratio
         index = lots[index].next
     held = position[symbol] * action.ratio
-    whole = np.sign(held) * np.floor(abs(held) / share_steps[symbol] + _STEP_TOLERANCE) * share_steps[symbol]
+    whole = whole_lots(held, share_steps[symbol])
     position[symbol] = held
-    if abs(held - whole) > _STEP_TOLERANCE * share_steps[symbol]:
+    if not is_nothing(held - whole, held):
         if np.isnan(mark[symbol]):
             return -1
         closed = _pay(symbol, whole - held, mark[symbol], step, _BY_LIEU, lots, heads, tails, position, trades, closed)

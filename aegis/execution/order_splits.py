@@ -19,8 +19,7 @@ from dataclasses import replace
 from aegis.errors import ExecutionError
 from aegis.execution.order_terms import FRACTION_OF_A_SHARE
 from aegis.execution.orders import Order
-
-_LOT_TOLERANCE = 1e-9
+from aegis.execution.whole_lots import whole_lots
 
 
 def shares_after_split(quantity_shares: float, ratio: float, *, is_fractional: bool = False) -> float:
@@ -39,17 +38,10 @@ def shares_after_split(quantity_shares: float, ratio: float, *, is_fractional: b
     ------
     ExecutionError
         The ratio is not a positive finite number.
-
-    Notes
-    -----
-    Within 1e-9 below a whole lot counts as that lot: 49 * (1/49) falls just short of 1 in floating point.
     """
     if not (math.isfinite(ratio) and ratio > 0):
         raise ExecutionError(f"split ratio {ratio!r} must be positive and finite; correct the corporate action")
-    lot = FRACTION_OF_A_SHARE if is_fractional else 1.0
-    exact = quantity_shares * ratio
-    lots = math.floor(abs(exact) / lot + _LOT_TOLERANCE) * lot
-    return math.copysign(lots, exact) if exact else 0.0
+    return whole_lots(quantity_shares * ratio, FRACTION_OF_A_SHARE if is_fractional else 1.0)
 
 
 def order_after_split(order: Order, ratio: float, *, filled_shares: float = 0.0) -> Order | None:

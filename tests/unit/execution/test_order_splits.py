@@ -24,6 +24,14 @@ def test_fractional_shares_are_multiplied_and_kept():
     assert shares_after_split(2.5, 0.1, is_fractional=True) == 0.25
 
 
+@pytest.mark.parametrize("millionths", [4_662_455_921, 18_257_344_939, 11_187_923_103, *range(1, 10**10, 499_999_999)])
+@pytest.mark.parametrize("ratio", [2, 3, 7])
+def test_millionths_of_a_share_are_multiplied_without_losing_one(millionths, ratio):
+    after = shares_after_split(millionths / 10**6, float(ratio), is_fractional=True)
+
+    assert round(after * 10**6) == millionths * ratio
+
+
 @pytest.mark.parametrize("ratio", [0.0, -2.0, float("nan"), float("inf")])
 def test_a_ratio_that_is_none_is_refused(ratio):
     with pytest.raises(ExecutionError, match="split ratio"):
