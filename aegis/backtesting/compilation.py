@@ -23,7 +23,7 @@ _TABLES = (
     *(_SOURCES / "kernel" / f"{name}.py" for name in ("codes", "records", "vocabulary")),
     *(_SOURCES.parent / "execution" / f"{name}.py" for name in ("order_terms", "whole_lots")),
 )
-"""Sources that do not name this module: their layouts and tables are constants in compiled code, or it compiles them."""
+"""Sources that do not name this module: compiled code has their layouts and tables as constants, or is made of them."""
 
 Function = Callable[..., Any]
 
