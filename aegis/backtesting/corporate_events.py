@@ -153,8 +153,10 @@ def refuse_double_counting(bars: Bars, records: NDArray[np.void]) -> None:
     ------
     MalformedData
     """
+    if bars.price_mode == "raw":
+        return
     scaled = np.isin(records["kind"], [ActionKind.DIVIDEND, ActionKind.SPLIT])
-    if bars.price_mode == "adjusted" and scaled.any():
+    if scaled.any():
         first = records[scaled][0]
         raise MalformedData(
             f"{bars.symbols[first['symbol']]} {np.datetime64(int(first['day']), 'D')}: "

@@ -19,7 +19,7 @@ from aegis.backtesting.bars import Bars
 from aegis.backtesting.chunk_history import with_history
 from aegis.backtesting.corporate_events import event_records, refuse_double_counting, refuse_unpayable_dividends
 from aegis.backtesting.jitted import JittedStrategy
-from aegis.backtesting.kernel.simulation import Simulation, Targets
+from aegis.backtesting.kernel.simulation import MOST_ROOM, Simulation, Targets
 from aegis.backtesting.python_runner import PythonRunner
 from aegis.backtesting.regulatory_fees import fee_rate_rows
 from aegis.backtesting.results import BacktestResults
@@ -105,6 +105,8 @@ class EventDrivenBacktest:
             parameters=jitted.parameters if jitted else (),
             memory_size=jitted.memory_size if jitted else 0,
             orders_per_step=config.orders_per_step,
+            # A short backtest asks for little: the system clears whole pages of what it gives.
+            capacity=min(source.n_rows, MOST_ROOM) if isinstance(source, Bars) else MOST_ROOM,
         )
         self._runner = PythonRunner(strategy, self.simulation) if isinstance(strategy, Strategy) else None
         self._liquidity = (

@@ -31,12 +31,17 @@ class Memory:
     """Resident memory of this process, in MB, and its peak since `watch`."""
 
     def watch(self) -> None:
-        """Give freed memory back to the system, then begin a new peak where the system can."""
+        """Begin a new peak where the system can."""
+        self.give_back()
+        if sys.platform == "linux":
+            (_PROCESS / "clear_refs").write_text("5", encoding="ascii")
+        self._before_mb = self._status_mb("VmRSS")
+
+    def give_back(self) -> None:
+        """Give freed memory back to the system: while this engine waits for its next round, others need it."""
         gc.collect()
         if sys.platform == "linux":
             ctypes.CDLL(None).malloc_trim(0)
-            (_PROCESS / "clear_refs").write_text("5", encoding="ascii")
-        self._before_mb = self._status_mb("VmRSS")
 
     def extra_mb(self) -> float:
         """Return how far the peak rose above what was held at `watch`."""
@@ -82,8 +87,9 @@ def answer(sizes: TextIO, reports: TextIO, *, peer: str, task_name: str, market:
                 **dataclasses.asdict(outcome),
             }
         )
-        print(json.dumps(rounds[-1]), file=reports, flush=True)
         del outcome
+        memory.give_back()
+        print(json.dumps(rounds[-1]), file=reports, flush=True)
     summary = {
         "peer": module.NAME,
         "version": version,

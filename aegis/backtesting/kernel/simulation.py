@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from aegis.backtesting.kernel.record_memory import GROWING, GROWING_DTYPES, Reco
 from aegis.backtesting.kernel.stepping import NOBODY, advance, memory_missing
 from aegis.backtesting.rules import TradingRules
 from aegis.errors import BacktestError
+
+MOST_ROOM: Final = 1 << 17
+"""Orders that there is room for at first in a long history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +96,7 @@ class Simulation(OrderEntry):
         parameters: Sequence[float] | NDArray[np.float64] = (),
         memory_size: int = 0,
         orders_per_step: int | None = None,
-        capacity: int = 1 << 17,
+        capacity: int = MOST_ROOM,
     ) -> None:
         super().__init__()
         self.symbols = tuple(symbols)
