@@ -23,7 +23,11 @@ from aegis.market_data.panel_cells import session_symbol_array
 from aegis.market_data.windows import window_count, window_median
 
 HISTORY_SHARE = 0.95
-"""Share of the history window's sessions that must have a bar: a few blocked or missing sessions exclude nobody."""
+"""Share of the history window's sessions that must have a bar. Sessions without any bar, which the gate has blocked,
+are not counted: what one instrument lacked is held against no other."""
+
+HISTORY_FLOOR = 0.75
+"""Share of the whole window that must have a bar, however many sessions were blocked."""
 
 SENIORITY_SLACK_SESSIONS = 10
 """The instrument must have a bar in one of this many sessions up to the first of the history window, both included."""
@@ -47,6 +51,7 @@ class _Facts:
     has_bar: BoolPanel
     is_halted: BoolPanel
     bars_in_window: npt.NDArray[np.int64]
+    bars_needed: npt.NDArray[np.int64]
     is_senior: BoolPanel
     median_dollar_volume_usd: FloatPanel
 
@@ -101,10 +106,11 @@ def universe(
 
     Notes
     -----
-    A member is tradable, has no announced delisting ahead, has a bar in this session, has bars in at least 95 % of the
-    last `min_history_sessions` sessions and one at or up to nine sessions before the first of them, and a median of
-    close x volume over the bars of the last `dollar_volume_window_sessions` at or above the minimum. A halted
-    instrument (volume 0) stays a member, as its position is kept, and the reason says so.
+    A member is tradable, has no announced delisting ahead, has a bar in this session, has bars in at least 95 % of
+    those of the last `min_history_sessions` sessions in which anything has one, in at least 75 % of all of them, and in
+    one at or up to nine sessions before the first of them, and a median of close x volume over the bars of the last
+    `dollar_volume_window_sessions` at or above the minimum. A halted instrument (volume 0) stays a member, as its
+    position is kept, and the reason says so.
 
     Known when: the close of the session. A listing's `last_session` is compared with the session itself only, so an end
     that lies ahead is not seen. Every number is computed from its own fixed window of calendar sessions, so the
@@ -156,10 +162,13 @@ def _facts(bars: pd.DataFrame, symbols: list[str], window: _Window, settings: Un
     has_bar = np.pad(~np.isnan(close), before)
     dollars = np.pad(close * volume, before, constant_values=np.nan)
     history = settings.min_history_sessions
+    traded = window_count(has_bar.any(axis=1, keepdims=True), history, rows=wanted)
+    needed = np.maximum(np.ceil(HISTORY_SHARE * traded), math.ceil(HISTORY_FLOOR * history)).astype(np.int64)
     return _Facts(
         has_bar=has_bar[len(has_bar) - wanted :],
         is_halted=volume[decided] <= 0,
         bars_in_window=window_count(has_bar, history, rows=wanted),
+        bars_needed=np.broadcast_to(needed, volume[decided].shape),
         is_senior=window_count(has_bar, SENIORITY_SLACK_SESSIONS, rows=wanted, lag=history - 1) > 0,
         median_dollar_volume_usd=window_median(dollars, settings.dollar_volume_window_sessions, rows=wanted),
     )
@@ -221,7 +230,6 @@ def _judge(
     settings: UniverseSettings,
 ) -> tuple[npt.NDArray[Any], BoolPanel]:
     """Return the reason and membership of each listed instrument; the first failing rule gives the reason."""
-    needed = math.ceil(HISTORY_SHARE * settings.min_history_sessions)
     count = facts.bars_in_window[at, who]
     dollars = facts.median_dollar_volume_usd[at, who]
     minimum = settings.min_median_dollar_volume_usd
@@ -229,7 +237,7 @@ def _judge(
         ~tradable,
         ~np.isnat(leaving),
         ~facts.has_bar[at, who],
-        (count < needed) | ~facts.is_senior[at, who],
+        (count < facts.bars_needed[at, who]) | ~facts.is_senior[at, who],
         ~(dollars >= minimum),
     ]
     failed = np.select(rules, range(len(rules)), default=len(rules))

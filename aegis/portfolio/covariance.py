@@ -22,7 +22,11 @@ from aegis.features.panel import MAX_GAP_SESSIONS, SessionSymbolPanel, decision_
 from aegis.lake.tables import COVARIANCES
 
 MIN_RETURN_SHARE = 0.95
-"""A member with a smaller share of the look-back's returns is left out of the matrix."""
+"""A member with a smaller share of the returns that the look-back holds is left out of the matrix. Sessions in which no
+member has one are not counted: the gate blocked them, or the one before."""
+
+RETURN_FLOOR = 0.7
+"""Share of the whole look-back in which a member must have a return, however many sessions were blocked."""
 
 
 def lookback_sessions(settings: PortfolioSettings) -> int:
@@ -68,9 +72,10 @@ def covariances(
 
     Notes
     -----
-    NaN policy: a member needs returns in :data:`MIN_RETURN_SHARE` of the window, else it has no row and the book can
-    neither buy nor resize it. Each name's mean is taken over the returns it has; a missing return is then set to that
-    mean, which biases its variance down by at most 5 %. A return over a gap of up to
+    NaN policy: a member needs returns in :data:`MIN_RETURN_SHARE` of the window's sessions in which any member has one,
+    and in :data:`RETURN_FLOOR` of all, else it has no row and the book can neither buy nor resize it. Sessions in which
+    nobody has a return are left out. Each name's mean is taken over the returns it has; a missing return is then set to
+    that mean, which biases its variance down by at most 5 %. A return over a gap of up to
     :data:`~aegis.features.panel.MAX_GAP_SESSIONS` sessions counts at the first bar after it.
 
     One BLAS thread, so that the bits do not depend on the machine's load.
@@ -164,8 +169,9 @@ def _epoch_rows(
     for session, symbols in members[members["session"].isin(position)].groupby("session")["symbol"]:
         end = position[session] + 1
         columns = [column_of[symbol] for symbol in symbols]
-        returns = np.ascontiguousarray(panel.total_returns[end - lookback : end, columns])
-        enough = np.sum(~np.isnan(returns), axis=0) >= MIN_RETURN_SHARE * lookback
+        returns = panel.total_returns[end - lookback : end, columns]
+        returns = np.ascontiguousarray(returns[~np.isnan(returns).all(axis=1)])
+        enough = np.sum(~np.isnan(returns), axis=0) >= max(MIN_RETURN_SHARE * len(returns), RETURN_FLOOR * lookback)
         if enough.any():
             yield _session_rows(session, symbols.to_numpy()[enough], np.ascontiguousarray(returns[:, enough]))
 

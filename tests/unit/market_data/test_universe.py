@@ -62,12 +62,29 @@ def test_membership_begins_when_the_history_is_full() -> None:
     }  # fmt: skip
 
 
+def beside_another(days: list[date], *, others: list[date] = DAYS) -> dict[str, object]:
+    """Return what is decided of AAA, with bars on `days`, on the 80th of them, beside BBB with bars on `others`."""
+    history = pd.concat([bars("AAA", days), bars("BBB", others)])
+    return on(decide(history, listings(listing("AAA"), listing("BBB"))), DAYS[80])
+
+
 def test_two_of_forty_bars_may_be_missing_and_three_may_not() -> None:
-    two_missing = [day for day in DAYS if day not in DAYS[70:72]]
-    three_missing = [day for day in DAYS if day not in DAYS[70:73]]
-    assert on(decide(bars("AAA", two_missing), listings(listing("AAA"))), DAYS[80])["is_member"]
-    refused = on(decide(bars("AAA", three_missing), listings(listing("AAA"))), DAYS[80])
+    assert beside_another([day for day in DAYS if day not in DAYS[70:72]])["is_member"]
+    refused = beside_another([day for day in DAYS if day not in DAYS[70:73]])
     assert (refused["is_member"], refused["reason"]) == (False, "history: 37 bars in the last 40 sessions")
+
+
+def test_sessions_that_the_gate_blocked_are_held_against_nobody() -> None:
+    ten_blocked = [day for day in DAYS if day not in DAYS[60:70]]
+    assert beside_another(ten_blocked, others=ten_blocked)["is_member"]
+    # Of the thirty sessions that are left, 28.5 are 95 %.
+    assert beside_another([day for day in ten_blocked if day != DAYS[70]], others=ten_blocked)["is_member"] is False
+
+
+def test_three_quarters_of_the_window_are_needed_whatever_was_blocked() -> None:
+    eleven_blocked = [day for day in DAYS if day not in DAYS[60:71]]
+    refused = beside_another(eleven_blocked, others=eleven_blocked)
+    assert (refused["is_member"], refused["reason"]) == (False, "history: 29 bars in the last 40 sessions")
 
 
 def test_tolerance_for_missing_bars_does_not_let_a_newcomer_in_early() -> None:

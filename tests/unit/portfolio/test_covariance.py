@@ -106,6 +106,31 @@ def test_a_member_with_too_few_returns_is_left_out():
     assert covariance_matrix(estimate(with_37))[0] == ("AAA", "CCC")
 
 
+def test_sessions_that_the_gate_blocked_are_held_against_nobody():
+    closes, bars = prices(), bars_of(prices())
+    blocked = [25, 30, 35, 40, 45]  # five of the 40: 35 returns are left, five of them over two sessions
+    kept = [row for row in range(len(SESSIONS)) if row not in blocked]
+
+    rows = estimate(bars[~bars["session"].isin(pd.DatetimeIndex([SESSIONS[row] for row in blocked]))])
+
+    symbols, matrix = covariance_matrix(rows)
+    window = (closes[kept[1:]] / closes[kept[:-1]] - 1.0)[-35:]
+    sample, shrinkage = np.cov(window.T, bias=True), rows["shrinkage"].iloc[0]
+    assert symbols == SYMBOLS
+    expected = (1 - shrinkage) * sample + shrinkage * np.trace(sample) / 3 * np.eye(3)
+    np.testing.assert_allclose(matrix, expected, rtol=1e-10)
+
+
+def test_seven_tenths_of_the_look_back_are_needed_whatever_was_blocked():
+    bars = bars_of(prices())
+
+    twelve = bars[~bars["session"].isin(pd.DatetimeIndex(SESSIONS[21:45:2]))]
+    thirteen = bars[~bars["session"].isin(pd.DatetimeIndex(SESSIONS[21:47:2]))]
+
+    assert covariance_matrix(estimate(twelve))[0] == SYMBOLS
+    assert estimate(thirteen).empty
+
+
 def test_a_session_without_members_has_no_rows():
     universe = universe_of()
     universe = universe[universe["session"] < pd.Timestamp(LAST)]
