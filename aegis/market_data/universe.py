@@ -162,7 +162,7 @@ def _facts(bars: pd.DataFrame, symbols: list[str], window: _Window, settings: Un
     has_bar = np.pad(~np.isnan(close), before)
     dollars = np.pad(close * volume, before, constant_values=np.nan)
     history = settings.min_history_sessions
-    traded = window_count(has_bar.any(axis=1, keepdims=True), history, rows=wanted)
+    traded = window_count(np.asarray(has_bar.any(axis=1, keepdims=True)), history, rows=wanted)
     needed = np.maximum(np.ceil(HISTORY_SHARE * traded), math.ceil(HISTORY_FLOOR * history)).astype(np.int64)
     return _Facts(
         has_bar=has_bar[len(has_bar) - wanted :],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,23 +23,43 @@ from aegis_sensors.jobs import EXECUTE_TRADES, FETCH_MARKET_DATA
 from tests.integration.conftest import CALENDAR, FIRST, LONG_AFTER, SESSIONS, SETTINGS, Chain, settings
 
 MakeChain = Callable[..., Chain]
+ConfigOnTheEve = Callable[..., AegisConfig]
 FAULTS = {
     "negative_price": "prices_are_positive",
     "duplicate_row": "primary_key_is_unique",
     "high_below_low": "high_low_bracket_open_close",
     "missing_bar": "bars_cover_every_listed_symbol",
 }
+THE_DAY = date(2014, 10, 15)
+"""What goes wrong here goes wrong in this session; the history before it is made once."""
+
+
+@pytest.fixture(scope="module")
+def eve(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a platform on the eve of the day, to be copied."""
+    home = tmp_path_factory.mktemp("eve")
+    Chain(AegisConfig(**settings(home=home))).fetch_and_trade(FIRST, CALENDAR.previous(THE_DAY))
+    return home
+
+
+@pytest.fixture
+def on_the_eve(eve: Path, tmp_path: Path) -> ConfigOnTheEve:
+    """Return a maker of the configuration of a copy of its own; keyword arguments are sections."""
+
+    def copied(**sections: Any) -> AegisConfig:
+        return AegisConfig(**settings(home=shutil.copytree(eve, tmp_path / "home")), **sections)
+
+    return copied
 
 
 @pytest.mark.parametrize(("kind", "check"), FAULTS.items())
 def test_a_planted_fault_fails_its_named_check_and_no_order_exists(
-    make_chain: MakeChain, kind: str, check: str
+    on_the_eve: ConfigOnTheEve, kind: str, check: str
 ) -> None:
-    broken = date(2014, 10, 15)
+    broken = THE_DAY
     fault = {"symbol": "TVZQ", "session": broken, "kind": kind}
-    chain = make_chain(market_data={"faults": [fault]}, **settings())
+    chain = Chain(on_the_eve(market_data={"faults": [fault]}))
     before, after = CALENDAR.previous(broken), CALENDAR.next(broken)
-    chain.fetch_and_trade(FIRST, before)
     assert not chain.read(tables.ORDERS, first=date(2014, 10, 1), last=before).empty
 
     fetched = chain.run(FETCH_MARKET_DATA, broken, broken, raise_on_error=False)
@@ -91,14 +113,12 @@ class WithAction(WrappedSource):
     ids=["dividend above the price", "split of a billion", "split that the prices do not show"],
 )
 def test_the_book_stops_before_an_action_that_cannot_be(
-    make_chain: MakeChain, action: dict[str, Any], check: str
+    on_the_eve: ConfigOnTheEve, action: dict[str, Any], check: str
 ) -> None:
-    ex_session, symbol = date(2014, 10, 15), "TVZQ"
-    before = CALENDAR.previous(ex_session)
-    config = make_chain(**settings()).config
+    ex_session, symbol = THE_DAY, "TVZQ"
+    config = on_the_eve()
     wrong = WithAction(Market(config, FixedClock(LONG_AFTER)).source, session=ex_session, symbol=symbol, **action)
     chain = Chain(config, wrong)
-    chain.fetch_and_trade(FIRST, before)
     fetched = chain.run(FETCH_MARKET_DATA, ex_session, ex_session, raise_on_error=False)
     assert check in {name for name, passed in chain.checks(fetched).items() if not passed}
     assert not chain.run(EXECUTE_TRADES, ex_session, ex_session, raise_on_error=False).success
@@ -110,10 +130,9 @@ def test_the_book_stops_before_an_action_that_cannot_be(
     assert not mended.read(tables.ACCOUNT_VALUES, first=ex_session, last=ex_session).empty
 
 
-def test_an_action_that_was_not_there_when_the_bars_were_checked_is_not_booked(make_chain: MakeChain) -> None:
-    ex_session = date(2014, 10, 15)
-    config = make_chain(**settings()).config
-    Chain(config).fetch_and_trade(FIRST, CALENDAR.previous(ex_session))
+def test_an_action_that_was_not_there_when_the_bars_were_checked_is_not_booked(on_the_eve: ConfigOnTheEve) -> None:
+    ex_session = THE_DAY
+    config = on_the_eve()
     Chain(config).run(FETCH_MARKET_DATA, ex_session, ex_session)
     source = Market(config, FixedClock(LONG_AFTER)).source
     late = Chain(config, WithAction(source, session=ex_session, symbol="TVZQ", action="dividend", dividend_usd=1.0))
