@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -11,23 +12,31 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from aegis.config import AegisConfig
 from aegis.errors import ExecutionError, JournalError
 from aegis.lake import tables
 from aegis_assets import book
 from aegis_sensors.jobs import EXECUTE_TRADES
 from tests.integration.conftest import CALENDAR, FIRST, Chain, settings
 
-MakeChain = Callable[..., Chain]
 SECOND, THIRD = CALENDAR.next(FIRST), date(2014, 6, 4)
 
 
-@pytest.fixture
-def chain(make_chain: MakeChain) -> Chain:
-    """Two sessions are booked and the third is fetched."""
-    made = make_chain(**settings(last_session=THIRD))
+@pytest.fixture(scope="module")
+def two_booked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a platform with two sessions booked and the third fetched, to be copied."""
+    home = tmp_path_factory.mktemp("two_booked")
+    made = Chain(AegisConfig(**settings(home=home, last_session=THIRD)))
     made.fetch_and_trade(FIRST, SECOND)
     made.run("fetch_market_data", THIRD, THIRD)
-    return made
+    return home
+
+
+@pytest.fixture
+def chain(two_booked: Path, tmp_path: Path) -> Chain:
+    """Two sessions are booked and the third is fetched."""
+    home = shutil.copytree(two_booked, tmp_path / "home")
+    return Chain(AegisConfig(**settings(home=home, last_session=THIRD)))
 
 
 def _journal(chain: Chain) -> Path:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from aegis.clock import FixedClock
+from aegis.config import AegisConfig
 from aegis.lake import tables
 from aegis_sensors.definitions import build_definitions
 from aegis_sensors.instance import open_instance
@@ -19,6 +22,7 @@ from tests.integration.conftest import CALENDAR, FIRST, SILENT, Chain, settings
 MakeChain = Callable[..., Chain]
 SECOND = CALENDAR.next(FIRST)
 THURSDAY = date(2014, 6, 5)
+OCTOBER_ENDS = date(2014, 10, 31)
 
 
 def monitor(chain: Chain) -> dict[str, tuple[bool, dict[str, Any], dg.AssetCheckSeverity]]:
@@ -39,13 +43,19 @@ def at(chain: Chain, instant: str, source: object = None) -> Chain:
     return chain
 
 
+@pytest.fixture(scope="module")
+def traded_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a platform with orders and fills, to be copied."""
+    home = tmp_path_factory.mktemp("traded")
+    Chain(AegisConfig(**settings(home=home, last_session=OCTOBER_ENDS))).fetch_and_trade(FIRST, OCTOBER_ENDS)
+    return home
+
+
 @pytest.fixture
-def traded(make_chain: MakeChain) -> Chain:
+def traded(traded_once: Path, tmp_path: Path) -> Chain:
     """Return a workspace with orders and fills."""
-    last = date(2014, 10, 31)
-    chain = make_chain(**settings(last_session=last))
-    chain.fetch_and_trade(FIRST, last)
-    return chain
+    home = shutil.copytree(traded_once, tmp_path / "home")
+    return Chain(AegisConfig(**settings(home=home, last_session=OCTOBER_ENDS)))
 
 
 def test_bars_are_fresh_until_the_next_session_s_bars_could_exist(make_chain: MakeChain) -> None:
