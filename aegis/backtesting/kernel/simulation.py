@@ -24,7 +24,7 @@ from aegis.backtesting.kernel.stepping import NOBODY, advance, memory_missing
 from aegis.backtesting.rules import TradingRules
 from aegis.errors import BacktestError
 
-MOST_ROOM: Final = 1 << 17
+MOST_ROOM: Final = 1 << 19
 """Orders that there is room for at first in a long history."""
 
 
