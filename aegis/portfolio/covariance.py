@@ -23,7 +23,7 @@ from aegis.lake.tables import COVARIANCES
 
 MIN_RETURN_SHARE = 0.95
 """A member with a smaller share of the returns that the look-back holds is left out of the matrix. Sessions in which no
-member has one are not counted: the gate blocked them, or the one before."""
+member has one are not counted: the gate blocked them, or the history begins with them."""
 
 RETURN_FLOOR = 0.7
 """Share of the whole look-back in which a member must have a return, however many sessions were blocked."""

@@ -78,3 +78,10 @@ def test_each_way_to_order_does_what_it_says(way: int, states: list[str], fills:
     assert list(found) == fills
     if way == AUCTION:
         assert done.orders["time_in_force"].tolist() == ["CLS"]
+
+
+def test_an_array_among_the_parameters_is_its_numbers_row_after_row():
+    strategy = orders_once.using(1, np.array([[2.0, 3.0], [4.0, 5.0]]), 6.0)
+
+    assert strategy.parameters.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert orders_once.using().parameters.tolist() == []
