@@ -34,10 +34,10 @@ def compiled(function: Function) -> Any:
 
 
 def compiled_for(signature: Any) -> Callable[[Function], Any]:
-    """Compile a function for one signature now, or load its code from disk; it may take functions as arguments."""
+    """Compile a function for one signature now, or load its code from disk; Python's lock is given up while it runs."""
 
     def compile_now(function: Function) -> Any:
-        dispatcher = _kept(njit()(function))
+        dispatcher = _kept(njit(nogil=True)(function))
         dispatcher.compile(signature)
         dispatcher.disable_compile()
         return dispatcher

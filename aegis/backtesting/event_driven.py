@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -84,12 +85,8 @@ class EventDrivenBacktest:
     _engine: ClassVar[EngineName] = "event_driven"
 
     def __init__(self, strategy: AnyStrategy, source: Bars | BarSource, config: BacktestConfig) -> None:
-        if not isinstance(strategy, AnyStrategy):
-            raise BacktestError(
-                f"{type(strategy).__name__} is no strategy; pass TargetWeights, TargetShares, Signals, a function "
-                "decorated with jitted_strategy, or an instance of Strategy"
-            )
         require_bars(source)
+        _require_strategy(strategy)
         self._strategy, self._source, self._config = strategy, source, config
         symbols = tuple(source.symbols)
         self._actions = event_records(config.events, symbols=symbols)
@@ -141,18 +138,54 @@ class EventDrivenBacktest:
             refuse_double_counting(fresh, self._actions)
             refuse_unpayable_dividends(fresh, self._actions, previous_close=self._last_closes)
             self._feed(bars, fresh, warm_up)
-            taken = _Taken(bars, int(bars.sessions["first_step"][warm_up]), warm_up, self.simulation)
-            self._taken.append(taken)
-            try:
-                self._advance(bars)
-            finally:
-                taken.close()
+            self._take(bars, warm_up)
             if self._config.sessions_per_chunk is not None:
-                taken.release()
+                self._taken[-1].release()
             self._steps_before += fresh.n_steps
         if self._targets is not None and self._rows > self._steps_before:
             self._refuse_other_rows(self._steps_before)
         return self.results()
+
+    def rerun(self, strategy: AnyStrategy) -> BacktestResults:
+        """Run another strategy over the same bars, from the beginning and in the memory that is there.
+
+        For whoever reads a few numbers of each of many runs: bars, actions and what the liquidity was are looked at
+        once, and the records of the run before are written over, also in results that were returned.
+
+        Parameters
+        ----------
+        strategy : TargetWeights, TargetShares, Signals, JittedStrategy or Strategy
+            What decides.
+
+        Raises
+        ------
+        BacktestError
+            It was not run before, or its bars come in chunks; or as for :meth:`run`.
+        StrategyFailed
+            The strategy raised or asked for what cannot be.
+        """
+        bars = self._source
+        if not (self._has_begun and self.can_rerun and isinstance(bars, Bars)):
+            raise BacktestError(
+                "only a backtest that was run, over bars in one piece, can run another strategy; make a new one"
+            )
+        _require_strategy(strategy)
+        self._strategy, self._targets, self._steps_before, self._history_steps = strategy, None, 0, 0
+        jitted = strategy if isinstance(strategy, JittedStrategy) else None
+        self.simulation.restart(
+            **self._decisions(bars),
+            parameters=jitted.parameters if jitted else (),
+            memory_size=jitted.memory_size if jitted else 0,
+        )
+        self._runner = PythonRunner(strategy, self.simulation) if isinstance(strategy, Strategy) else None
+        self._taken.clear()
+        self._take(bars, warm_up=0)
+        return self.results()
+
+    @property
+    def can_rerun(self) -> bool:
+        """Whether the bars come in one piece, so that :meth:`rerun` can go back to the first."""
+        return isinstance(self._source, Bars) and self._config.sessions_per_chunk is None
 
     def results(self) -> BacktestResults:
         """Return what was done so far.
@@ -185,10 +218,14 @@ class EventDrivenBacktest:
             lot_shares=config.rules.lot_shares,
             closes_usd=lambda: np.vstack([chunk.session_closes() for chunk in taken]),
             price_mode=taken[0].price_mode,
-            settings=config.described(self._engine),
+            settings=self._settings,
             risk_free_rate_annual=config.risk_free_rate,
             sessions_per_year=config.sessions_per_year,
         )
+
+    @cached_property
+    def _settings(self) -> dict[str, dict[str, Any]]:
+        return self._config.described(self._engine)
 
     def _chunks(self) -> Iterator[tuple[Bars, int]]:
         """Yield the bars to feed, with how many of their first sessions are history only."""
@@ -200,7 +237,6 @@ class EventDrivenBacktest:
         yield from with_history(chunks, self._config.history_sessions)
 
     def _feed(self, bars: Bars, fresh: Bars, warm_up: int) -> None:
-        strategy = self._strategy
         self._history_steps = int(bars.sessions["first_step"][warm_up])
         sigma = average = None
         if self._liquidity is not None:
@@ -211,17 +247,18 @@ class EventDrivenBacktest:
             days = bars.sessions["day"][:-1].astype(int)
             first, last = (_EPOCH + timedelta(days=int(day)) for day in (days[0], days[-1]))
             self.simulation.set_fee_rates(fee_rate_rows(first, last))
-        indicators = None
-        if isinstance(strategy, JittedStrategy) and strategy.indicators is not None:
-            indicators = strategy.indicators(bars)
         self.simulation.feed(
-            bars,
-            targets=self._targets_of(bars) if isinstance(strategy, ArrayStrategy) else None,
-            indicators=indicators,
-            sigma_daily=sigma,
-            adv_shares=average,
-            warm_up_sessions=warm_up,
+            bars, **self._decisions(bars), sigma_daily=sigma, adv_shares=average, warm_up_sessions=warm_up
         )
+
+    def _decisions(self, bars: Bars) -> dict[str, Any]:
+        """Return what the strategy says of the next chunk beforehand: targets, or indicators to decide by."""
+        strategy = self._strategy
+        if isinstance(strategy, ArrayStrategy):
+            return {"targets": self._targets_of(bars)}
+        if isinstance(strategy, JittedStrategy) and strategy.indicators is not None:
+            return {"indicators": strategy.indicators(bars)}
+        return {}
 
     def _targets_of(self, bars: Bars) -> Targets:
         """Return the array's decisions that fall into the next chunk."""
@@ -250,6 +287,15 @@ class EventDrivenBacktest:
             f"the strategy's array has {self._rows} rows, the bars {n_steps} steps{more}; give a row for each step"
         )
 
+    def _take(self, bars: Bars, warm_up: int) -> None:
+        """Go through the chunk that was fed, and keep what was recorded even if the strategy fails."""
+        taken = _Taken(bars, int(bars.sessions["first_step"][warm_up]), warm_up, self.simulation)
+        self._taken.append(taken)
+        try:
+            self._advance(bars)
+        finally:
+            taken.close()
+
     def _advance(self, bars: Bars) -> None:
         if self._runner is not None:
             self._runner.run(bars)
@@ -274,8 +320,10 @@ class _Taken:
         self.equity, self.cash = equity[self.first :], cash[self.first :]
         self.n_steps = len(self.equity)
         self.closes_at = self._bars.closes_at[self.first : self.first + self.n_steps]
-        self.sessions = self._bars.sessions[self._first_session :].copy()
-        self.sessions["first_step"] -= self.first
+        self.sessions = self._bars.sessions[self._first_session :]
+        if self.first > 0:
+            self.sessions = self.sessions.copy()
+            self.sessions["first_step"] -= self.first
         self._closes: NDArray[np.float64] | None = None
 
     def release(self) -> None:
@@ -295,6 +343,14 @@ class _Taken:
             row_symbol=bars.row_symbol,
             first_row=bars.first_row,
         )[self._first_session :]
+
+
+def _require_strategy(strategy: object) -> None:
+    if not isinstance(strategy, AnyStrategy):
+        raise BacktestError(
+            f"{type(strategy).__name__} is no strategy; pass TargetWeights, TargetShares, Signals, a function "
+            "decorated with jitted_strategy, or an instance of Strategy"
+        )
 
 
 def _by_symbol(name: str, values: Mapping[str, float], symbols: tuple[str, ...], default: float) -> list[float]:

@@ -100,7 +100,10 @@ class JittedStrategy:
 
         An array among the parameters is as many numbers as it has elements, row after row.
         """
-        numbers = np.concatenate([np.zeros(0), *(np.ravel(each) for each in parameters)])
+        if any(isinstance(each, np.ndarray) for each in parameters):
+            numbers = np.concatenate([np.ravel(each) for each in parameters]).astype(np.float64, copy=False)
+        else:
+            numbers = np.array(parameters, dtype=np.float64)
         return replace_fields(self, parameters=numbers, memory_size=memory_size, indicators=indicators)
 
 

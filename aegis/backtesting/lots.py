@@ -118,18 +118,16 @@ def match_lots(
             if closed < 0:
                 return 0, action
             action += 1
-        closed = _match(fills, fill, end, _BY_FILL, lots, heads, tails, position, trades, closed)
-        fill = end
+        if fill < end:  # handing the arrays on costs more than the rest of a session
+            closed = _match(fills, fill, end, _BY_FILL, lots, heads, tails, position, trades, closed)
+            fill = end
         last_step = first_steps[session + 1] - 1
         for late in range(begin, action):
-            if actions[late].kind == _DELISTED and position[actions[late].symbol] != 0.0:
+            if actions[late].kind == _DELISTED:
                 price = marks[session, actions[late].symbol] if session < marks.shape[0] else np.nan
-                if np.isnan(price):
+                closed = _delist(actions[late].symbol, price, last_step, lots, heads, tails, position, trades, closed)
+                if closed < 0:
                     return 0, late
-                closed = _pay(
-                    actions[late].symbol, -position[actions[late].symbol], price, last_step, _BY_DELISTING,
-                    lots, heads, tails, position, trades, closed,
-                )  # fmt: skip
         positions[session] = position
     return closed, -1
 
@@ -187,6 +185,28 @@ def _act(
         closed = _pay(symbol, whole - held, mark[symbol], step, _BY_LIEU, lots, heads, tails, position, trades, closed)
     position[symbol] = whole
     return closed
+
+
+@compiled
+def _delist(
+    symbol: int,
+    price: float,
+    step: int,
+    lots: NDArray[Any],
+    heads: IntArray,
+    tails: IntArray,
+    position: FloatArray,
+    trades: NDArray[Any],
+    closed: int,
+) -> int:
+    """Pay out what is held of a symbol that leaves; return the trades so far, or -1 if it has no price."""
+    if position[symbol] == 0.0:
+        return closed
+    if np.isnan(price):
+        return -1
+    return _pay(  # type: ignore[no-any-return]
+        symbol, -position[symbol], price, step, _BY_DELISTING, lots, heads, tails, position, trades, closed
+    )
 
 
 @compiled

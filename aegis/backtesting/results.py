@@ -137,14 +137,19 @@ class BacktestResults:
     @cached_property
     def session_days(self) -> IntArray:
         """Day since 1970 of each session that began; shape (sessions,)."""
-        begun = int(np.searchsorted(self.sessions["first_step"][:-1], len(self.equity_usd)))
-        return self.sessions["day"][:begun].astype(np.int64)
+        return self.sessions["day"][: self._begun].astype(np.int64)
 
     @cached_property
     def session_first_steps(self) -> IntArray:
         """First step of each session that began, and the number of steps; shape (sessions + 1,)."""
-        begun = len(self.session_days)
-        return np.append(self.sessions["first_step"][:begun], len(self.equity_usd)).astype(np.int64)
+        steps = self.sessions["first_step"][: self._begun + 1].astype(np.int64)
+        steps[-1] = len(self.equity_usd)
+        return steps
+
+    @cached_property
+    def _begun(self) -> int:
+        """How many sessions began."""
+        return int(self.sessions["first_step"][:-1].searchsorted(len(self.equity_usd)))
 
     @cached_property
     def session_of_fill(self) -> IntArray:
@@ -191,7 +196,7 @@ class BacktestResults:
     @cached_property
     def round_trips(self) -> RoundTrips:
         """Trades and open lots as records; see :func:`~aegis.backtesting.trades.round_trips`."""
-        pays = bool(np.isin(self.action_records["kind"], _PAYS_AT_MARK).any())
+        pays = self.action_records.size > 0 and bool(np.isin(self.action_records["kind"], _PAYS_AT_MARK).any())
         return round_trips(
             self.fill_records,
             self.action_records,

@@ -8,9 +8,6 @@ row of sums.
 
 from __future__ import annotations
 
-from enum import IntEnum
-from typing import Final
-
 import numpy as np
 
 from aegis.backtesting.bars import Bars
@@ -23,7 +20,6 @@ from aegis.backtesting.kernel.memory import (
     cursor_of,
     fill_record,
     header_of,
-    load_f8,
     load_i8,
     position_of,
     rules_of,
@@ -35,37 +31,13 @@ from aegis.backtesting.kernel.simulation import Simulation
 from aegis.backtesting.kernel.sizing import fail, order_target_quantity, order_target_weight
 from aegis.backtesting.kernel.stepping import trade_step
 from aegis.backtesting.sweep_signals import Floats, SweepSignal, floats_at, padded, signal, specialised
+from aegis.backtesting.sweep_sums import N_SUMS, add_fill, add_session, begin_equity, store_account, store_equity
 
 _DAY, _WEIGHT = int(TimeInForce.DAY), int(Fault.WEIGHT)
-
-
-class Sums(IntEnum):
-    """Columns of the sums that a column of the sweep leaves behind."""
-
-    FINAL_EQUITY = 0
-    RETURNS = 1
-    SQUARED_RETURNS = 2
-    DEEPEST = 3
-    LOWEST_EQUITY = 4
-    FILLS = 5
-    TRADED_SHARES = 6
-    TRADED_USD = 7
-    COMMISSION = 8
-    FEES = 9
-    SLIPPAGE = 10
-    INTEREST = 11
-    BORROW_FEES = 12
-    SESSIONS_INVESTED = 13
-
-
-N_SUMS: Final = len(Sums)
 _N_SUMS = N_SUMS
+
+
 _EVERY_STEP, _EVERY_NIGHT, _WEIGHTS = 1, 2, 4
-_FILLS, _SHARES, _USD = int(Sums.FILLS), int(Sums.TRADED_SHARES), int(Sums.TRADED_USD)
-_COMMISSION, _FEES, _SLIPPAGE = int(Sums.COMMISSION), int(Sums.FEES), int(Sums.SLIPPAGE)
-_INTEREST, _BORROW_FEES = int(Sums.INTEREST), int(Sums.BORROW_FEES)
-_FINAL, _RETURNS, _SQUARES = int(Sums.FINAL_EQUITY), int(Sums.RETURNS), int(Sums.SQUARED_RETURNS)
-_DEEPEST, _LOWEST, _INVESTED = int(Sums.DEEPEST), int(Sums.LOWEST_EQUITY), int(Sums.SESSIONS_INVESTED)
 
 
 class Columns:
@@ -85,9 +57,8 @@ class Columns:
         self._simulation, self._signal = simulation, signal
         self._history = padded(bars.close, np.nan)
         self._n_sessions = len(bars.sessions) - 1
-        records = (simulation.account_array, simulation.cursor_array, simulation.positions, simulation.terms)
-        self._beginning = np.frombuffer(b"".join(record.tobytes() for record in records), dtype=np.int64)
-        self._words = np.array([record.nbytes // 8 for record in records])
+        self._beginning = np.concatenate(simulation.state)
+        self._words = np.array([len(words) for words in simulation.state])
         costs, rules = simulation.costs, simulation.rules
         rates = costs.financing.credit_rate_per_year, costs.financing.debit_rate_per_year
         by_night = any(rates) or rules.settlement_sessions > 0
@@ -134,7 +105,7 @@ class Columns:
         )
 
 
-def _simulate_columns(  # noqa: C901 - one loop, whose numbers have to stay in registers
+def _simulate_columns(
     handle: int,
     close: int,
     n_sessions: int,
@@ -159,8 +130,9 @@ def _simulate_columns(  # noqa: C901 - one loop, whose numbers have to stay in r
         begin(handle, beginning, words, tally)
         for s in range(n_state):
             store_f8(state, s, 0.0)
-        equity = cash = before = peak = lowest = floor = account_of(handle).cash
-        shares = deepest = returns = squares = 0.0
+        equity = cash = account_of(handle).cash
+        running = begin_equity(cash)
+        shares = 0.0
         invested = 0
         needs_kernel = False
         for k in range(n_sessions):
@@ -180,26 +152,9 @@ def _simulate_columns(  # noqa: C901 - one loop, whose numbers have to stay in r
                         return c
             if abs(shares) > QUANTITY_TOLERANCE:
                 invested += 1
-            if equity == before:
-                continue
-            change = equity / before - 1.0
-            returns += change
-            squares += change * change
-            before = equity
-            lowest = min(lowest, equity)
-            if equity > peak:
-                peak = equity
-                floor = peak * (1.0 + deepest)
-            elif equity < floor:
-                deepest = equity / peak - 1.0
-                floor = equity
-        store_f8(tally, _FINAL, equity)
-        store_f8(tally, _RETURNS, returns)
-        store_f8(tally, _SQUARES, squares)
-        store_f8(tally, _DEEPEST, deepest)
-        store_f8(tally, _LOWEST, lowest)
-        store_f8(tally, _INVESTED, float(invested))
-        finish(handle, tally)
+            running = add_session(equity, running)
+        store_equity(tally, running, invested)
+        store_account(tally, account_of(handle))
     return n
 
 
@@ -216,17 +171,6 @@ def begin(handle: int, beginning: int, words: int, sums: int) -> None:
     _copy(beginning, header.symbols, load_i8(words, 3))
     for k in range(_N_SUMS):
         store_f8(sums, k, 0.0)
-
-
-@compiled
-def finish(handle: int, sums: int) -> None:
-    """Add what the account knows to the sums."""
-    account = account_of(handle)
-    store_f8(sums, _COMMISSION, account.commissions)
-    store_f8(sums, _FEES, account.fees)
-    store_f8(sums, _SLIPPAGE, account.slippage)
-    store_f8(sums, _INTEREST, account.interest)
-    store_f8(sums, _BORROW_FEES, account.borrow_fees)
 
 
 @compiled
@@ -261,9 +205,7 @@ def take_step(handle: int, session: int, step: int, sums: int) -> bool:
     trade_step(handle)
     for k in range(cursor.fills):
         fill = fill_record(header.fills, k)
-        store_f8(sums, _FILLS, load_f8(sums, _FILLS) + 1.0)
-        store_f8(sums, _SHARES, load_f8(sums, _SHARES) + abs(fill.quantity))
-        store_f8(sums, _USD, load_f8(sums, _USD) + abs(fill.quantity * fill.price))
+        add_fill(sums, fill.quantity, fill.price)
     # What has been counted, and orders that have ended, make room: memory stays what one session needs.
     cursor.fills = 0
     if cursor.working == 0:

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from aegis.backtesting.backtest_config import BacktestConfig
-from aegis.backtesting.sweep_columns import Sums
 from aegis.backtesting.sweep_signals import Floats
+from aegis.backtesting.sweep_sums import Sums
 from aegis.errors import BacktestError
 from aegis.metrics.returns import session_rate
 

@@ -2,7 +2,7 @@
 
 Belongs here: what is swept, over how many workers, and the numbers of a column. :func:`fused_sweep` runs a compiled
 signal (:mod:`aegis.backtesting.sweep_signals`) over each symbol with an account of its own, some nanoseconds a bar;
-:func:`sweep` runs any strategy, one full backtest for each set.
+:func:`sweep` runs any strategy, one full backtest for each set. Both leave the same sums behind.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from aegis.backtesting.event_driven import AnyStrategy, EventDrivenBacktest, req
 from aegis.backtesting.kernel.records import ACTION
 from aegis.backtesting.kernel.simulation import Simulation
 from aegis.backtesting.regulatory_fees import fee_rate_rows
+from aegis.backtesting.strategy import Strategy
 from aegis.backtesting.streaming import BarSource
-from aegis.backtesting.sweep_columns import N_SUMS, Columns, Sums
-from aegis.backtesting.sweep_results import METRICS, PORTFOLIO, SweepResults, metrics_of_sums
+from aegis.backtesting.sweep_columns import Columns
+from aegis.backtesting.sweep_results import PORTFOLIO, SweepResults, metrics_of_sums
 from aegis.backtesting.sweep_signals import Floats, SweepSignal
+from aegis.backtesting.sweep_sums import N_SUMS, Sums, fill_sums
 from aegis.errors import BacktestError, StrategyFailed
 
 Parameters = Mapping[str, ArrayLike]
@@ -112,8 +114,8 @@ def sweep(
     Parameters
     ----------
     strategy_of : callable
-        Makes the strategy from the parameters, given by name. More than one worker means other processes: it is a
-        function at the top of a module then.
+        Makes the strategy from the parameters, given by name. With several workers it is called by all of them at once;
+        where it makes Python classes it is a function at the top of a module then, because these are other processes.
     data : Bars or BarSource
         What all of them decide on.
     parameters : mapping of str to array_like of float64, shape (sets,) or ()
@@ -121,8 +123,8 @@ def sweep(
     config : BacktestConfig
         As for one backtest.
     workers : int
-        Processes of joblib, or what ``joblib.parallel_config`` puts in their place. Threads would take turns: the
-        engine keeps Python's lock.
+        Threads of joblib for arrays and jitted strategies, for which the engine gives Python's lock up; processes for
+        Python classes, which keep it. ``joblib.parallel_config`` puts something else in their place.
 
     Raises
     ------
@@ -130,30 +132,48 @@ def sweep(
         The data are no bars, or the parameters do not fit.
     StrategyFailed
         A strategy went wrong.
+
+    Notes
+    -----
+    Each number is that of a backtest of its own, to rounding, and does not depend on `workers`. A worker uses one
+    account at the venue for all its backtests.
     """
     require_bars(data)
     names = tuple(parameters)
     rows = _rows(names, parameters)
     settings = [dict(zip(names, row.tolist(), strict=True)) for row in rows]
-    measured = joblib.Parallel(n_jobs=workers)(
-        joblib.delayed(_measured)(strategy_of, data, setting, config) for setting in settings
+    parts = np.array_split(
+        np.arange(len(rows)), min(len(rows), 1 if workers == 1 else _TASKS_PER_WORKER * _workers(workers))
     )
-    table = np.array(measured, dtype=np.float64).reshape(len(rows), 1, len(METRICS))
+    in_python = isinstance(strategy_of(**settings[0]), Strategy)
+    done = joblib.Parallel(n_jobs=workers, prefer="processes" if in_python else "threads")(
+        joblib.delayed(_full_backtests)(strategy_of, data, [settings[k] for k in part], config) for part in parts
+    )
+    sums = np.concatenate([part for part, _ in done])[np.newaxis]
+    sessions = np.array([done[0][1]], dtype=np.float64)
     return SweepResults(
-        names=names,
-        parameters=rows,
-        accounts=(PORTFOLIO,),
-        metrics={name: table[:, :, k] for k, name in enumerate(METRICS)},
+        names=names, parameters=rows, accounts=(PORTFOLIO,), metrics=metrics_of_sums(sums, sessions, config)
     )
 
 
-def _measured(
-    strategy_of: Callable[..., AnyStrategy], data: Bars | BarSource, setting: dict[str, float], config: BacktestConfig
-) -> list[float]:
-    results = EventDrivenBacktest(strategy_of(**setting), data, config).run()
-    shares = float(np.abs(results.fill_records["quantity"]).sum())
-    found = [shares if name == "traded_shares" else getattr(results.metrics, name) for name in METRICS]
-    return [np.nan if value is None else float(value) for value in found]
+def _full_backtests(
+    strategy_of: Callable[..., AnyStrategy],
+    data: Bars | BarSource,
+    settings: Sequence[dict[str, float]],
+    config: BacktestConfig,
+) -> tuple[Floats, int]:
+    """Return a row of sums for each backtest, and how many sessions they had."""
+    sums = np.zeros((len(settings), N_SUMS))
+    backtest = None
+    for row, setting in zip(sums, settings, strict=True):
+        strategy = strategy_of(**setting)
+        if backtest is not None and backtest.can_rerun:
+            results = backtest.rerun(strategy)
+        else:
+            backtest = EventDrivenBacktest(strategy, data, config)
+            results = backtest.run()
+        fill_sums(row, results)
+    return sums, len(results.session_days)
 
 
 def _refuse_what_columns_cannot(bars: Bars, config: BacktestConfig) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aegis.backtesting.array_strategies import TargetShares, TargetWeights
 from aegis.backtesting.backtest_config import BacktestConfig
-from aegis.backtesting.event_driven import EventDrivenBacktest
+from aegis.backtesting.event_driven import AnyStrategy, EventDrivenBacktest
 from aegis.backtesting.kernel.codes import ActionKind, OrderType, Pass, Reason, State, TimeInForce
 from aegis.backtesting.kernel.vocabulary import STATES
 from aegis.backtesting.results import BacktestResults
@@ -61,6 +61,22 @@ def check_arrays_agree(seed: int) -> None:
     found = [EventDrivenBacktest(form, trial.bars, trial.config).run() for form in (array, player, machine)]
     assert_same_records(found[1], found[0])
     assert_same_records(found[2], found[0])
+
+
+def check_reruns(seed: int) -> None:
+    """A backtest that has run other strategies before does what a new one does."""
+    trial = random_backtest(seed)
+    rng = np.random.default_rng(seed)
+    shares = np.where(rng.random((trial.bars.n_steps, len(trial.bars.symbols))) < 0.3, rng.integers(-50, 200), np.nan)
+
+    def forms() -> list[AnyStrategy]:
+        return [Player(trial.script), jitted(trial.script), TargetShares(shares=shares)]
+
+    used = EventDrivenBacktest(forms()[rng.integers(3)], trial.bars, trial.config)
+    used.run()
+    for form in rng.permutation(3):
+        found = used.rerun(forms()[form])
+        assert_same_records(found, EventDrivenBacktest(forms()[form], trial.bars, trial.config).run())
 
 
 def check_layouts_agree(seed: int) -> None:
@@ -234,6 +250,7 @@ def check_exits(seed: int) -> None:
 CHECKS = [
     check_forms_agree,
     check_arrays_agree,
+    check_reruns,
     check_layouts_agree,
     check_chunks_agree,
     check_notices,

@@ -1,4 +1,5 @@
-"""Fused columns are backtests: every number equals that of the event-driven engine on the symbol's own bars."""
+"""What a sweep measures is what each backtest alone says of itself: fused columns on the symbol's own bars, and full
+backtests that share an account at the venue."""
 
 from __future__ import annotations
 
@@ -7,19 +8,24 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aegis.backtesting.array_strategies import TargetShares
 from aegis.backtesting.backtest_config import BacktestConfig
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.commissions import PerShare, PerTrade, Tiered
 from aegis.backtesting.costs import CostModel
-from aegis.backtesting.event_driven import EventDrivenBacktest
+from aegis.backtesting.event_driven import AnyStrategy, EventDrivenBacktest
 from aegis.backtesting.financing import Financing
 from aegis.backtesting.jitted import close as close_of
 from aegis.backtesting.jitted import jitted_strategy, keep, order_target_shares, parameter, recall, step_number
 from aegis.backtesting.market_impact import SquareRoot
+from aegis.backtesting.results import BacktestResults
 from aegis.backtesting.rules import TradingRules
 from aegis.backtesting.slippage import FixedSpread, VolumeShare
+from aegis.backtesting.sweep_results import METRICS, SweepResults
 from aegis.backtesting.sweep_signals import moving_average_cross, sweep_signal
-from aegis.backtesting.sweeps import METRICS, fused_sweep
+from aegis.backtesting.sweeps import fused_sweep, sweep
+from tests.property.random_backtests import random_backtest
+from tests.property.script_players import Player, jitted
 
 HOUR = 3_600_000_000_000
 
@@ -149,17 +155,21 @@ def _agree(chosen: dict) -> float:
         own = _alone(bars, symbol)
         for k, row in enumerate(swept.parameters):
             strategy = signal.strategy(own.close, row)
-            results = EventDrivenBacktest(strategy, own, config).run()
-            metrics = results.metrics
-            assert swept.metrics["fill_count"][k, symbol] == metrics.fill_count
-            shares = np.abs(results.fill_records["quantity"]).sum()
-            for name in METRICS:
-                wanted = shares if name == "traded_shares" else getattr(metrics, name)
-                scale = chosen["cash"] if name.endswith("_usd") else 1.0
-                tolerance = {"rtol": 1e-9, "atol": 1e-9 * scale if name != "final_equity_usd" else 0.0}
-                wanted = np.nan if wanted is None else wanted
-                np.testing.assert_allclose(swept.metrics[name][k, symbol], wanted, **tolerance, err_msg=name)
+            _assert_measured(swept, (k, symbol), EventDrivenBacktest(strategy, own, config).run())
     return float(swept.metrics["fill_count"].mean())
+
+
+def _assert_measured(swept: SweepResults, cell: tuple[int, int], results: BacktestResults) -> None:
+    """Compare a cell of a sweep with what the results of one backtest say of themselves."""
+    metrics = results.metrics
+    assert swept.metrics["fill_count"][cell] == metrics.fill_count
+    shares = np.abs(results.fill_records["quantity"]).sum()
+    for name in METRICS:
+        wanted = shares if name == "traded_shares" else getattr(metrics, name)
+        scale = results.initial_cash_usd if name.endswith("_usd") else 1.0
+        tolerance = {"rtol": 1e-9, "atol": 1e-9 * scale if name != "final_equity_usd" else 0.0}
+        wanted = np.nan if wanted is None else wanted
+        np.testing.assert_allclose(swept.metrics[name][cell], wanted, **tolerance, err_msg=name)
 
 
 @pytest.mark.parametrize("examples", [60, pytest.param(1000, marks=pytest.mark.long)])
@@ -170,6 +180,40 @@ def test_columns_are_backtests_of_the_same_decisions(examples: int) -> None:
     @given(markets)
     def run(chosen: dict) -> None:
         fills.append(_agree(chosen))
+
+    run()
+
+    assert len(fills) >= examples
+    assert np.mean(fills) >= 3
+
+
+def _measures_separate_backtests(seed: int) -> float:
+    trial = random_backtest(seed)
+    rng = np.random.default_rng(seed)
+    shape = (trial.bars.n_steps, len(trial.bars.symbols))
+    shares = np.where(rng.random(shape) < 0.3, rng.integers(-50, 200, shape), np.nan)
+
+    def form(number: float) -> AnyStrategy:
+        forms = (jitted(trial.script), Player(trial.script), TargetShares(shares=shares), TargetShares(shares=-shares))
+        return forms[int(number)]
+
+    swept = sweep(form, trial.bars, {"number": np.arange(4)}, trial.config)
+
+    for number in range(4):
+        results = EventDrivenBacktest(form(number), trial.bars, trial.config).run()
+        _assert_measured(swept, (number, 0), results)
+    return float(swept.metrics["fill_count"].mean())
+
+
+@pytest.mark.parametrize("examples", [60, pytest.param(1000, marks=pytest.mark.long)])
+def test_a_sweep_of_full_backtests_measures_each_as_if_it_were_alone(examples: int) -> None:
+    """Of several symbols in one account, with corporate events, in every form of strategy, one after the other."""
+    fills: list[float] = []
+
+    @settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(st.integers(0, 2**32 - 1))
+    def run(seed: int) -> None:
+        fills.append(_measures_separate_backtests(seed))
 
     run()
 

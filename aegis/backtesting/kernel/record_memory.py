@@ -18,6 +18,9 @@ from aegis.errors import BacktestError
 Records = NDArray[np.void]
 
 _GROWTH = 4
+_STATE = ("account", "cursor", "positions", "symbols")
+"""Records that a run changes in place; it appends to the others."""
+
 GROWING: dict[Stopped, tuple[str, ...]] = {
     Stopped.GROW_ORDERS: ("orders", "candidates"),
     Stopped.GROW_FILLS: ("fills",),
@@ -81,6 +84,11 @@ class RecordMemory:
     def terms(self) -> Records:
         """A view of the `SYMBOL` record of each symbol."""
         return self._keep["symbols"]
+
+    @property
+    def state(self) -> list[NDArray[np.int64]]:
+        """Views of all that a run changes in place, as words: account, cursor, positions and symbols."""
+        return [self._keep[name].view(np.int64) for name in _STATE]
 
     @property
     def memory(self) -> NDArray[np.float64]:

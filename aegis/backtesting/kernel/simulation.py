@@ -125,6 +125,7 @@ class Simulation(OrderEntry):
         terms["lot"], terms["tick"], terms["borrow_rate"] = rules.lot_shares, tick_usd, borrow_rates
         terms["first_order"] = terms["last_order"] = records.NO_ORDER
         self._bars: Bars | None = None
+        self._as_fed: list[NDArray[np.int64]] = []
 
     def feed(
         self,
@@ -167,23 +168,52 @@ class Simulation(OrderEntry):
             self._own_optional(name, getattr(bars, name))
         for name, column in (("sigma", sigma_daily), ("adv", adv_shares)):
             self._own_optional(name, checked_column(name, column, len(bars.close)))
-        self._own_optional("indicators", checked_indicators(indicators, len(bars.close)))
-        header["n_indicators"] = 0 if indicators is None else len(indicators)
         header["bar_interval"] = bars.bar_interval
         header["n_steps"], header["n_rows"] = len(bars.closes_at), len(bars.close)
         header["n_sessions"] = len(bars.sessions) - 1
-        steps = np.zeros(0, np.int64) if targets is None else np.ascontiguousarray(targets.steps, np.int64)
-        values = np.zeros((0, 0)) if targets is None else np.ascontiguousarray(targets.values, np.float64)
-        self._own("target_steps", steps, count="n_targets")
-        self._own("targets", values)
-        header["targets_are_weights"] = targets is None or targets.are_weights
         self._own("equity", np.empty(len(bars.closes_at)))
         self._own("cash", np.empty(len(bars.closes_at)))
         cursor["steps_before"] += done - first
         cursor["step"] = first - 1
         cursor["next_session_step"] = first
         cursor["chunk_session"] = warm_up_sessions
-        cursor["target"] = np.searchsorted(steps, first)
+        self._as_fed = [words.copy() for words in self.state] if done == first == 0 else []
+        self._set_decisions(targets, indicators, first)
+
+    def restart(
+        self,
+        *,
+        targets: Targets | None = None,
+        indicators: NDArray[np.float64] | None = None,
+        parameters: Sequence[float] | NDArray[np.float64] = (),
+        memory_size: int = 0,
+    ) -> None:
+        """Go back to before the first of the bars that were fed, for other decisions about them.
+
+        Parameters
+        ----------
+        targets, indicators
+            As for :meth:`feed`.
+        parameters, memory_size
+            As for the simulation.
+
+        Raises
+        ------
+        BacktestError
+            No bars were fed, or these are not the first; or arrays of another shape.
+
+        Notes
+        -----
+        The records begin anew in the memory that they have: views of those of before show what comes.
+        """
+        if self._bars is None or not self._as_fed:
+            raise BacktestError("only a simulation whose first bars are its only ones can begin again; make a new one")
+        if targets is not None:
+            check_targets(targets.steps, targets.values, len(self.symbols))
+        for words, before in zip(self.state, self._as_fed, strict=True):
+            words[:] = before
+        self.set_parameters(parameters, memory_size=memory_size)
+        self._set_decisions(targets, indicators, first_step=0)
 
     def set_parameters(self, parameters: Sequence[float] | NDArray[np.float64], *, memory_size: int) -> None:
         """Give a jitted strategy its numbers, and a memory that is empty."""
@@ -259,6 +289,19 @@ class Simulation(OrderEntry):
     def cash(self) -> NDArray[np.float64]:
         """Cash at the steps taken of this chunk, USD."""
         return self._keep["cash"][: self.cursor["step"] + 1]
+
+    def _set_decisions(self, targets: Targets | None, indicators: NDArray[np.float64] | None, first_step: int) -> None:
+        """Give the simulation what is decided or known beside its bars."""
+        header = self._header
+        self._own_optional("indicators", checked_indicators(indicators, int(header["n_rows"])))
+        header["n_indicators"] = 0 if indicators is None else len(indicators)
+        self._own_optional("targets", None if targets is None else np.ascontiguousarray(targets.values, np.float64))
+        if targets is None:
+            header["n_targets"] = 0
+            return
+        self._own("target_steps", np.ascontiguousarray(targets.steps, np.int64), count="n_targets")
+        header["targets_are_weights"] = targets.are_weights
+        self.cursor["target"] = targets.steps.searchsorted(first_step)
 
     def _check_feed(self, bars: Bars, targets: Targets | None) -> None:
         if bars.symbols != self.symbols:

@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aegis.backtesting import sweeps
 from aegis.backtesting.array_strategies import TargetShares
 from aegis.backtesting.backtest_config import BacktestConfig
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.corporate_events import CorporateEvent
 from aegis.backtesting.costs import CostModel
+from aegis.backtesting.desk import Desk
+from aegis.backtesting.event_driven import EventDrivenBacktest
 from aegis.backtesting.rules import TradingRules
+from aegis.backtesting.strategy import Strategy
 from aegis.backtesting.sweep_results import METRICS
 from aegis.backtesting.sweep_signals import moving_average_cross, sweep_signal
 from aegis.backtesting.sweeps import fused_sweep, parameter_grid, sweep
@@ -246,11 +248,11 @@ def test_no_workers_and_closures_are_refused() -> None:
         sweep_signal(parameters=())(closure)
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_the_sweep_of_full_backtests_has_the_same_numbers(workers: int) -> None:
     grid = parameter_grid(buy=[0, 1], sell=[2, 3])
 
-    def timed_shares(buy: float, sell: float) -> TargetShares:  # in here, because other processes cannot import tests
+    def timed_shares(buy: float, sell: float) -> TargetShares:
         shares = np.full(5, np.nan)
         shares[int(buy)], shares[int(sell)] = 50.0, 0.0
         return TargetShares(shares=shares)
@@ -263,18 +265,72 @@ def test_the_sweep_of_full_backtests_has_the_same_numbers(workers: int) -> None:
         np.testing.assert_allclose(full.metrics[name], fused.metrics[name], rtol=1e-12, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_python_classes_are_swept_too(workers: int) -> None:
+    class Timed(Strategy):  # in here, because other processes cannot import tests
+        def __init__(self, buy: float, sell: float) -> None:
+            self._shares = {buy: 50.0, sell: -50.0}
+
+        def on_bar(self, desk: Desk) -> None:
+            if desk.step in self._shares:
+                desk.order(0, self._shares[desk.step])
+
+    grid = parameter_grid(buy=[0, 1], sell=[2, 3])
+    full = sweep(Timed, _bars(), grid, ONE_PERCENT, workers=workers)
+    fused = fused_sweep(timed, _bars(), {**grid, "target": 50}, ONE_PERCENT)
+
+    for name in METRICS:
+        np.testing.assert_allclose(full.metrics[name], fused.metrics[name], rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+def test_a_sweep_over_chunks_measures_the_same() -> None:
+    def timed_shares(sell: float) -> TargetShares:
+        shares = np.full(5, np.nan)
+        shares[0], shares[int(sell)] = 50.0, 0.0
+        return TargetShares(shares=shares)
+
+    parts = dataclasses.replace(ONE_PERCENT, sessions_per_chunk=2)
+    whole, chunked = (sweep(timed_shares, _bars(), {"sell": [2, 3]}, config) for config in (ONE_PERCENT, parts))
+
+    for name in METRICS:
+        np.testing.assert_array_equal(chunked.metrics[name], whole.metrics[name], err_msg=name)
+
+
+def test_a_set_whose_strategy_fails_ends_the_sweep_and_says_when() -> None:
+    class Failing(Strategy):
+        def __init__(self, at: float) -> None:
+            self._at = at
+
+        def on_bar(self, desk: Desk) -> None:
+            if desk.step == self._at:
+                raise ValueError("enough")
+
+    with pytest.raises(StrategyFailed, match=r"1970-01-04.*enough"):
+        sweep(Failing, _bars(), {"at": [9, 2]}, ONE_PERCENT)
+
+
+def test_a_backtest_runs_another_strategy_only_after_it_ran_and_over_bars_in_one_piece() -> None:
+    buys = TargetShares(shares=np.full(5, 10.0))
+    fresh = EventDrivenBacktest(buys, _bars(), ONE_PERCENT)
+    with pytest.raises(BacktestError, match="that was run"):
+        fresh.rerun(buys)
+    chunked = EventDrivenBacktest(buys, _bars(), dataclasses.replace(ONE_PERCENT, sessions_per_chunk=2))
+    chunked.run()
+    with pytest.raises(BacktestError, match="in one piece"):
+        chunked.rerun(buys)
+    fresh.run()
+    with pytest.raises(BacktestError, match="list is no strategy"):
+        fresh.rerun([1.0])  # type: ignore[arg-type]
+    with pytest.raises(BacktestError, match="shape"):
+        fresh.rerun(TargetShares(shares=np.full(4, 10.0)))
+    assert len(fresh.rerun(buys).fill_records) == 1
+
+
 def test_frames_and_arrays_are_no_data_of_a_sweep() -> None:
     with pytest.raises(BacktestError, match="data are DataFrame, expected Bars"):
         sweep(TargetShares, pd.DataFrame(), {"shares": 1}, ONE_PERCENT)  # type: ignore[arg-type]
     with pytest.raises(BacktestError, match="data are ndarray, expected Bars"):
         fused_sweep(timed, np.zeros(3), {"buy": 0, "sell": 2, "target": 5}, ONE_PERCENT)  # type: ignore[arg-type]
-
-
-def test_a_metric_that_nobody_measures_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was the number of traded shares once, whatever its name."""
-    monkeypatch.setattr(sweeps, "METRICS", ("sharpe_rato",))
-    with pytest.raises(AttributeError, match="sharpe_rato"):
-        sweep(lambda n: TargetShares(shares=np.full(5, n)), _bars(), {"n": 1}, ONE_PERCENT)
 
 
 def test_results_become_a_table_and_name_the_best_set() -> None:
