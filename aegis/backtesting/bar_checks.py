@@ -7,6 +7,7 @@ counts what is wrong without branching, so that the processor looks at several b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,12 @@ def refuse_bad_symbols(symbols: Sequence[str]) -> None:
     """
     if isinstance(symbols, str) or not symbols:
         raise MalformedData(f"symbols must be a sequence of at least one name, found {symbols!r}; name each column")
+    _refuse_bad_names(tuple(symbols))
+
+
+@lru_cache(maxsize=16)
+def _refuse_bad_names(symbols: tuple[str, ...]) -> None:
+    """Look at the same names once, however many chunks of bars they come with."""
     seen: set[str] = set()
     for symbol in symbols:
         if require_symbol(symbol) in seen:

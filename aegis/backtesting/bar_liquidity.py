@@ -51,8 +51,8 @@ class TrailingLiquidity:
             row_symbol=bars.row_symbol,
             first_row=bars.first_row,
         )
-        session_of_row = np.searchsorted(bars.sessions["first_step"], bars.step_of_row, side="right") - 1
-        volumes = _volumes(session_of_row, bars.symbol_of_row, bars.volume, np.full(closes.shape, np.nan))
+        row_symbol = np.zeros(0, np.int32) if bars.row_symbol is None else bars.row_symbol
+        volumes = _volumes(bars.volume, bars.first_row_of_session, row_symbol, n)
         days = bars.sessions["day"][:-1].astype(np.int64)
         known = 0
         if self._closes is not None and self._volumes is not None:
@@ -64,7 +64,7 @@ class TrailingLiquidity:
         average = average_daily_volume(volumes, window_sessions=self._window, split_ratios=ratios)[known:]
         kept = self._window + 1
         self._closes, self._volumes, self._days = closes[-kept:], volumes[-kept:], days[-kept:]
-        return sigma[session_of_row, bars.symbol_of_row], average[session_of_row, bars.symbol_of_row]
+        return _beside_rows(sigma, bars), _beside_rows(average, bars)
 
     def _ratios(self, days: NDArray[np.int64], n_symbols: int) -> NDArray[np.float64]:
         ratios = np.ones((len(days), n_symbols))
@@ -75,16 +75,28 @@ class TrailingLiquidity:
         return ratios
 
 
+def _beside_rows(by_session: NDArray[np.float64], bars: Bars) -> NDArray[np.float64]:
+    """Lay a number of each session and symbol beside its rows."""
+    if bars.row_symbol is None:
+        steps = np.diff(bars.sessions["first_step"])
+        by_step = by_session if len(by_session) == bars.n_steps else np.repeat(by_session, steps, axis=0)
+        return by_step.reshape(-1)
+    session_of_row = np.repeat(np.arange(len(by_session)), np.diff(bars.first_row_of_session))
+    return by_session[session_of_row, bars.row_symbol]
+
+
 @compiled
 def _volumes(
-    session_of_row: NDArray[np.int64],
-    symbol_of_row: NDArray[np.int32],
-    volume: NDArray[np.float64],
-    total: NDArray[np.float64],
+    volume: NDArray[np.float64], first_rows: NDArray[np.int64], row_symbol: NDArray[np.int32], n_symbols: int
 ) -> NDArray[np.float64]:
-    """Add the volumes of each session and symbol up; NaN where there is no bar."""
-    for row in range(len(volume)):
-        if not np.isnan(volume[row]):
-            i, s = session_of_row[row], symbol_of_row[row]
-            total[i, s] = volume[row] if np.isnan(total[i, s]) else total[i, s] + volume[row]
+    """Add the volumes of each session and symbol up; NaN where there is no bar. No `row_symbol` is the dense layout."""
+    total = np.full((len(first_rows) - 1, n_symbols), np.nan)
+    for i in range(len(first_rows) - 1):
+        s = 0
+        for row in range(first_rows[i], first_rows[i + 1]):
+            if len(row_symbol) > 0:
+                s = row_symbol[row]
+            if not np.isnan(volume[row]):
+                total[i, s] = volume[row] if np.isnan(total[i, s]) else total[i, s] + volume[row]
+            s = s + 1 if s + 1 < n_symbols else 0
     return total

@@ -27,6 +27,7 @@ SessionRule = TradingCalendar | Literal["utc_days"] | Sequence[date] | Days
 NANOSECONDS_A_DAY: Final = 86_400_000_000_000
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2200, 1, 1)
+_FIRST_ORDINAL = _FIRST_DAY.toordinal()
 
 
 def instant_nanoseconds(at: datetime) -> int:
@@ -79,7 +80,7 @@ def instant(nanoseconds: int) -> str:
 
 def day_number(day: date) -> int:
     """Return the whole days from 1970-01-01 to `day`."""
-    return int(np.datetime64(day, "D").astype(np.int64))
+    return day.toordinal() - _FIRST_ORDINAL
 
 
 def session_table(closes_at: IntColumn, rule: SessionRule) -> NDArray[np.void]:

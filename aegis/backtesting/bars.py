@@ -181,6 +181,12 @@ class Bars:
         return self.sessions["day"][:-1].astype("datetime64[D]")
 
     @property
+    def first_row_of_session(self) -> IntColumn:
+        """The first row of each session, and the number of rows, computed anew."""
+        steps = self.sessions["first_step"]
+        return steps * len(self.symbols) if self.first_row is None else self.first_row[steps]
+
+    @property
     def step_of_row(self) -> IntColumn:
         """The step of each row, computed anew."""
         rows_of_step = len(self.symbols) if self.first_row is None else np.diff(self.first_row)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from aegis.backtesting.bar_checks import FloatColumn
 from aegis.backtesting.bar_times import day_number
 from aegis.backtesting.bars import Bars
+from aegis.backtesting.compilation import compiled
 from aegis.backtesting.kernel.codes import ActionKind
 from aegis.backtesting.kernel.records import ACTION
 from aegis.calendars import TradingCalendar
@@ -37,6 +38,8 @@ _KINDS: Final[dict[str, ActionKind]] = {
     "resume": ActionKind.RESUME,
 }
 _PAYS: Final = ("dividend", "cash_merger")
+_UNKNOWN: Final = -1
+"""Stands for a symbol or a kind that is none, until it is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,16 +135,21 @@ def event_records(
     -----
     An ex-date on which nothing trades takes effect in the next session, as the kernel applies all that is due.
     """
-    positions = {symbol: position for position, symbol in enumerate(symbols)}
     records = np.zeros(len(events), dtype=ACTION)
-    seen: set[tuple[date, str, str]] = set()
-    for record, event in zip(records, events, strict=True):
-        _refuse_impossible(event, positions)
-        _refuse_late(event, calendar, decision_delay)
-        _refuse_repeated(event, seen)
-        record["ratio"], record["amount"] = event.ratio, event.amount_usd
-        record["day"], record["pay_day"] = day_number(event.ex_date), day_number(event.pay_date or event.ex_date)
-        record["symbol"], record["kind"] = positions[event.symbol], _KINDS[event.kind]
+    if not events:
+        return records
+    positions = {symbol: position for position, symbol in enumerate(symbols)}
+    records["ratio"] = [event.ratio for event in events]
+    records["amount"] = [event.amount_usd for event in events]
+    records["day"] = [day_number(event.ex_date) for event in events]
+    records["pay_day"] = [day_number(event.pay_date or event.ex_date) for event in events]
+    records["symbol"] = [positions.get(event.symbol, _UNKNOWN) for event in events]
+    records["kind"] = [_KINDS.get(event.kind, _UNKNOWN) for event in events]
+    # All are looked at at once, and one by one only those that may be wrong.
+    for k in np.flatnonzero(_may_be_impossible(records) | _may_be_late(events)).tolist():
+        _refuse_impossible(events[k], positions)
+        _refuse_late(events[k], calendar, decision_delay)
+    _refuse_repeated(events, records)
     order = np.lexsort((records["symbol"], records["kind"], records["day"]))
     return records[order]
 
@@ -186,29 +194,72 @@ def refuse_unpayable_dividends(
     """
     days = bars.sessions["day"]
     dividends = records[records["kind"] == ActionKind.DIVIDEND]
-    for record in dividends[(dividends["day"] >= days[0]) & (dividends["day"] < days[-1])]:
-        session = int(np.searchsorted(days, record["day"]))
-        symbol = int(record["symbol"])
-        close = _last_close(bars, symbol, int(bars.sessions["first_step"][session]))
-        if np.isnan(close) and previous_close is not None:
-            close = float(previous_close[symbol])
-        if record["amount"] >= close:
-            raise MalformedData(
-                f"{bars.symbols[symbol]} {np.datetime64(int(record['day']), 'D')}: dividend {record['amount']} USD is "
-                f"not below the previous close {close}; correct the amount, or record a cash merger if holders were "
-                "paid out"
-            )
+    dividends = dividends[(dividends["day"] >= days[0]) & (dividends["day"] < days[-1])]
+    if not len(dividends):
+        return
+    steps = bars.sessions["first_step"][np.searchsorted(days, dividends["day"])]
+    symbols = np.ascontiguousarray(dividends["symbol"])
+    row_symbol = np.zeros(0, np.int32) if bars.row_symbol is None else bars.row_symbol
+    ends = steps * len(bars.symbols) if bars.first_row is None else bars.first_row[steps]
+    closes = _last_closes(bars.close, row_symbol, ends, symbols, len(bars.symbols))
+    if previous_close is not None:
+        closes = np.where(np.isnan(closes), previous_close[symbols], closes)
+    unpayable = dividends["amount"] >= closes
+    if unpayable.any():
+        record, close = dividends[unpayable][0], float(closes[unpayable][0])
+        raise MalformedData(
+            f"{bars.symbols[record['symbol']]} {np.datetime64(int(record['day']), 'D')}: dividend {record['amount']} "
+            f"USD is not below the previous close {close}; correct the amount, or record a cash merger if holders were "
+            "paid out"
+        )
 
 
-def _last_close(bars: Bars, symbol: int, before_step: int) -> float:
-    """Return the last close of a symbol before a step, NaN where it has none."""
-    if bars.row_symbol is None or bars.first_row is None:
-        closes = bars.close[symbol : before_step * len(bars.symbols) : len(bars.symbols)]
-    else:
-        end = int(bars.first_row[before_step])
-        closes = bars.close[:end][bars.row_symbol[:end] == symbol]
-    present = np.flatnonzero(~np.isnan(closes))
-    return float(closes[present[-1]]) if len(present) else float("nan")
+@compiled
+def _last_closes(
+    close: FloatColumn,
+    row_symbol: NDArray[np.int32],
+    ends: NDArray[np.int64],
+    symbols: NDArray[np.int32],
+    n_symbols: int,
+) -> NDArray[np.float64]:
+    """Return the last close of each symbol in the rows before its end, NaN where it has none.
+
+    Without a `row_symbol`, rows are those of the dense layout.
+    """
+    found = np.full(len(ends), np.nan)
+    is_dense = len(row_symbol) == 0
+    for k in range(len(ends)):
+        row = ends[k] - n_symbols + symbols[k] if is_dense else ends[k] - 1
+        while row >= 0:
+            if (is_dense or row_symbol[row] == symbols[k]) and not np.isnan(close[row]):
+                found[k] = close[row]
+                break
+            row -= n_symbols if is_dense else 1
+    return found
+
+
+def _may_be_impossible(records: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Say which events :func:`_refuse_impossible` has to look at: all that it refuses, and few others."""
+    ratio, amount, kind = records["ratio"], records["amount"], records["kind"]
+    good = (records["symbol"] != _UNKNOWN) & (kind != _UNKNOWN) & (kind != ActionKind.RENAME)
+    good &= (ratio > 0) & np.isfinite(ratio) & ((kind == ActionKind.SPLIT) != (ratio == 1.0))
+    pays = np.isin(kind, [_KINDS[name] for name in _PAYS])
+    good &= (amount >= 0) & np.isfinite(amount) & (pays == (amount > 0))
+    good &= records["pay_day"] >= records["day"]
+    doubtful: NDArray[np.bool_] = ~good
+    return doubtful
+
+
+def _may_be_late(events: Sequence[CorporateEvent]) -> NDArray[np.bool_]:
+    """Say which events :func:`_refuse_late` has to look at: a day's distance is in time in every time zone."""
+    return np.array(
+        [
+            event.known_at is not None
+            and (event.known_at.tzinfo is None or event.known_at.date() >= event.ex_date - timedelta(days=1))
+            for event in events
+        ],
+        dtype=np.bool_,
+    )
 
 
 def _refuse_impossible(event: CorporateEvent, positions: dict[str, int]) -> None:
@@ -253,13 +304,17 @@ def _refuse_late(event: CorporateEvent, calendar: TradingCalendar | None, decisi
         )
 
 
-def _refuse_repeated(event: CorporateEvent, seen: set[tuple[date, str, str]]) -> None:
-    keys = {(event.ex_date, event.symbol, event.kind)}
-    if event.kind in ("halt", "resume"):
-        keys |= {(event.ex_date, event.symbol, "halt"), (event.ex_date, event.symbol, "resume")}
-    if keys & seen:
-        raise _refusal(event, "is given twice, or both halts and resumes", "keep one event of a kind for each day")
-    seen |= keys
+def _refuse_repeated(events: Sequence[CorporateEvent], records: NDArray[np.void]) -> None:
+    """Refuse two events of a kind on one day; a halt and a resumption are of a kind here."""
+    about = np.where(records["kind"] == ActionKind.RESUME, ActionKind.HALT, records["kind"])
+    order = np.lexsort((about, records["symbol"], records["day"]))
+    keys = np.stack((about, records["symbol"], records["day"]))[:, order]
+    repeats = np.flatnonzero((keys[:, 1:] == keys[:, :-1]).all(axis=0))
+    if len(repeats):
+        first = int(order[repeats + 1].min())
+        raise _refusal(
+            events[first], "is given twice, or both halts and resumes", "keep one event of a kind for each day"
+        )
 
 
 def _refusal(event: CorporateEvent, problem: str, remedy: str) -> MalformedData:

@@ -241,8 +241,9 @@ class EventDrivenBacktest:
         sigma = average = None
         if self._liquidity is not None:
             sigma, average = self._liquidity.beside(fresh)
-            missing = np.full(bars.n_rows - fresh.n_rows, np.nan)
-            sigma, average = np.r_[missing, sigma], np.r_[missing, average]
+            if warm_up > 0:
+                missing = np.full(bars.n_rows - fresh.n_rows, np.nan)
+                sigma, average = np.r_[missing, sigma], np.r_[missing, average]
         if self._config.costs.regulatory_fees:
             days = bars.sessions["day"][:-1].astype(int)
             first, last = (_EPOCH + timedelta(days=int(day)) for day in (days[0], days[-1]))
@@ -353,7 +354,11 @@ def _require_strategy(strategy: object) -> None:
         )
 
 
-def _by_symbol(name: str, values: Mapping[str, float], symbols: tuple[str, ...], default: float) -> list[float]:
+def _by_symbol(
+    name: str, values: Mapping[str, float], symbols: tuple[str, ...], default: float
+) -> float | list[float]:
+    if not values:
+        return default
     unknown = sorted(set(values) - set(symbols))
     if unknown:
         raise BacktestError(f"{name} names {', '.join(unknown[:5])}, of which there are no bars; remove them")

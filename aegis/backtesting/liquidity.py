@@ -51,10 +51,7 @@ def trailing_sigma(
     depend on where the range began. Dividends count as part of the move.
     """
     close, ratios = _checked(close_usd, window_sessions, split_ratios)
-    returns = np.full_like(close, np.nan)
-    positive = np.where(close > 0.0, close, np.nan)
-    returns[1:] = positive[1:] * ratios[1:] / positive[:-1] - 1.0
-    sigma: NDArray[np.float64] = _window_deviation(returns, window_sessions)
+    sigma: NDArray[np.float64] = _window_deviation(_returns(close, ratios), window_sessions)
     return sigma
 
 
@@ -111,19 +108,35 @@ def _checked(
 
 
 @compiled
+def _returns(close: NDArray[np.float64], ratios: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return simple returns in the shares of their session, NaN where a close is missing or not positive."""
+    returns = np.full(close.shape, np.nan)
+    for t in range(1, close.shape[0]):
+        for s in range(close.shape[1]):
+            if close[t, s] > 0.0 and close[t - 1, s] > 0.0:
+                returns[t, s] = close[t, s] * ratios[t, s] / close[t - 1, s] - 1.0
+    return returns
+
+
+@compiled
 def _window_deviation(returns: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     sessions, symbols = returns.shape
     deviation = np.full((sessions, symbols), np.nan)
+    mean, squares = np.empty(symbols), np.empty(symbols)
     for t in range(window + 1, sessions):
+        # Symbols are the innermost loops: the processor does several at once, and each adds up in its one order.
+        mean[:] = 0.0
+        squares[:] = 0.0
+        for k in range(t - window, t):
+            for s in range(symbols):
+                mean[s] += returns[k, s]
         for s in range(symbols):
-            total = 0.0
-            for k in range(t - window, t):
-                total += returns[k, s]
-            mean = total / window
-            squares = 0.0
-            for k in range(t - window, t):
-                squares += (returns[k, s] - mean) ** 2
-            deviation[t, s] = np.sqrt(squares / (window - 1))
+            mean[s] /= window
+        for k in range(t - window, t):
+            for s in range(symbols):
+                squares[s] += (returns[k, s] - mean[s]) ** 2
+        for s in range(symbols):
+            deviation[t, s] = np.sqrt(squares[s] / (window - 1))
     return deviation
 
 
@@ -131,12 +144,14 @@ def _window_deviation(returns: NDArray[np.float64], window: int) -> NDArray[np.f
 def _window_volume(volume: NDArray[np.float64], ratios: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     sessions, symbols = volume.shape
     average = np.full((sessions, symbols), np.nan)
+    total, since = np.empty(symbols), np.empty(symbols)
     for t in range(window, sessions):
+        total[:] = 0.0
+        since[:] = 1.0
+        for back in range(1, window + 1):
+            for s in range(symbols):
+                since[s] *= ratios[t - back + 1, s]
+                total[s] += volume[t - back, s] * since[s]
         for s in range(symbols):
-            total = 0.0
-            since = 1.0
-            for back in range(1, window + 1):
-                since *= ratios[t - back + 1, s]
-                total += volume[t - back, s] * since
-            average[t, s] = total / window
+            average[t, s] = total[s] / window
     return average

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from aegis.backtesting.array_strategies import TargetShares, TargetWeights
 from aegis.backtesting.backtest_config import BacktestConfig
@@ -17,7 +18,19 @@ from aegis.backtesting.kernel.vocabulary import STATES
 from aegis.backtesting.results import BacktestResults
 from aegis.execution.order_states import TRANSITIONS, OrderState
 from aegis.execution.orders import OrderEventKind
-from tests.property.random_backtests import RandomBacktest, random_backtest, sparse
+from tests.property.random_backtests import (
+    CANCEL,
+    CHILD,
+    MINUTE,
+    PAIR,
+    PLACE,
+    REPLACE,
+    SIBLING,
+    WIDTH,
+    RandomBacktest,
+    random_backtest,
+    sparse,
+)
 from tests.property.script_players import Player, TargetPlayer, jitted, jitted_targets
 
 SAMPLE, LONG = 100, 10_000
@@ -77,6 +90,35 @@ def check_reruns(seed: int) -> None:
     for form in rng.permutation(3):
         found = used.rerun(forms()[form])
         assert_same_records(found, EventDrivenBacktest(forms()[form], trial.bars, trial.config).run())
+
+
+def check_quiet_books(seed: int) -> None:
+    """Orders that a bar is not near are not asked; that nobody is missed shows if all of them are, at every bar.
+
+    A good-till-date order must be asked at every bar, and with it all orders that came later. Its price is so low that
+    neither the market nor the account notices it.
+    """
+    trial = random_backtest(seed)
+    config = dataclasses.replace(trial.config, rules=dataclasses.replace(trial.config.rules, min_notional_usd=0.0))
+    n = len(trial.bars.symbols)
+    never = np.full(WIDTH, np.nan)
+    never[[0, 1, 3, 4, 5, 8, 9]] = 0, PLACE, OrderType.LIMIT, 1_000.0, 1e-9, TimeInForce.GTD, 0
+    never[10] = trial.bars.closes_at[-1] + MINUTE
+    first = np.tile(never, (n, 1))
+    first[:, 2] = np.arange(n)
+    later = trial.script.copy()
+    later[:, 2] += n * np.isin(later[:, 1], [CANCEL, PAIR, REPLACE])
+    later[:, 9] += n * np.isin(later[:, 1], [CHILD, SIBLING])
+
+    def played(script: NDArray[np.float64]) -> BacktestResults:
+        return EventDrivenBacktest(jitted(script), trial.bars, config).run()
+
+    quiet, asked = played(trial.script), played(np.vstack([first, later]))
+    np.testing.assert_array_equal(asked.equity_usd, quiet.equity_usd)
+    for name in ("quantity", "filled", "limit", "stop", "state", "reason", "triggered_step", "closed_step", "fills"):
+        np.testing.assert_array_equal(asked.order_records[name][n:], quiet.order_records[name], err_msg=name)
+    for name in ("quantity", "price", "commission", "step", "at"):
+        np.testing.assert_array_equal(asked.fill_records[name], quiet.fill_records[name], err_msg=name)
 
 
 def check_layouts_agree(seed: int) -> None:
@@ -251,6 +293,7 @@ CHECKS = [
     check_forms_agree,
     check_arrays_agree,
     check_reruns,
+    check_quiet_books,
     check_layouts_agree,
     check_chunks_agree,
     check_notices,

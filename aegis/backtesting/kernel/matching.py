@@ -28,7 +28,7 @@ from aegis.backtesting.kernel.memory import (
     rules_of,
     symbol_of,
 )
-from aegis.backtesting.kernel.order_book import amend, close_order, is_open, watch
+from aegis.backtesting.kernel.order_book import amend, close_order, is_open, watch, watch_again
 from aegis.backtesting.kernel.pricing import fill_price_usd
 from aegis.backtesting.kernel.records import IS_DELISTED, IS_HALTED, NO_ORDER
 from aegis.backtesting.kernel.triggers import evaluate, exits_in_entry_bar, trailed_stop
@@ -70,17 +70,22 @@ def match_step(handle: int) -> None:
         if symbol.status & (IS_HALTED | IS_DELISTED):
             continue
         high, low = load_f8(header.high, row), load_f8(header.low, row)
-        if symbol.always == 0 and low > symbol.down_trigger and high < symbol.up_trigger:
+        # Between the triggers only those that need every bar, and what came after them, have to be asked.
+        is_between = low > symbol.down_trigger and high < symbol.up_trigger
+        if is_between and symbol.always == 0:
             continue
         symbol.volume_taken = 0.0
-        found, wanted = _ask(handle, s, row, found, wanted)
+        if not is_between:
+            symbol.up_trigger, symbol.down_trigger = np.inf, -np.inf
+        begin = symbol.always - 1 if is_between else symbol.first_order
+        found, wanted = _ask(handle, s, row, begin, found, wanted)
     if found > 0:
         _carry_out(handle, found, wanted)
 
 
 @compiled
-def _ask(handle: int, s: int, row: int, found: int, wanted: int) -> tuple[int, int]:
-    """Ask the orders of one symbol about its bar; append the ones that it executes to the candidates."""
+def _ask(handle: int, s: int, row: int, begin: int, found: int, wanted: int) -> tuple[int, int]:
+    """Ask the orders of one symbol's book from `begin` on about its bar; append those that it executes."""
     header, cursor, rules, symbol = header_of(handle), cursor_of(handle), rules_of(handle), symbol_of(handle, s)
     opened, high = load_f8(header.open, row), load_f8(header.high, row)
     low, close = load_f8(header.low, row), load_f8(header.close, row)
@@ -89,13 +94,13 @@ def _ask(handle: int, s: int, row: int, found: int, wanted: int) -> tuple[int, i
     # An order for an opening auction was here before its session, so this is asked of each of the session's bars.
     is_first_bar = symbol.asked_in != cursor.session + 1
     symbol.asked_in = cursor.session + 1
-    index = symbol.first_order
-    symbol.up_trigger, symbol.down_trigger, symbol.always = np.inf, -np.inf, 0
+    symbol.always = 0
+    index = begin
     while index != NO_ORDER:
         order = order_of(handle, index)
         following = order.next
         if order.active_from > bar_opens:
-            watch(symbol, order)
+            watch(symbol, order, index)
         elif order.time_in_force == _GTD and order.expires <= bar_opens:
             close_order(handle, index, _EXPIRED, _END_OF_LIFE)
         else:
@@ -106,7 +111,7 @@ def _ask(handle: int, s: int, row: int, found: int, wanted: int) -> tuple[int, i
             _note_trigger(handle, order, index, triggered)
             if order.type == _TRAILING and not triggered:
                 _trail(order, high, low)
-            watch(symbol, order)
+            watch(symbol, order, index)
             if at != _NOT:
                 candidate = candidate_record(header.candidates, found)
                 candidate.price, candidate.order, candidate.at, candidate.row = price, index, at, row
@@ -222,5 +227,6 @@ def _act_in_entry_bar(handle: int, parent: int, row: int, entry_price: float, en
                 at, price = exits_in_entry_bar(order, entered, entry_price, high, low, close, needs_through)
                 if at == wanted:
                     _note_trigger(handle, order, child, at == _AT_STOP)
+                    watch_again(symbol_of(handle, order.symbol), order, child)
                     _execute(handle, child, row, price, at)
             child += 1

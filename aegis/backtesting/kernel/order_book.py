@@ -155,18 +155,22 @@ def _link(handle: int, order: Any, index: int) -> None:
         order_of(handle, symbol.last_order).next = index
     symbol.last_order = index
     order.in_book = 1
-    watch(symbol, order)
+    watch(symbol, order, index)
 
 
 @compiled
-def watch(symbol: Any, order: Any) -> None:
-    """Narrow the two prices between which a bar does not touch the symbol's book, so that this order is seen."""
+def watch(symbol: Any, order: Any, index: int) -> None:
+    """Narrow the two prices between which a bar does not touch the symbol's book, so that this order is seen.
+
+    Orders are watched in the order of the book, so that the first that needs every bar is the one to begin with.
+    """
     kind = order.type
     resting = kind in (_LIMIT, _STOP, _STOP_LIMIT)
     lives_on = order.time_in_force in (_DAY, _GTC)
     triggered = order.triggered_step >= 0
     if not resting or not lives_on or (kind == _STOP and triggered):
-        symbol.always = 1
+        if symbol.always == 0:
+            symbol.always = index + 1
         return
     waits_for_stop = kind != _LIMIT and not triggered
     price = order.stop if waits_for_stop else order.limit
@@ -177,8 +181,18 @@ def watch(symbol: Any, order: Any) -> None:
 
 
 @compiled
-def _unlink(handle: int, order: Any) -> None:
+def watch_again(symbol: Any, order: Any, index: int) -> None:
+    """Watch an order whose terms have changed where it stands in the book."""
+    watch(symbol, order, index)
+    if symbol.always != 0:
+        symbol.always = symbol.first_order + 1
+
+
+@compiled
+def _unlink(handle: int, order: Any, index: int) -> None:
     symbol = symbol_of(handle, order.symbol)
+    if symbol.always == index + 1:
+        symbol.always = order.next + 1
     if order.previous == NO_ORDER:
         symbol.first_order = order.next
     else:
@@ -203,7 +217,7 @@ def close_order(handle: int, index: int, state: int, reason: int) -> None:
     cursor = cursor_of(handle)
     order = order_of(handle, index)
     if order.in_book:
-        _unlink(handle, order)
+        _unlink(handle, order, index)
     cursor.held -= order.state == _HELD
     order.state = state
     order.reason = reason
@@ -223,7 +237,7 @@ def close_order_alone(handle: int, index: int, state: int, reason: int) -> None:
     cursor = cursor_of(handle)
     order = order_of(handle, index)
     if order.in_book:
-        _unlink(handle, order)
+        _unlink(handle, order, index)
     cursor.held -= order.state == _HELD
     order.state = state
     order.reason = reason
@@ -293,7 +307,7 @@ def replace(handle: int, index: int, quantity: float, limit: float, stop: float)
         order.stop = stop
     amend(handle, index, _REPLACED)
     if order.in_book:
-        watch(symbol_of(handle, order.symbol), order)
+        watch_again(symbol_of(handle, order.symbol), order, index)
     return True
 
 

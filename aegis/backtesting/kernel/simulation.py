@@ -217,7 +217,7 @@ class Simulation(OrderEntry):
 
     def set_parameters(self, parameters: Sequence[float] | NDArray[np.float64], *, memory_size: int) -> None:
         """Give a jitted strategy its numbers, and a memory that is empty."""
-        self._own("parameters", np.array(parameters, dtype=np.float64), count="n_parameters")
+        self._own("parameters", np.ascontiguousarray(parameters, dtype=np.float64), count="n_parameters")
         self._own("memory", np.zeros(memory_size), count="n_memory")
 
     def feed_session(self, columns: NDArray[np.float64], *, opens_at: int, closes_at: int, day: int) -> None:
