@@ -69,6 +69,10 @@ def refuse_bad_symbols(symbols: Sequence[str]) -> None:
     """
     if isinstance(symbols, str) or not symbols:
         raise MalformedData(f"symbols must be a sequence of at least one name, found {symbols!r}; name each column")
+    names: Sequence[object] = symbols
+    for name in names:
+        if not isinstance(name, str):
+            require_symbol(name)
     _refuse_bad_names(tuple(symbols))
 
 

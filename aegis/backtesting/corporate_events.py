@@ -129,12 +129,14 @@ def event_records(
     ------
     MalformedData
         An event names an unknown symbol, cannot be, is given twice, or was known only after the decision of its
-        ex-date: to book it would be to know the future.
+        ex-date: to book it would be to know the future. Or the delay is negative.
 
     Notes
     -----
     An ex-date on which nothing trades takes effect in the next session, as the kernel applies all that is due.
     """
+    if decision_delay < timedelta(0):
+        raise MalformedData(f"decision_delay is {decision_delay}; decisions follow the close that they know")
     records = np.zeros(len(events), dtype=ACTION)
     if not events:
         return records
@@ -146,7 +148,7 @@ def event_records(
     records["symbol"] = [positions.get(event.symbol, _UNKNOWN) for event in events]
     records["kind"] = [_KINDS.get(event.kind, _UNKNOWN) for event in events]
     # All are looked at at once, and one by one only those that may be wrong.
-    for k in np.flatnonzero(_may_be_impossible(records) | _may_be_late(events)).tolist():
+    for k in np.flatnonzero(_may_be_impossible(records) | _may_be_late(events, records["day"])).tolist():
         _refuse_impossible(events[k], positions)
         _refuse_late(events[k], calendar, decision_delay)
     _refuse_repeated(events, records)
@@ -250,13 +252,12 @@ def _may_be_impossible(records: NDArray[np.void]) -> NDArray[np.bool_]:
     return doubtful
 
 
-def _may_be_late(events: Sequence[CorporateEvent]) -> NDArray[np.bool_]:
+def _may_be_late(events: Sequence[CorporateEvent], days: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Say which events :func:`_refuse_late` has to look at: a day's distance is in time in every time zone."""
     return np.array(
         [
-            event.known_at is not None
-            and (event.known_at.tzinfo is None or event.known_at.date() >= event.ex_date - timedelta(days=1))
-            for event in events
+            event.known_at is not None and (event.known_at.tzinfo is None or day_number(event.known_at) >= day - 1)
+            for event, day in zip(events, days.tolist(), strict=True)
         ],
         dtype=np.bool_,
     )

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aegis.backtesting.array_strategies import Signals, TargetShares, TargetWeights, refuse_rows_of_other_times
 from aegis.backtesting.backtest_config import BacktestConfig, EngineName
@@ -24,9 +23,10 @@ from aegis.backtesting.kernel.simulation import MOST_ROOM, Simulation, Targets
 from aegis.backtesting.python_runner import PythonRunner
 from aegis.backtesting.regulatory_fees import fee_rate_rows
 from aegis.backtesting.results import BacktestResults
-from aegis.backtesting.session_marks import last_closes, session_closes
+from aegis.backtesting.session_marks import last_closes
 from aegis.backtesting.strategy import Strategy
 from aegis.backtesting.streaming import BarSource
+from aegis.backtesting.taken_chunks import TakenChunk, joined, joined_sessions
 from aegis.errors import BacktestError
 
 ArrayStrategy = TargetWeights | TargetShares | Signals
@@ -66,7 +66,7 @@ def require_bars(source: object) -> None:
 
 
 class EventDrivenBacktest:
-    """A strategy, bars and settings, to be run once.
+    """A strategy, bars and settings, to be run once; other strategies may follow over the same bars.
 
     Parameters
     ----------
@@ -90,7 +90,6 @@ class EventDrivenBacktest:
         self._strategy, self._source, self._config = strategy, source, config
         symbols = tuple(source.symbols)
         self._actions = event_records(config.events, symbols=symbols)
-        jitted = strategy if isinstance(strategy, JittedStrategy) else None
         self.simulation = Simulation(
             symbols,
             rules=config.rules,
@@ -99,8 +98,7 @@ class EventDrivenBacktest:
             actions=self._actions,
             tick_usd=_by_symbol("tick_usd", config.tick_usd, symbols, 0.0),
             borrow_rates=_by_symbol("borrow_rate_per_year", config.borrow_rate_per_year, symbols, np.nan),
-            parameters=jitted.parameters if jitted else (),
-            memory_size=jitted.memory_size if jitted else 0,
+            **_numbers_of(strategy),
             orders_per_step=config.orders_per_step,
             # A short backtest asks for little: the system clears whole pages of what it gives.
             capacity=min(source.n_rows, MOST_ROOM) if isinstance(source, Bars) else MOST_ROOM,
@@ -109,7 +107,7 @@ class EventDrivenBacktest:
         self._liquidity = (
             TrailingLiquidity(config.liquidity_window_sessions, self._actions) if config.costs.needs_liquidity else None
         )
-        self._taken: list[_Taken] = []
+        self._taken: list[TakenChunk] = []
         self._targets: Targets | None = None
         self._rows = 0
         self._has_begun = False
@@ -150,19 +148,20 @@ class EventDrivenBacktest:
         """Run another strategy over the same bars, from the beginning and in the memory that is there.
 
         For whoever reads a few numbers of each of many runs: bars, actions and what the liquidity was are looked at
-        once, and the records of the run before are written over, also in results that were returned.
+        once, and the records of the run before are written over: results that it returned hold until then, and no
+        longer. What must outlive this is written down first, or run by a new backtest.
 
         Parameters
         ----------
         strategy : TargetWeights, TargetShares, Signals, JittedStrategy or Strategy
-            What decides.
+            What decides. An object of a Python class that has run before still knows what it knew then.
 
         Raises
         ------
         BacktestError
             It was not run before, or its bars come in chunks; or as for :meth:`run`.
         StrategyFailed
-            The strategy raised or asked for what cannot be.
+            The strategy raised or asked for what cannot be. What it did until then is in :meth:`results`.
         """
         bars = self._source
         if not (self._has_begun and self.can_rerun and isinstance(bars, Bars)):
@@ -170,15 +169,12 @@ class EventDrivenBacktest:
                 "only a backtest that was run, over bars in one piece, can run another strategy; make a new one"
             )
         _require_strategy(strategy)
-        self._strategy, self._targets, self._steps_before, self._history_steps = strategy, None, 0, 0
-        jitted = strategy if isinstance(strategy, JittedStrategy) else None
-        self.simulation.restart(
-            **self._decisions(bars),
-            parameters=jitted.parameters if jitted else (),
-            memory_size=jitted.memory_size if jitted else 0,
-        )
-        self._runner = PythonRunner(strategy, self.simulation) if isinstance(strategy, Strategy) else None
-        self._taken.clear()
+        self._taken.clear()  # a strategy that is refused from here on leaves no results, not another's
+        self._strategy, self._runner, self._targets = strategy, None, None
+        self._steps_before = self._history_steps = 0
+        self.simulation.restart(**self._decisions(bars), **_numbers_of(strategy))
+        if isinstance(strategy, Strategy):
+            self._runner = PythonRunner(strategy, self.simulation)
         self._take(bars, warm_up=0)
         return self.results()
 
@@ -204,11 +200,11 @@ class EventDrivenBacktest:
             source=config.source,
             is_simulated=config.is_simulated,
             symbols=simulation.symbols,
-            closes_at=_joined([chunk.closes_at for chunk in taken]),
-            sessions=_joined_sessions(taken),
+            closes_at=joined([chunk.closes_at for chunk in taken]),
+            sessions=joined_sessions(taken),
             initial_cash_usd=config.initial_cash_usd,
-            equity_usd=_joined([chunk.equity for chunk in taken]),
-            cash_usd=_joined([chunk.cash for chunk in taken]),
+            equity_usd=joined([chunk.equity for chunk in taken]),
+            cash_usd=joined([chunk.cash for chunk in taken]),
             order_records=simulation.orders,
             fill_records=simulation.fills,
             amendment_records=simulation.amendments,
@@ -264,7 +260,7 @@ class EventDrivenBacktest:
     def _targets_of(self, bars: Bars) -> Targets:
         """Return the array's decisions that fall into the next chunk."""
         strategy = self._strategy
-        assert isinstance(strategy, ArrayStrategy)  # noqa: S101 - for the type checker; _feed asked
+        assert isinstance(strategy, ArrayStrategy)  # noqa: S101 - for the type checker; _decisions asked
         if self._targets is None:
             self._rows = _rows(strategy) if self._config.sessions_per_chunk else bars.n_steps
             self._targets = strategy.targets(self._rows, bars.symbols)
@@ -290,7 +286,7 @@ class EventDrivenBacktest:
 
     def _take(self, bars: Bars, warm_up: int) -> None:
         """Go through the chunk that was fed, and keep what was recorded even if the strategy fails."""
-        taken = _Taken(bars, int(bars.sessions["first_step"][warm_up]), warm_up, self.simulation)
+        taken = TakenChunk(bars, int(bars.sessions["first_step"][warm_up]), warm_up, self.simulation)
         self._taken.append(taken)
         try:
             self._advance(bars)
@@ -306,46 +302,6 @@ class EventDrivenBacktest:
             self.simulation.advance()
 
 
-class _Taken:
-    """What the simulation recorded in one chunk."""
-
-    def __init__(self, bars: Bars, first: int, first_session: int, simulation: Simulation) -> None:
-        self.first, self._first_session = first, first_session
-        self.price_mode = bars.price_mode
-        self._bars, self._simulation = bars, simulation
-        self.n_steps = 0
-
-    def close(self) -> None:
-        """Keep what was recorded, before the next chunk takes its place."""
-        equity, cash = self._simulation.equity, self._simulation.cash
-        self.equity, self.cash = equity[self.first :], cash[self.first :]
-        self.n_steps = len(self.equity)
-        self.closes_at = self._bars.closes_at[self.first : self.first + self.n_steps]
-        self.sessions = self._bars.sessions[self._first_session :]
-        if self.first > 0:
-            self.sessions = self.sessions.copy()
-            self.sessions["first_step"] -= self.first
-        self._closes: NDArray[np.float64] | None = None
-
-    def release(self) -> None:
-        """Keep the sessions' closes only, not the bars."""
-        self._closes = self.session_closes()
-        self._bars = None  # type: ignore[assignment]
-
-    def session_closes(self) -> NDArray[np.float64]:
-        """Return the last close of each symbol in each session."""
-        if self._closes is not None:
-            return self._closes
-        bars = self._bars
-        return session_closes(
-            bars.close,
-            session_first_steps=bars.sessions["first_step"],
-            n_symbols=len(bars.symbols),
-            row_symbol=bars.row_symbol,
-            first_row=bars.first_row,
-        )[self._first_session :]
-
-
 def _require_strategy(strategy: object) -> None:
     if not isinstance(strategy, AnyStrategy):
         raise BacktestError(
@@ -354,9 +310,14 @@ def _require_strategy(strategy: object) -> None:
         )
 
 
-def _by_symbol(
-    name: str, values: Mapping[str, float], symbols: tuple[str, ...], default: float
-) -> float | list[float]:
+def _numbers_of(strategy: AnyStrategy) -> dict[str, Any]:
+    """Return what a jitted strategy reads and may keep; nothing for the others."""
+    if not isinstance(strategy, JittedStrategy):
+        return {}
+    return {"parameters": strategy.parameters, "memory_size": strategy.memory_size}
+
+
+def _by_symbol(name: str, values: Mapping[str, float], symbols: tuple[str, ...], default: float) -> float | list[float]:
     if not values:
         return default
     unknown = sorted(set(values) - set(symbols))
@@ -376,21 +337,3 @@ def _rows(strategy: ArrayStrategy) -> int:
 
 def _name(strategy: AnyStrategy) -> str:
     return strategy.name if isinstance(strategy, JittedStrategy) else type(strategy).__name__
-
-
-def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _joined_sessions(taken: list[_Taken]) -> NDArray[Any]:
-    """Return the session tables of the chunks as one."""
-    if len(taken) == 1:
-        return taken[0].sessions
-    parts, steps = [], 0
-    for i, chunk in enumerate(taken):
-        table = chunk.sessions if i == len(taken) - 1 else chunk.sessions[:-1]
-        table = table.copy()
-        table["first_step"] += steps
-        steps += chunk.n_steps
-        parts.append(table)
-    return np.concatenate(parts)

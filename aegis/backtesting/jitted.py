@@ -64,6 +64,7 @@ OPG, CLS = int(TimeInForce.OPG), int(TimeInForce.CLS)
 """Times in force, as in ``docs/fills.md``."""
 
 _NAN = np.nan
+_NUMBER = (int, float, np.integer, np.floating)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,10 +101,10 @@ class JittedStrategy:
 
         An array among the parameters is as many numbers as it has elements, row after row.
         """
-        if any(isinstance(each, np.ndarray) for each in parameters):
-            numbers = np.concatenate([np.ravel(each) for each in parameters]).astype(np.float64, copy=False)
-        else:
+        if all(isinstance(each, _NUMBER) for each in parameters):
             numbers = np.array(parameters, dtype=np.float64)
+        else:
+            numbers = np.concatenate([np.ravel(each) for each in parameters]).astype(np.float64, copy=False)
         return replace_fields(self, parameters=numbers, memory_size=memory_size, indicators=indicators)
 
 
@@ -182,7 +183,7 @@ def indicator_of(market: int, number: int, symbol: int, lag: int) -> float:
 
 @compiled
 def parameter(market: int, number: int) -> float:
-    """Return one of the numbers that the simulation was made with."""
+    """Return one of the strategy's numbers."""
     header = header_of(market)
     if number < 0 or number >= header.n_parameters:
         sizing.fail(market, _OUTSIDE, 0, number)

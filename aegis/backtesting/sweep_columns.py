@@ -31,10 +31,10 @@ from aegis.backtesting.kernel.simulation import Simulation
 from aegis.backtesting.kernel.sizing import fail, order_target_quantity, order_target_weight
 from aegis.backtesting.kernel.stepping import trade_step
 from aegis.backtesting.sweep_signals import Floats, SweepSignal, floats_at, padded, signal, specialised
-from aegis.backtesting.sweep_sums import N_SUMS, add_fill, add_session, begin_equity, store_account, store_equity
+from aegis.backtesting.sweep_sums import N_SUMS as _N_SUMS
+from aegis.backtesting.sweep_sums import add_fill, add_session, begin_equity, store_account, store_equity
 
 _DAY, _WEIGHT = int(TimeInForce.DAY), int(Fault.WEIGHT)
-_N_SUMS = N_SUMS
 
 
 _EVERY_STEP, _EVERY_NIGHT, _WEIGHTS = 1, 2, 4
@@ -57,8 +57,8 @@ class Columns:
         self._simulation, self._signal = simulation, signal
         self._history = padded(bars.close, np.nan)
         self._n_sessions = len(bars.sessions) - 1
-        self._beginning = np.concatenate(simulation.state)
-        self._words = np.array([len(words) for words in simulation.state])
+        self._beginning = np.concatenate(simulation.beginning)
+        self._words = np.array([len(words) for words in simulation.beginning])
         costs, rules = simulation.costs, simulation.rules
         rates = costs.financing.credit_rate_per_year, costs.financing.debit_rate_per_year
         by_night = any(rates) or rules.settlement_sessions > 0

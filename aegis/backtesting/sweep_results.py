@@ -1,6 +1,6 @@
 """What a sweep leaves behind: a row of numbers for each set of parameters and account.
 
-Belongs here: which numbers, how they follow from the sums of a fused column, and the table of them.
+Belongs here: which numbers, how they follow from the sums of a backtest, and the table of them.
 """
 
 from __future__ import annotations

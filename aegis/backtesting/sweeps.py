@@ -114,8 +114,9 @@ def sweep(
     Parameters
     ----------
     strategy_of : callable
-        Makes the strategy from the parameters, given by name. With several workers it is called by all of them at once;
-        where it makes Python classes it is a function at the top of a module then, because these are other processes.
+        Makes the strategy from the parameters, given by name: of the same ones the same strategy. With several workers
+        it is called by all of them at once, and once more for the first set; where they are other processes it is a
+        function at the top of a module.
     data : Bars or BarSource
         What all of them decide on.
     parameters : mapping of str to array_like of float64, shape (sets,) or ()
@@ -123,31 +124,34 @@ def sweep(
     config : BacktestConfig
         As for one backtest.
     workers : int
-        Threads of joblib for arrays and jitted strategies, for which the engine gives Python's lock up; processes for
-        Python classes, which keep it. ``joblib.parallel_config`` puts something else in their place.
+        As joblib counts them, -1 for all processors: threads for arrays and jitted strategies over Bars, for which the
+        engine gives Python's lock up; processes for Python classes, which keep it, and for other sources, which need
+        not bear threads. ``joblib.parallel_config`` puts something else in their place.
 
     Raises
     ------
     BacktestError
-        The data are no bars, or the parameters do not fit.
+        The data are no bars, the parameters do not fit, or there is no worker.
     StrategyFailed
         A strategy went wrong.
 
     Notes
     -----
-    Each number is that of a backtest of its own, to rounding, and does not depend on `workers`. A worker uses one
-    account at the venue for all its backtests.
+    Each number is that of a backtest of its own, to rounding, and does not depend on `workers`. The sets are parted
+    among the workers; those of a part use one account at the venue, one after the other.
     """
     require_bars(data)
+    if workers == 0:
+        raise BacktestError("workers is 0; at least one is needed")
     names = tuple(parameters)
     rows = _rows(names, parameters)
     settings = [dict(zip(names, row.tolist(), strict=True)) for row in rows]
-    parts = np.array_split(
-        np.arange(len(rows)), min(len(rows), 1 if workers == 1 else _TASKS_PER_WORKER * _workers(workers))
-    )
-    in_python = isinstance(strategy_of(**settings[0]), Strategy)
-    done = joblib.Parallel(n_jobs=workers, prefer="processes" if in_python else "threads")(
-        joblib.delayed(_full_backtests)(strategy_of, data, [settings[k] for k in part], config) for part in parts
+    n_workers = joblib.effective_n_jobs(workers)
+    n_parts = 1 if n_workers == 1 else min(len(rows), _TASKS_PER_WORKER * n_workers)
+    bears_threads = n_parts == 1 or (isinstance(data, Bars) and not isinstance(strategy_of(**settings[0]), Strategy))
+    done = joblib.Parallel(n_jobs=n_workers, prefer="threads" if bears_threads else "processes")(
+        joblib.delayed(_full_backtests)(strategy_of, data, [settings[k] for k in part], config)
+        for part in np.array_split(np.arange(len(rows)), n_parts)
     )
     sums = np.concatenate([part for part, _ in done])[np.newaxis]
     sessions = np.array([done[0][1]], dtype=np.float64)

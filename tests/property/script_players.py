@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from aegis.backtesting.desk import Desk
 from aegis.backtesting.jitted import (
+    indicator_of,
     jitted_strategy,
     keep,
     n_symbols,
@@ -53,6 +54,20 @@ class Player(Strategy):
     def on_order(self, desk: Desk, order: OrderNotice) -> None:
         """Write down what is heard."""
         self.heard.append((order.state, order.order, desk.step))
+
+
+class Failing(Player):
+    """Play a script until a step at which it fails."""
+
+    def __init__(self, script: NDArray[np.float64], at: int) -> None:
+        super().__init__(script)
+        self._at = at
+
+    def on_bar(self, desk: Desk) -> None:
+        """Fail, or send the commands of this close."""
+        super().on_bar(desk)
+        if self.step == self._at:
+            raise ValueError("on purpose")
 
 
 def _play(desk: Desk, row: NDArray[np.float64], placed: list[int]) -> None:
@@ -144,6 +159,19 @@ def jitted_player(market: int) -> None:
 def jitted(script: NDArray[np.float64]) -> object:
     """Return the jitted player of a script."""
     return jitted_player.using(float(len(script)), *script.reshape(-1).tolist(), memory_size=2 + 3 * len(script))
+
+
+@jitted_strategy
+def _digits(market: int) -> None:
+    """Hold as many shares as the indicator says."""
+    for s in range(n_symbols(market)):
+        wanted = indicator_of(market, 0, s, 0)
+        if not np.isnan(wanted):
+            order_target_shares(market, s, wanted)
+
+
+digits_of_closes = _digits.using(indicators=lambda bars: np.floor(bars.close[np.newaxis] * 100.0) % 50.0)
+"""A jitted strategy with an indicator."""
 
 
 class TargetPlayer(Strategy):

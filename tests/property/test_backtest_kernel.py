@@ -16,6 +16,7 @@ from aegis.backtesting.event_driven import AnyStrategy, EventDrivenBacktest
 from aegis.backtesting.kernel.codes import ActionKind, OrderType, Pass, Reason, State, TimeInForce
 from aegis.backtesting.kernel.vocabulary import STATES
 from aegis.backtesting.results import BacktestResults
+from aegis.errors import StrategyFailed
 from aegis.execution.order_states import TRANSITIONS, OrderState
 from aegis.execution.orders import OrderEventKind
 from tests.property.random_backtests import (
@@ -31,9 +32,10 @@ from tests.property.random_backtests import (
     random_backtest,
     sparse,
 )
-from tests.property.script_players import Player, TargetPlayer, jitted, jitted_targets
+from tests.property.script_players import Failing, Player, TargetPlayer, digits_of_closes, jitted, jitted_targets
 
 SAMPLE, LONG = 100, 10_000
+FAILS = 4
 seeds = st.integers(0, 2**32 - 1)
 sample = settings(max_examples=SAMPLE, deadline=None, derandomize=True)
 long_run = settings(max_examples=LONG, deadline=None, derandomize=True)
@@ -80,16 +82,21 @@ def check_reruns(seed: int) -> None:
     """A backtest that has run other strategies before does what a new one does."""
     trial = random_backtest(seed)
     rng = np.random.default_rng(seed)
-    shares = np.where(rng.random((trial.bars.n_steps, len(trial.bars.symbols))) < 0.3, rng.integers(-50, 200), np.nan)
+    shape = (trial.bars.n_steps, len(trial.bars.symbols))
+    shares = np.where(rng.random(shape) < 0.3, rng.integers(-50, 200, shape), np.nan)
 
-    def forms() -> list[AnyStrategy]:
-        return [Player(trial.script), jitted(trial.script), TargetShares(shares=shares)]
+    def new(form: int) -> AnyStrategy:
+        forms = (Player(trial.script), jitted(trial.script), TargetShares(shares=shares), digits_of_closes)
+        return forms[form] if form < len(forms) else Failing(trial.script, at=int(rng.integers(trial.bars.n_steps)))
 
-    used = EventDrivenBacktest(forms()[rng.integers(3)], trial.bars, trial.config)
+    used = EventDrivenBacktest(new(int(rng.integers(4))), trial.bars, trial.config)
     used.run()
-    for form in rng.permutation(3):
-        found = used.rerun(forms()[form])
-        assert_same_records(found, EventDrivenBacktest(forms()[form], trial.bars, trial.config).run())
+    for form in rng.permutation(5).tolist():
+        if form == FAILS:
+            with pytest.raises(StrategyFailed, match="on purpose"):
+                used.rerun(new(form))
+            continue
+        assert_same_records(used.rerun(new(form)), EventDrivenBacktest(new(form), trial.bars, trial.config).run())
 
 
 def check_quiet_books(seed: int) -> None:
@@ -114,6 +121,9 @@ def check_quiet_books(seed: int) -> None:
         return EventDrivenBacktest(jitted(script), trial.bars, config).run()
 
     quiet, asked = played(trial.script), played(np.vstack([first, later]))
+    guards = asked.order_records[:n]
+    assert (guards["fills"] == 0).all()
+    assert not (guards["state"] == State.REJECTED).any()
     np.testing.assert_array_equal(asked.equity_usd, quiet.equity_usd)
     for name in ("quantity", "filled", "limit", "stop", "state", "reason", "triggered_step", "closed_step", "fills"):
         np.testing.assert_array_equal(asked.order_records[name][n:], quiet.order_records[name], err_msg=name)

@@ -29,8 +29,7 @@ def checked_column(name: str, column: NDArray[np.float64] | None, rows: int) -> 
     return None if column is None else np.ascontiguousarray(column, dtype=np.float64)
 
 
-def checked_indicators(values: NDArray[np.float64] | None, rows: int) -> NDArray[np.float64] | None:
-    """Return the table of indicators as the kernel reads it; refuse one that has not a value for each row."""
-    if values is not None and (values.ndim != _TABLE or values.shape[1] != rows):
+def check_indicators(values: NDArray[np.float64], rows: int) -> None:
+    """Refuse a table of indicators that has not a value for each row."""
+    if values.ndim != _TABLE or values.shape[1] != rows:
         raise BacktestError(f"indicators have the shape {values.shape}, expected (indicators, {rows}): a value a bar")
-    return None if values is None else np.ascontiguousarray(values, dtype=np.float64)

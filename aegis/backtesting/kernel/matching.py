@@ -28,7 +28,7 @@ from aegis.backtesting.kernel.memory import (
     rules_of,
     symbol_of,
 )
-from aegis.backtesting.kernel.order_book import amend, close_order, is_open, watch, watch_again
+from aegis.backtesting.kernel.order_book import amend, close_order, is_open, watch
 from aegis.backtesting.kernel.pricing import fill_price_usd
 from aegis.backtesting.kernel.records import IS_DELISTED, IS_HALTED, NO_ORDER
 from aegis.backtesting.kernel.triggers import evaluate, exits_in_entry_bar, trailed_stop
@@ -72,12 +72,12 @@ def match_step(handle: int) -> None:
         high, low = load_f8(header.high, row), load_f8(header.low, row)
         # Between the triggers only those that need every bar, and what came after them, have to be asked.
         is_between = low > symbol.down_trigger and high < symbol.up_trigger
-        if is_between and symbol.always == 0:
+        if is_between and symbol.always_from == 0:
             continue
         symbol.volume_taken = 0.0
         if not is_between:
             symbol.up_trigger, symbol.down_trigger = np.inf, -np.inf
-        begin = symbol.always - 1 if is_between else symbol.first_order
+        begin = symbol.always_from - 1 if is_between else symbol.first_order
         found, wanted = _ask(handle, s, row, begin, found, wanted)
     if found > 0:
         _carry_out(handle, found, wanted)
@@ -94,7 +94,7 @@ def _ask(handle: int, s: int, row: int, begin: int, found: int, wanted: int) -> 
     # An order for an opening auction was here before its session, so this is asked of each of the session's bars.
     is_first_bar = symbol.asked_in != cursor.session + 1
     symbol.asked_in = cursor.session + 1
-    symbol.always = 0
+    symbol.always_from = 0
     index = begin
     while index != NO_ORDER:
         order = order_of(handle, index)
@@ -226,7 +226,9 @@ def _act_in_entry_bar(handle: int, parent: int, row: int, entry_price: float, en
             if order.is_exit and is_open(order) and order.state != _HELD:
                 at, price = exits_in_entry_bar(order, entered, entry_price, high, low, close, needs_through)
                 if at == wanted:
-                    _note_trigger(handle, order, child, at == _AT_STOP)
-                    watch_again(symbol_of(handle, order.symbol), order, child)
+                    if at == _AT_STOP:
+                        # From here on it needs every bar, wherever it stands in the book.
+                        _note_trigger(handle, order, child, triggered=True)
+                        symbol_of(handle, order.symbol).always_from = symbol_of(handle, order.symbol).first_order + 1
                     _execute(handle, child, row, price, at)
             child += 1

@@ -150,7 +150,7 @@ def _link(handle: int, order: Any, index: int) -> None:
         symbol.first_order = index
         symbol.up_trigger = np.inf
         symbol.down_trigger = -np.inf
-        symbol.always = 0
+        symbol.always_from = 0
     else:
         order_of(handle, symbol.last_order).next = index
     symbol.last_order = index
@@ -162,15 +162,15 @@ def _link(handle: int, order: Any, index: int) -> None:
 def watch(symbol: Any, order: Any, index: int) -> None:
     """Narrow the two prices between which a bar does not touch the symbol's book, so that this order is seen.
 
-    Orders are watched in the order of the book, so that the first that needs every bar is the one to begin with.
+    Orders are watched in the order of the book, so that none before `always_from` needs every bar.
     """
     kind = order.type
     resting = kind in (_LIMIT, _STOP, _STOP_LIMIT)
     lives_on = order.time_in_force in (_DAY, _GTC)
     triggered = order.triggered_step >= 0
     if not resting or not lives_on or (kind == _STOP and triggered):
-        if symbol.always == 0:
-            symbol.always = index + 1
+        if symbol.always_from == 0:
+            symbol.always_from = index + 1
         return
     waits_for_stop = kind != _LIMIT and not triggered
     price = order.stop if waits_for_stop else order.limit
@@ -181,18 +181,10 @@ def watch(symbol: Any, order: Any, index: int) -> None:
 
 
 @compiled
-def watch_again(symbol: Any, order: Any, index: int) -> None:
-    """Watch an order whose terms have changed where it stands in the book."""
-    watch(symbol, order, index)
-    if symbol.always != 0:
-        symbol.always = symbol.first_order + 1
-
-
-@compiled
 def _unlink(handle: int, order: Any, index: int) -> None:
     symbol = symbol_of(handle, order.symbol)
-    if symbol.always == index + 1:
-        symbol.always = order.next + 1
+    if symbol.always_from == index + 1:
+        symbol.always_from = order.next + 1
     if order.previous == NO_ORDER:
         symbol.first_order = order.next
     else:
@@ -307,7 +299,7 @@ def replace(handle: int, index: int, quantity: float, limit: float, stop: float)
         order.stop = stop
     amend(handle, index, _REPLACED)
     if order.in_book:
-        watch_again(symbol_of(handle, order.symbol), order, index)
+        watch(symbol_of(handle, order.symbol), order, index)  # a change of terms is none of how often it is asked
     return True
 
 

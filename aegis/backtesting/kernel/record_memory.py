@@ -19,7 +19,7 @@ Records = NDArray[np.void]
 
 _GROWTH = 4
 _STATE = ("account", "cursor", "positions", "symbols")
-"""Records that a run changes in place; it appends to the others."""
+"""What must be put back before a simulation can begin again; everything else is written before it is read."""
 
 GROWING: dict[Stopped, tuple[str, ...]] = {
     Stopped.GROW_ORDERS: ("orders", "candidates"),
@@ -87,7 +87,7 @@ class RecordMemory:
 
     @property
     def state(self) -> list[NDArray[np.int64]]:
-        """Views of all that a run changes in place, as words: account, cursor, positions and symbols."""
+        """Views, as words, of what must be put back to begin again: account, cursor, positions and symbols."""
         return [self._keep[name].view(np.int64) for name in _STATE]
 
     @property

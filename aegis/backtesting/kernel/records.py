@@ -106,16 +106,16 @@ SYMBOL: Final = np.dtype(
         ("borrow_rate", "f8"),
         ("first_order", "i4"),
         ("last_order", "i4"),
-        ("always", "i4"),
+        ("always_from", "i4"),
         ("asked_in", "i4"),
         ("status", "i1"),
     ],
     align=True,
 )
-"""A symbol's terms and its book of open orders. Between the two triggers no resting order can execute. `always`: 1 +
-the first order of the book that needs every bar, 0 for none. `asked_in`: 1 + the last session in which a bar met open
-orders. `tick`: 0 for none. `lot`: smallest step of a quantity. `borrow_rate`: a year, NaN for the account's. `status`:
-0 where it simply trades, otherwise the flags below together."""
+"""A symbol's terms and its book of open orders. Between the two triggers no resting order can execute. `always_from`:
+1 + an order of the book before which none needs every bar, 0 where none does. `asked_in`: 1 + the last session in which
+a bar met open orders. `tick`: 0 for none. `lot`: smallest step of a quantity. `borrow_rate`: a year, NaN for the
+account's. `status`: 0 where it simply trades, otherwise the flags below together."""
 
 IS_HALTED: Final = 1
 """Nothing executes and no order is taken until the symbol resumes."""

@@ -262,7 +262,7 @@ def _rescale(handle: int, index: int, ratio: float, lot: float) -> None:
     amend(handle, index, _RESCALED)
     if order.in_book:
         symbol = symbol_of(handle, order.symbol)
-        symbol.always = symbol.first_order + 1
+        symbol.always_from = symbol.first_order + 1
 
 
 @compiled

@@ -17,7 +17,7 @@ from aegis.backtesting.bars import Bars
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.kernel import records
 from aegis.backtesting.kernel.codes import Stopped
-from aegis.backtesting.kernel.feed_checks import check_targets, checked_column, checked_indicators
+from aegis.backtesting.kernel.feed_checks import check_indicators, check_targets, checked_column
 from aegis.backtesting.kernel.order_entry import OrderEntry
 from aegis.backtesting.kernel.record_memory import GROWING, GROWING_DTYPES, Records
 from aegis.backtesting.kernel.stepping import NOBODY, advance, memory_missing
@@ -125,7 +125,7 @@ class Simulation(OrderEntry):
         terms["lot"], terms["tick"], terms["borrow_rate"] = rules.lot_shares, tick_usd, borrow_rates
         terms["first_order"] = terms["last_order"] = records.NO_ORDER
         self._bars: Bars | None = None
-        self._as_fed: list[NDArray[np.int64]] = []
+        self.beginning: list[NDArray[np.int64]] = []
 
     def feed(
         self,
@@ -157,7 +157,8 @@ class Simulation(OrderEntry):
         BacktestError
             Other symbols, arrays of another shape, or bars of before that were not used up.
         """
-        self._check_feed(bars, targets)
+        self._check_feed(bars)
+        self._check_decisions(targets, indicators, len(bars.close))
         header, cursor = self._header, self.cursor
         done = int(cursor["step"]) + 1
         first = int(bars.sessions["first_step"][warm_up_sessions])
@@ -177,7 +178,7 @@ class Simulation(OrderEntry):
         cursor["step"] = first - 1
         cursor["next_session_step"] = first
         cursor["chunk_session"] = warm_up_sessions
-        self._as_fed = [words.copy() for words in self.state] if done == first == 0 else []
+        self.beginning = [words.copy() for words in self.state] if done == first == 0 else []
         self._set_decisions(targets, indicators, first)
 
     def restart(
@@ -206,11 +207,10 @@ class Simulation(OrderEntry):
         -----
         The records begin anew in the memory that they have: views of those of before show what comes.
         """
-        if self._bars is None or not self._as_fed:
+        if self._bars is None or not self.beginning:
             raise BacktestError("only a simulation whose first bars are its only ones can begin again; make a new one")
-        if targets is not None:
-            check_targets(targets.steps, targets.values, len(self.symbols))
-        for words, before in zip(self.state, self._as_fed, strict=True):
+        self._check_decisions(targets, indicators, len(self._bars.close))
+        for words, before in zip(self.state, self.beginning, strict=True):
             words[:] = before
         self.set_parameters(parameters, memory_size=memory_size)
         self._set_decisions(targets, indicators, first_step=0)
@@ -291,9 +291,10 @@ class Simulation(OrderEntry):
         return self._keep["cash"][: self.cursor["step"] + 1]
 
     def _set_decisions(self, targets: Targets | None, indicators: NDArray[np.float64] | None, first_step: int) -> None:
-        """Give the simulation what is decided or known beside its bars."""
+        """Give the simulation what is decided or known beside its bars, and was checked."""
         header = self._header
-        self._own_optional("indicators", checked_indicators(indicators, int(header["n_rows"])))
+        table = None if indicators is None else np.ascontiguousarray(indicators, dtype=np.float64)
+        self._own_optional("indicators", table)
         header["n_indicators"] = 0 if indicators is None else len(indicators)
         self._own_optional("targets", None if targets is None else np.ascontiguousarray(targets.values, np.float64))
         if targets is None:
@@ -303,7 +304,14 @@ class Simulation(OrderEntry):
         header["targets_are_weights"] = targets.are_weights
         self.cursor["target"] = targets.steps.searchsorted(first_step)
 
-    def _check_feed(self, bars: Bars, targets: Targets | None) -> None:
+    def _check_decisions(self, targets: Targets | None, indicators: NDArray[np.float64] | None, n_rows: int) -> None:
+        """Refuse arrays of another shape before anything is changed."""
+        if targets is not None:
+            check_targets(targets.steps, targets.values, len(self.symbols))
+        if indicators is not None:
+            check_indicators(indicators, n_rows)
+
+    def _check_feed(self, bars: Bars) -> None:
         if bars.symbols != self.symbols:
             raise BacktestError(
                 f"the bars are of {len(bars.symbols)} symbols ({', '.join(bars.symbols[:3])}, …), the simulation of "
@@ -311,5 +319,3 @@ class Simulation(OrderEntry):
             )
         if self._bars is not None and self.cursor["step"] + 1 < self._header["n_steps"]:
             raise BacktestError(f"{self.now_utc:%Y-%m-%d %H:%M}Z: the bars of before are not used up; advance first")
-        if targets is not None:
-            check_targets(targets.steps, targets.values, len(self.symbols))

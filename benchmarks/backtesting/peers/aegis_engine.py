@@ -38,8 +38,8 @@ NAME = "aegis"
 COMPILES = True
 INCLUDES = {
     "*": "from arrays over checked Bars and a jitted strategy to the records of orders and fills and the equity curve",
-    "D": "one backtest of the full engine for each pair (sweeps.sweep), to fifteen numbers of each; its records are "
-    "complete and then written over",
+    "D": "one backtest of the full engine for each pair (sweeps.sweep, a thread for each processor), to fifteen "
+    "numbers of each; its records are complete and then written over",
     "D50": "as D, for each symbol alone",
     "E": "from arrays over checked Bars and a Python class's on_bar to the records and the equity curve",
 }
@@ -166,7 +166,7 @@ task_a = task_b = task_c = task_e = run
 
 
 def task_d(task: Task, watch: Stopwatch) -> Outcome:
-    """Run one backtest for each pair of windows and symbol, over both processors."""
+    """Run one backtest for each pair of windows and symbol, a thread for each processor."""
     totals = np.zeros(6)
     symbols = 1 if task.bars.close.ndim == 1 else task.bars.close.shape[1]
     with watch.running():

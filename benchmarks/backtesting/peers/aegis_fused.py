@@ -16,8 +16,8 @@ __all__ = ["CANNOT", "COMPILES", "INCLUDES", "LARGEST", "NAME", "sweep", "versio
 NAME = "aegis fused"
 COMPILES = True
 INCLUDES = {
-    "*": "from arrays over checked Bars and a compiled signal to fifteen numbers of each pair and symbol; every order "
-    "and fill is the kernel's, none is kept",
+    "*": "from arrays over checked Bars and a compiled signal to fifteen numbers of each pair and symbol, a thread "
+    "for each processor; every order and fill is the kernel's, none is kept",
 }
 CANNOT = {
     "A": "sweeps only; the line of aegis is this task's",
@@ -29,7 +29,7 @@ LARGEST: dict[str, int] = {}
 
 
 def sweep(task: Task, watch: Stopwatch) -> Outcome:
-    """Do all pairs on all symbols, over both processors."""
+    """Do all pairs on all symbols, a thread for each processor."""
     config = BacktestConfig(initial_cash_usd=tasks.CASH_USD, costs=PER_SHARE, sessions_per_year=tasks.PERIODS_PER_YEAR)
     with watch.running():
         fast, slow = tasks.sma_pairs(task).T

@@ -111,6 +111,17 @@ def test_an_event_known_by_the_decision_of_its_ex_date_is_booked_and_a_later_one
         event_records([late], symbols=SYMBOLS, calendar=NEW_YORK)
 
 
+def test_decisions_before_the_close_they_know_are_refused():
+    with pytest.raises(MalformedData, match="decision_delay"):
+        event_records([event()], symbols=SYMBOLS, decision_delay=timedelta(minutes=-1))
+
+
+def test_an_ex_date_may_be_a_timestamp():
+    known = datetime(2014, 6, 1, tzinfo=UTC)
+    records = event_records([event(ex_date=pd.Timestamp("2014-06-09"), known_at=known)], symbols=SYMBOLS)
+    assert records["day"].tolist() == [MONDAY_NUMBER]
+
+
 def test_without_a_calendar_an_event_must_be_known_by_the_end_of_its_day():
     midnight = datetime(2014, 6, 10, tzinfo=UTC)
     assert len(event_records([event(known_at=midnight)], symbols=SYMBOLS)) == 1

@@ -85,3 +85,4 @@ def test_an_array_among_the_parameters_is_its_numbers_row_after_row():
 
     assert strategy.parameters.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     assert orders_once.using().parameters.tolist() == []
+    assert orders_once.using([1, 2.5], 3).parameters.tolist() == [1.0, 2.5, 3.0]

@@ -2,6 +2,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import threading
+from collections.abc import Iterator
 from datetime import date
 
 import numpy as np
@@ -15,6 +18,7 @@ from aegis.backtesting.corporate_events import CorporateEvent
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.desk import Desk
 from aegis.backtesting.event_driven import EventDrivenBacktest
+from aegis.backtesting.jitted import jitted_strategy
 from aegis.backtesting.rules import TradingRules
 from aegis.backtesting.strategy import Strategy
 from aegis.backtesting.sweep_results import METRICS
@@ -61,6 +65,11 @@ def endless(close, i, state, parameters):
 def counting(close, i, state, parameters):
     state[0] += 1.0
     return 7.0 if state[0] == parameters[0] else np.nan
+
+
+@jitted_strategy
+def held_alone(market):
+    """Do nothing."""
 
 
 def _bars(opened=OPEN, close=CLOSE, volume=1e6, symbols=("X",)) -> Bars:
@@ -265,6 +274,50 @@ def test_the_sweep_of_full_backtests_has_the_same_numbers(workers: int) -> None:
         np.testing.assert_allclose(full.metrics[name], fused.metrics[name], rtol=1e-12, atol=1e-12, err_msg=name)
 
 
+def test_threads_that_run_one_backtest_after_the_other_measure_what_one_alone_does() -> None:
+    random = np.random.default_rng(3)
+    close = np.round(50.0 * np.exp(random.normal(0.0, 0.02, 3_000).cumsum()), 2)
+    bars = _bars(np.r_[close[:1], close[:-1]], close)
+    rich = dataclasses.replace(ONE_PERCENT, initial_cash_usd=1_000_000.0)
+    grid = parameter_grid(length=range(2, 42))
+    asked: set[tuple[int, int]] = set()
+
+    def rows(length: float) -> TargetShares:
+        asked.add((os.getpid(), threading.get_ident()))
+        return TargetShares(shares=np.where(np.arange(3_000) % length < 2, 10.0, 5.0))
+
+    threads, alone = (sweep(rows, bars, grid, rich, workers=workers) for workers in (3, 1))
+
+    assert {process for process, _ in asked} == {os.getpid()}
+    assert len(asked) > 2
+    assert (alone.metrics["fill_count"][1:] > 100).all()
+    for name in METRICS:
+        np.testing.assert_array_equal(threads.metrics[name], alone.metrics[name], err_msg=name)
+
+
+@pytest.mark.long
+def test_a_source_that_may_not_bear_threads_is_read_in_other_processes() -> None:
+    bars, here = _bars(), os.getpid()
+
+    class Source:  # in here, because other processes cannot import tests
+        symbols = bars.symbols
+
+        def chunks(self, sessions_per_chunk: int) -> Iterator[Bars]:
+            assert os.getpid() != here, "read by a thread"
+            return bars.chunks(sessions_per_chunk)
+
+    def buys(at: float) -> TargetShares:
+        return TargetShares(shares=np.where(np.arange(5) == at, 10.0, np.nan))
+
+    swept = sweep(buys, Source(), {"at": [0, 1]}, ONE_PERCENT, workers=2)
+    assert swept.metrics["fill_count"].tolist() == [[1.0], [1.0]]
+
+
+def test_no_worker_is_refused() -> None:
+    with pytest.raises(BacktestError, match="workers is 0"):
+        sweep(lambda at: TargetShares(shares=np.full(5, at)), _bars(), {"at": 1}, ONE_PERCENT, workers=0)
+
+
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_python_classes_are_swept_too(workers: int) -> None:
     class Timed(Strategy):  # in here, because other processes cannot import tests
@@ -321,8 +374,12 @@ def test_a_backtest_runs_another_strategy_only_after_it_ran_and_over_bars_in_one
     fresh.run()
     with pytest.raises(BacktestError, match="list is no strategy"):
         fresh.rerun([1.0])  # type: ignore[arg-type]
-    with pytest.raises(BacktestError, match="shape"):
-        fresh.rerun(TargetShares(shares=np.full(4, 10.0)))
+    assert len(fresh.rerun(buys).fill_records) == 1
+    for refused in (TargetShares(shares=np.full(4, 10.0)), held_alone.using(indicators=lambda _: np.zeros((1, 3)))):
+        with pytest.raises(BacktestError, match="shape"):
+            fresh.rerun(refused)
+        with pytest.raises(BacktestError, match="no results yet"):
+            fresh.results()
     assert len(fresh.rerun(buys).fill_records) == 1
 
 
