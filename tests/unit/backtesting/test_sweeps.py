@@ -2,9 +2,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import threading
-from collections.abc import Iterator
 from datetime import date
 
 import numpy as np
@@ -12,31 +9,13 @@ import pandas as pd
 import pytest
 
 from aegis.backtesting.array_strategies import TargetShares
-from aegis.backtesting.backtest_config import BacktestConfig
-from aegis.backtesting.bars import Bars
 from aegis.backtesting.corporate_events import CorporateEvent
-from aegis.backtesting.costs import CostModel
-from aegis.backtesting.desk import Desk
-from aegis.backtesting.event_driven import EventDrivenBacktest
-from aegis.backtesting.jitted import jitted_strategy
 from aegis.backtesting.rules import TradingRules
-from aegis.backtesting.strategy import Strategy
 from aegis.backtesting.sweep_results import METRICS
 from aegis.backtesting.sweep_signals import moving_average_cross, sweep_signal
 from aegis.backtesting.sweeps import fused_sweep, parameter_grid, sweep
 from aegis.errors import BacktestError, StrategyFailed
-
-DAY = 86_400_000_000_000
-OPEN = [10.0, 10.0, 11.0, 12.0, 13.0]
-CLOSE = [10.0, 11.0, 12.0, 9.0, 13.0]
-ONE_PERCENT = BacktestConfig(initial_cash_usd=1_000.0, costs=CostModel(slippage_bps=100.0, commission_bps=100.0))
-
-
-@sweep_signal(parameters=("buy", "sell", "target"), targets="shares")
-def timed(close, i, state, parameters):
-    if i == parameters[0]:
-        return parameters[2]
-    return 0.0 if i == parameters[1] else np.nan
+from tests.unit.backtesting.swept_market import CLOSE, ONE_PERCENT, OPEN, bars_of, timed
 
 
 @sweep_signal(parameters=("ahead",))
@@ -67,26 +46,12 @@ def counting(close, i, state, parameters):
     return 7.0 if state[0] == parameters[0] else np.nan
 
 
-@jitted_strategy
-def held_alone(market):
-    """Do nothing."""
-
-
-def _bars(opened=OPEN, close=CLOSE, volume=1e6, symbols=("X",)) -> Bars:
-    opened, close = np.array(opened), np.array(close)
-    high, low = np.maximum(opened, close), np.minimum(opened, close)
-    shares = np.broadcast_to(np.asarray(volume, dtype=float), close.shape)
-    return Bars.from_arrays(
-        opened, high, low, close, shares, closes_at=np.arange(1, len(close) + 1) * DAY, symbols=symbols
-    )
-
-
 def _one(results, name: str) -> float:
     return float(results.metrics[name][0, 0])
 
 
 def test_a_column_has_the_numbers_worked_out_by_hand() -> None:
-    results = fused_sweep(timed, _bars(), {"buy": 0, "sell": 2, "target": 50}, ONE_PERCENT)
+    results = fused_sweep(timed, bars_of(), {"buy": 0, "sell": 2, "target": 50}, ONE_PERCENT)
 
     # 50 bought at 10 + 1 % on the second day, sold at 12 - 1 % on the fourth; 1 % of each in commission.
     expected = {
@@ -118,14 +83,14 @@ def test_a_column_has_the_numbers_worked_out_by_hand() -> None:
 
 
 def test_a_purchase_is_cut_to_what_the_cash_pays_for() -> None:
-    results = fused_sweep(timed, _bars(), {"buy": 0, "sell": 9, "target": 200}, ONE_PERCENT)
+    results = fused_sweep(timed, bars_of(), {"buy": 0, "sell": 9, "target": 200}, ONE_PERCENT)
 
     # 1,000 / (10.10 x 1.01) = 98.03
     assert (_one(results, "fill_count"), _one(results, "traded_shares")) == (1, 98)
 
 
 def test_a_day_without_volume_fills_nothing_and_the_order_is_gone() -> None:
-    bars = _bars(volume=[1e6, 0.0, 1e6, 1e6, 1e6])
+    bars = bars_of(volume=[1e6, 0.0, 1e6, 1e6, 1e6])
 
     results = fused_sweep(timed, bars, {"buy": [0, 1], "sell": 9, "target": 50}, ONE_PERCENT)
 
@@ -135,20 +100,20 @@ def test_a_day_without_volume_fills_nothing_and_the_order_is_gone() -> None:
 def test_the_volume_caps_what_a_bar_fills() -> None:
     config = dataclasses.replace(ONE_PERCENT, rules=TradingRules(participation_rate=0.1))
 
-    results = fused_sweep(timed, _bars(volume=123.0), {"buy": 0, "sell": 9, "target": 50}, config)
+    results = fused_sweep(timed, bars_of(volume=123.0), {"buy": 0, "sell": 9, "target": 50}, config)
 
     assert _one(results, "traded_shares") == 12
 
 
 def test_a_column_without_a_trade_has_no_sharpe_ratio() -> None:
-    results = fused_sweep(timed, _bars(), {"buy": 8, "sell": 9, "target": 50}, ONE_PERCENT)
+    results = fused_sweep(timed, bars_of(), {"buy": 8, "sell": 9, "target": 50}, ONE_PERCENT)
 
     assert np.isnan(_one(results, "sharpe_ratio"))
     assert _one(results, "volatility_annualised") == _one(results, "max_drawdown") == 0.0
 
 
 def test_every_column_begins_with_nothing_kept() -> None:
-    results = fused_sweep(counting, _bars(), {"first": [1, 2, 3, 5]}, ONE_PERCENT, workers=1)
+    results = fused_sweep(counting, bars_of(), {"first": [1, 2, 3, 5]}, ONE_PERCENT, workers=1)
 
     assert results.metrics["traded_shares"][:, 0].tolist() == [7, 7, 7, 0]
 
@@ -156,7 +121,7 @@ def test_every_column_begins_with_nothing_kept() -> None:
 def test_numbers_do_not_depend_on_the_number_of_workers() -> None:
     random = np.random.default_rng(3)
     close = np.round(100 * np.exp(random.normal(0, 0.02, (400, 3)).cumsum(axis=0)), 2)
-    bars = _bars(np.vstack([close[:1], close[:-1]]), close, symbols=("A", "B", "C"))
+    bars = bars_of(np.vstack([close[:1], close[:-1]]), close, symbols=("A", "B", "C"))
     grid = parameter_grid(fast=range(2, 12), slow=[13.0, 20.0], target=[1.0])
 
     alone, shared = (fused_sweep(moving_average_cross, bars, grid, ONE_PERCENT, workers=n) for n in (1, 5))
@@ -184,7 +149,7 @@ def test_missing_bars_are_left_out_of_a_symbols_account() -> None:
     gap = np.array([[1.0, 1.0], [np.nan, 1.0], [1.0, 1.0], [1.0, 1.0], [1.0, 1.0]])
     both = gap * np.array(OPEN)[:, None], gap * np.array(CLOSE)[:, None]
     results = fused_sweep(
-        timed, _bars(*both, volume=1e6 * gap, symbols=("A", "B")), {"buy": 0, "sell": 9, "target": 50}, ONE_PERCENT
+        timed, bars_of(*both, volume=1e6 * gap, symbols=("A", "B")), {"buy": 0, "sell": 9, "target": 50}, ONE_PERCENT
     )
 
     # A's second bar is the third day: bought at 11.11 there.
@@ -200,7 +165,7 @@ def test_a_signal_that_reads_other_closes_than_the_known_ones_is_refused(signal,
     close = 100 + np.random.default_rng(1).normal(0, 1, 200).cumsum()
 
     with pytest.raises(BacktestError, match=says):
-        fused_sweep(signal, _bars(close, close), parameters, ONE_PERCENT)
+        fused_sweep(signal, bars_of(close, close), parameters, ONE_PERCENT)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +177,7 @@ def test_a_signal_that_reads_other_closes_than_the_known_ones_is_refused(signal,
 )
 def test_a_signal_that_fails_says_with_which_parameters_and_where(signal, says) -> None:
     with pytest.raises(StrategyFailed, match=says):
-        fused_sweep(signal, _bars(), {"at": [9, 8, 7, 3, 9, 9, 9]}, ONE_PERCENT, workers=1)
+        fused_sweep(signal, bars_of(), {"at": [9, 8, 7, 3, 9, 9, 9]}, ONE_PERCENT, workers=1)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +193,7 @@ def test_a_signal_that_fails_says_with_which_parameters_and_where(signal, says) 
 )
 def test_what_a_column_cannot_do_is_refused(change, says) -> None:
     with pytest.raises(BacktestError, match=says + ".*sweeps.sweep"):
-        fused_sweep(timed, _bars(), {"buy": 0, "sell": 2, "target": 50}, dataclasses.replace(ONE_PERCENT, **change))
+        fused_sweep(timed, bars_of(), {"buy": 0, "sell": 2, "target": 50}, dataclasses.replace(ONE_PERCENT, **change))
 
 
 @pytest.mark.parametrize(
@@ -242,7 +207,7 @@ def test_what_a_column_cannot_do_is_refused(change, says) -> None:
 )
 def test_parameters_that_do_not_fit_are_refused(parameters, says) -> None:
     with pytest.raises(BacktestError, match=says):
-        fused_sweep(timed, _bars(), parameters, ONE_PERCENT)
+        fused_sweep(timed, bars_of(), parameters, ONE_PERCENT)
 
 
 def test_no_workers_and_closures_are_refused() -> None:
@@ -252,135 +217,9 @@ def test_no_workers_and_closures_are_refused() -> None:
         return held
 
     with pytest.raises(BacktestError, match="at least one"):
-        fused_sweep(timed, _bars(), {"buy": 0, "sell": 2, "target": 5}, ONE_PERCENT, workers=0)
+        fused_sweep(timed, bars_of(), {"buy": 0, "sell": 2, "target": 5}, ONE_PERCENT, workers=0)
     with pytest.raises(BacktestError, match="top of a module"):
         sweep_signal(parameters=())(closure)
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_the_sweep_of_full_backtests_has_the_same_numbers(workers: int) -> None:
-    grid = parameter_grid(buy=[0, 1], sell=[2, 3])
-
-    def timed_shares(buy: float, sell: float) -> TargetShares:
-        shares = np.full(5, np.nan)
-        shares[int(buy)], shares[int(sell)] = 50.0, 0.0
-        return TargetShares(shares=shares)
-
-    full = sweep(timed_shares, _bars(), grid, ONE_PERCENT, workers=workers)
-    fused = fused_sweep(timed, _bars(), {**grid, "target": 50}, ONE_PERCENT)
-
-    assert full.parameters.tolist() == [[0, 2], [0, 3], [1, 2], [1, 3]]
-    for name in METRICS:
-        np.testing.assert_allclose(full.metrics[name], fused.metrics[name], rtol=1e-12, atol=1e-12, err_msg=name)
-
-
-def test_threads_that_run_one_backtest_after_the_other_measure_what_one_alone_does() -> None:
-    random = np.random.default_rng(3)
-    close = np.round(50.0 * np.exp(random.normal(0.0, 0.02, 3_000).cumsum()), 2)
-    bars = _bars(np.r_[close[:1], close[:-1]], close)
-    rich = dataclasses.replace(ONE_PERCENT, initial_cash_usd=1_000_000.0)
-    grid = parameter_grid(length=range(2, 42))
-    asked: set[tuple[int, int]] = set()
-
-    def rows(length: float) -> TargetShares:
-        asked.add((os.getpid(), threading.get_ident()))
-        return TargetShares(shares=np.where(np.arange(3_000) % length < 2, 10.0, 5.0))
-
-    threads, alone = (sweep(rows, bars, grid, rich, workers=workers) for workers in (3, 1))
-
-    assert {process for process, _ in asked} == {os.getpid()}
-    assert len(asked) > 2
-    assert (alone.metrics["fill_count"][1:] > 100).all()
-    for name in METRICS:
-        np.testing.assert_array_equal(threads.metrics[name], alone.metrics[name], err_msg=name)
-
-
-@pytest.mark.long
-def test_a_source_that_may_not_bear_threads_is_read_in_other_processes() -> None:
-    bars, here = _bars(), os.getpid()
-
-    class Source:  # in here, because other processes cannot import tests
-        symbols = bars.symbols
-
-        def chunks(self, sessions_per_chunk: int) -> Iterator[Bars]:
-            assert os.getpid() != here, "read by a thread"
-            return bars.chunks(sessions_per_chunk)
-
-    def buys(at: float) -> TargetShares:
-        return TargetShares(shares=np.where(np.arange(5) == at, 10.0, np.nan))
-
-    swept = sweep(buys, Source(), {"at": [0, 1]}, ONE_PERCENT, workers=2)
-    assert swept.metrics["fill_count"].tolist() == [[1.0], [1.0]]
-
-
-def test_no_worker_is_refused() -> None:
-    with pytest.raises(BacktestError, match="workers is 0"):
-        sweep(lambda at: TargetShares(shares=np.full(5, at)), _bars(), {"at": 1}, ONE_PERCENT, workers=0)
-
-
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
-def test_python_classes_are_swept_too(workers: int) -> None:
-    class Timed(Strategy):  # in here, because other processes cannot import tests
-        def __init__(self, buy: float, sell: float) -> None:
-            self._shares = {buy: 50.0, sell: -50.0}
-
-        def on_bar(self, desk: Desk) -> None:
-            if desk.step in self._shares:
-                desk.order(0, self._shares[desk.step])
-
-    grid = parameter_grid(buy=[0, 1], sell=[2, 3])
-    full = sweep(Timed, _bars(), grid, ONE_PERCENT, workers=workers)
-    fused = fused_sweep(timed, _bars(), {**grid, "target": 50}, ONE_PERCENT)
-
-    for name in METRICS:
-        np.testing.assert_allclose(full.metrics[name], fused.metrics[name], rtol=1e-12, atol=1e-12, err_msg=name)
-
-
-def test_a_sweep_over_chunks_measures_the_same() -> None:
-    def timed_shares(sell: float) -> TargetShares:
-        shares = np.full(5, np.nan)
-        shares[0], shares[int(sell)] = 50.0, 0.0
-        return TargetShares(shares=shares)
-
-    parts = dataclasses.replace(ONE_PERCENT, sessions_per_chunk=2)
-    whole, chunked = (sweep(timed_shares, _bars(), {"sell": [2, 3]}, config) for config in (ONE_PERCENT, parts))
-
-    for name in METRICS:
-        np.testing.assert_array_equal(chunked.metrics[name], whole.metrics[name], err_msg=name)
-
-
-def test_a_set_whose_strategy_fails_ends_the_sweep_and_says_when() -> None:
-    class Failing(Strategy):
-        def __init__(self, at: float) -> None:
-            self._at = at
-
-        def on_bar(self, desk: Desk) -> None:
-            if desk.step == self._at:
-                raise ValueError("enough")
-
-    with pytest.raises(StrategyFailed, match=r"1970-01-04.*enough"):
-        sweep(Failing, _bars(), {"at": [9, 2]}, ONE_PERCENT)
-
-
-def test_a_backtest_runs_another_strategy_only_after_it_ran_and_over_bars_in_one_piece() -> None:
-    buys = TargetShares(shares=np.full(5, 10.0))
-    fresh = EventDrivenBacktest(buys, _bars(), ONE_PERCENT)
-    with pytest.raises(BacktestError, match="that was run"):
-        fresh.rerun(buys)
-    chunked = EventDrivenBacktest(buys, _bars(), dataclasses.replace(ONE_PERCENT, sessions_per_chunk=2))
-    chunked.run()
-    with pytest.raises(BacktestError, match="in one piece"):
-        chunked.rerun(buys)
-    fresh.run()
-    with pytest.raises(BacktestError, match="list is no strategy"):
-        fresh.rerun([1.0])  # type: ignore[arg-type]
-    assert len(fresh.rerun(buys).fill_records) == 1
-    for refused in (TargetShares(shares=np.full(4, 10.0)), held_alone.using(indicators=lambda _: np.zeros((1, 3)))):
-        with pytest.raises(BacktestError, match="shape"):
-            fresh.rerun(refused)
-        with pytest.raises(BacktestError, match="no results yet"):
-            fresh.results()
-    assert len(fresh.rerun(buys).fill_records) == 1
 
 
 def test_frames_and_arrays_are_no_data_of_a_sweep() -> None:
@@ -391,7 +230,7 @@ def test_frames_and_arrays_are_no_data_of_a_sweep() -> None:
 
 
 def test_results_become_a_table_and_name_the_best_set() -> None:
-    results = fused_sweep(timed, _bars(), {"buy": [0, 1, 8], "sell": [2, 3, 9], "target": 50}, ONE_PERCENT)
+    results = fused_sweep(timed, bars_of(), {"buy": [0, 1, 8], "sell": [2, 3, 9], "target": 50}, ONE_PERCENT)
 
     table = results.to_frame()
     assert table.index.names == ["buy", "sell", "target", "account"]
