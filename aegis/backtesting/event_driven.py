@@ -33,6 +33,7 @@ ArrayStrategy = TargetWeights | TargetShares | Signals
 AnyStrategy = ArrayStrategy | JittedStrategy | Strategy
 
 _EPOCH = date(1970, 1, 1)
+_REBALANCES = 128
 
 
 def refuse_second_run(*, has_begun: bool) -> None:
@@ -100,8 +101,7 @@ class EventDrivenBacktest:
             borrow_rates=_by_symbol("borrow_rate_per_year", config.borrow_rate_per_year, symbols, np.nan),
             **_numbers_of(strategy),
             orders_per_step=config.orders_per_step,
-            # A short backtest asks for little: the system clears whole pages of what it gives.
-            capacity=min(source.n_rows, MOST_ROOM) if isinstance(source, Bars) else MOST_ROOM,
+            capacity=_first_room(source) if isinstance(source, Bars) else MOST_ROOM,
         )
         self._runner = PythonRunner(strategy, self.simulation) if isinstance(strategy, Strategy) else None
         self._liquidity = (
@@ -300,6 +300,15 @@ class EventDrivenBacktest:
             self.simulation.advance(on_bar=self._strategy.on_bar)
         else:
             self.simulation.advance()
+
+
+def _first_room(bars: Bars) -> int:
+    """Return for how many orders there is room at first: one for each step, and ten years of monthly rebalancing.
+
+    More comes when it is needed. Little is reused from one backtest to the next, and the system clears every page of
+    what it gives anew.
+    """
+    return min(bars.n_rows, bars.n_steps + _REBALANCES * len(bars.symbols), MOST_ROOM)
 
 
 def _require_strategy(strategy: object) -> None:
