@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aegis.backtesting.array_strategies import Signals, TargetShares, TargetWeights, refuse_rows_of_other_times
 from aegis.backtesting.backtest_config import BacktestConfig, EngineName
@@ -144,12 +145,12 @@ class EventDrivenBacktest:
             self._refuse_other_rows(self._steps_before)
         return self.results()
 
-    def rerun(self, strategy: AnyStrategy) -> BacktestResults:
+    def rerun(self, strategy: AnyStrategy) -> None:
         """Run another strategy over the same bars, from the beginning and in the memory that is there.
 
         For whoever reads a few numbers of each of many runs: bars, actions and what the liquidity was are looked at
         once, and the records of the run before are written over: results that it returned hold until then, and no
-        longer. What must outlive this is written down first, or run by a new backtest.
+        longer. What must outlive this is written down first, or run by a new backtest. :meth:`results` are this run's.
 
         Parameters
         ----------
@@ -176,7 +177,12 @@ class EventDrivenBacktest:
         if isinstance(strategy, Strategy):
             self._runner = PythonRunner(strategy, self.simulation)
         self._take(bars, warm_up=0)
-        return self.results()
+
+    @cached_property
+    def session_first_steps(self) -> NDArray[np.int64]:
+        """First step of each session, and the number of steps, of bars in one piece; shape (sessions + 1,)."""
+        assert isinstance(self._source, Bars)  # noqa: S101 - for the type checker; `can_rerun` says so
+        return np.ascontiguousarray(self._source.sessions["first_step"])
 
     @property
     def can_rerun(self) -> bool:

@@ -93,18 +93,19 @@ def metrics_of_sums(sums: Floats, n_sessions: Floats, config: BacktestConfig) ->
 
     Notes
     -----
-    The definitions are those of :mod:`aegis.metrics`, on sums in place of series: the variance is the mean square less
-    the squared mean, which for returns loses no digit that matters.
+    The definitions are those of :mod:`aegis.metrics`, on sums in place of series: with d the distances from the first
+    return that is not zero, the variance is that of d, the mean of its squares less the square of its mean.
     """
     taken = sums.transpose(2, 1, 0)
-    final, total, squares = taken[Sums.FINAL_EQUITY], taken[Sums.RETURNS], taken[Sums.SQUARED_RETURNS]
+    final, total, first = taken[Sums.FINAL_EQUITY], taken[Sums.RETURNS], taken[Sums.FIRST_RETURN]
     per_year = config.sessions_per_year
     survived = np.where(taken[Sums.LOWEST_EQUITY] > 0.0, 1.0, np.nan)
     growth = np.where(survived == 1.0, final / config.initial_cash_usd, np.nan)
     mean = survived * total / n_sessions
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = squares - total * total / n_sessions
-        # What is left of equal returns after cancellation is rounding noise.
+        squares = taken[Sums.SQUARED_DISTANCES] + (n_sessions - taken[Sums.SESSIONS_MOVED]) * first * first
+        spread = squares - n_sessions * (total / n_sessions - first) ** 2
+        # What is left after cancellation is rounding noise.
         spread = np.where(spread <= _CANCELLED * squares, 0.0, spread)
         deviation = survived * np.where(n_sessions > 1, np.sqrt(spread / (n_sessions - 1)), np.nan)
         excess = mean - session_rate(config.risk_free_rate, sessions_per_year=per_year)

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aegis.backtesting.compilation import compiled
+from aegis.backtesting.event_driven import EventDrivenBacktest
+from aegis.backtesting.kernel.lot_sizes import QUANTITY_TOLERANCE
 from aegis.backtesting.kernel.memory import load_f8, store_f8
-from aegis.backtesting.results import BacktestResults
 
 
 class Sums(IntEnum):
@@ -23,7 +24,7 @@ class Sums(IntEnum):
 
     FINAL_EQUITY = 0
     RETURNS = 1
-    SQUARED_RETURNS = 2
+    SQUARED_DISTANCES = 2
     DEEPEST = 3
     LOWEST_EQUITY = 4
     FILLS = 5
@@ -35,10 +36,13 @@ class Sums(IntEnum):
     INTEREST = 11
     BORROW_FEES = 12
     SESSIONS_INVESTED = 13
+    FIRST_RETURN = 14
+    SESSIONS_MOVED = 15
 
 
 N_SUMS: Final = len(Sums)
-_FINAL, _RETURNS, _SQUARES = int(Sums.FINAL_EQUITY), int(Sums.RETURNS), int(Sums.SQUARED_RETURNS)
+_FINAL, _RETURNS, _SQUARES = int(Sums.FINAL_EQUITY), int(Sums.RETURNS), int(Sums.SQUARED_DISTANCES)
+_FIRST, _MOVED = int(Sums.FIRST_RETURN), int(Sums.SESSIONS_MOVED)
 _DEEPEST, _LOWEST, _INVESTED = int(Sums.DEEPEST), int(Sums.LOWEST_EQUITY), int(Sums.SESSIONS_INVESTED)
 _FILLS, _SHARES, _USD = int(Sums.FILLS), int(Sums.TRADED_SHARES), int(Sums.TRADED_USD)
 _COMMISSION, _FEES, _SLIPPAGE = int(Sums.COMMISSION), int(Sums.FEES), int(Sums.SLIPPAGE)
@@ -48,7 +52,7 @@ _INTEREST, _BORROW_FEES = int(Sums.INTEREST), int(Sums.BORROW_FEES)
 @compiled
 def begin_equity(initial_cash: float) -> Any:
     """Return the running numbers of an equity before its first session; see :func:`add_session`."""
-    return initial_cash, initial_cash, initial_cash, initial_cash, 0.0, 0.0, 0.0
+    return initial_cash, initial_cash, initial_cash, initial_cash, 0.0, 0.0, 0.0, 0.0, 0.0
 
 
 @compiled
@@ -56,14 +60,19 @@ def add_session(equity: float, running: Any) -> Any:
     """Return the running numbers of an equity after one more session.
 
     They are: the equity before, the highest and the lowest until then, the equity below which the drawdown becomes the
-    deepest, its depth (zero or negative), and the sums of returns and of squared returns.
+    deepest, its depth (zero or negative), the sum of returns, the first return that is not zero, the sum of squared
+    distances from it, and how many sessions had one: squares of the returns themselves would cancel where these are
+    nearly equal.
     """
-    before, peak, lowest, floor, deepest, returns, squares = running
+    before, peak, lowest, floor, deepest, returns, first, squares, moved = running
     if equity == before or before == 0.0:  # noqa: PLR1714 - numbers in registers, no tuple
-        return equity, peak, lowest, floor, deepest, returns, squares
+        return equity, peak, lowest, floor, deepest, returns, first, squares, moved
     change = equity / before - 1.0
+    if moved == 0.0:
+        first = change
+    moved += 1.0
     returns += change
-    squares += change * change
+    squares += (change - first) * (change - first)
     lowest = min(lowest, equity)
     if equity > peak:
         peak = equity
@@ -71,16 +80,18 @@ def add_session(equity: float, running: Any) -> Any:
     elif equity < floor:
         deepest = equity / peak - 1.0
         floor = equity
-    return equity, peak, lowest, floor, deepest, returns, squares
+    return equity, peak, lowest, floor, deepest, returns, first, squares, moved
 
 
 @compiled
 def store_equity(sums: int, running: Any, sessions_invested: int) -> None:
     """Write what has become of an equity into the row at the address `sums`."""
-    equity, _, lowest, _, deepest, returns, squares = running
+    equity, _, lowest, _, deepest, returns, first, squares, moved = running
     store_f8(sums, _FINAL, equity)
     store_f8(sums, _RETURNS, returns)
     store_f8(sums, _SQUARES, squares)
+    store_f8(sums, _FIRST, first)
+    store_f8(sums, _MOVED, moved)
     store_f8(sums, _DEEPEST, deepest)
     store_f8(sums, _LOWEST, lowest)
     store_f8(sums, _INVESTED, float(sessions_invested))
@@ -104,25 +115,29 @@ def store_account(sums: int, account: Any) -> None:
     store_f8(sums, _BORROW_FEES, account.borrow_fees)
 
 
-def fill_sums(sums: NDArray[np.float64], results: BacktestResults) -> None:
-    """Fill a row of zeros with the sums of a finished backtest.
+def fill_sums(sums: NDArray[np.float64], backtest: EventDrivenBacktest) -> int:
+    """Fill a row of zeros with the sums of a backtest that has come to its end; return how many sessions it had.
 
     Parameters
     ----------
     sums : ndarray of float64, shape (N_SUMS,)
         C-contiguous.
-    results : BacktestResults
-        Of the event-driven engine.
+    backtest : EventDrivenBacktest
+
+    Notes
+    -----
+    Without corporate actions, positions are the sums of fills, and results that nobody else asks for are not made.
     """
-    _fill_sums(
-        sums.ctypes.data,
-        results.initial_cash_usd,
-        results.equity_usd,
-        results.session_first_steps,
-        results.round_trips.positions_shares,
-        results.fill_records,
-        results.account_record,
-    )
+    simulation = backtest.simulation
+    if backtest.can_rerun and len(simulation.actions) == 0:
+        equity, fills, account = simulation.equity, simulation.fills, simulation.account_array
+        first_steps, positions = backtest.session_first_steps, np.zeros((0, len(simulation.symbols)))
+    else:
+        results = backtest.results()
+        equity, fills, account = results.equity_usd, results.fill_records, results.account_record
+        first_steps, positions = results.session_first_steps, results.round_trips.positions_shares
+    _fill_sums(sums.ctypes.data, simulation.cash_usd, equity, first_steps, positions, fills, account)
+    return len(first_steps) - 1
 
 
 @compiled
@@ -135,15 +150,20 @@ def _fill_sums(
     fills: NDArray[Any],
     account: NDArray[Any],
 ) -> None:
+    """Add up the sessions; where there are no `positions` (shape (0, symbols)), what the fills leave."""
     running = begin_equity(initial_cash)
-    invested = 0
+    held = np.zeros(positions.shape[1])
+    follows_fills = len(positions) == 0
+    invested = fill = 0
     for k in range(len(first_steps) - 1):
         running = add_session(equity[first_steps[k + 1] - 1], running)
-        for s in range(positions.shape[1]):
-            if positions[k, s] != 0.0:
+        while fill < len(fills) and fills[fill].step < first_steps[k + 1]:
+            add_fill(sums, fills[fill].quantity, fills[fill].price)
+            held[fills[fill].symbol] += fills[fill].quantity
+            fill += 1
+        for s in range(len(held)):
+            if abs(held[s] if follows_fills else positions[k, s]) > QUANTITY_TOLERANCE:
                 invested += 1
                 break
     store_equity(sums, running, invested)
-    for k in range(len(fills)):
-        add_fill(sums, fills[k].quantity, fills[k].price)
     store_account(sums, account[0])

@@ -172,12 +172,12 @@ def _full_backtests(
     for row, setting in zip(sums, settings, strict=True):
         strategy = strategy_of(**setting)
         if backtest is not None and backtest.can_rerun:
-            results = backtest.rerun(strategy)
+            backtest.rerun(strategy)
         else:
             backtest = EventDrivenBacktest(strategy, data, config)
-            results = backtest.run()
-        fill_sums(row, results)
-    return sums, len(results.session_days)
+            backtest.run()
+        n_sessions = fill_sums(row, backtest)
+    return sums, n_sessions
 
 
 def _refuse_what_columns_cannot(bars: Bars, config: BacktestConfig) -> None:

@@ -96,7 +96,8 @@ def check_reruns(seed: int) -> None:
             with pytest.raises(StrategyFailed, match="on purpose"):
                 used.rerun(new(form))
             continue
-        assert_same_records(used.rerun(new(form)), EventDrivenBacktest(new(form), trial.bars, trial.config).run())
+        used.rerun(new(form))
+        assert_same_records(used.results(), EventDrivenBacktest(new(form), trial.bars, trial.config).run())
 
 
 def check_quiet_books(seed: int) -> None:

@@ -142,10 +142,12 @@ def test_a_backtest_runs_another_strategy_only_after_it_ran_and_over_bars_in_one
     fresh.run()
     with pytest.raises(BacktestError, match="list is no strategy"):
         fresh.rerun([1.0])  # type: ignore[arg-type]
-    assert len(fresh.rerun(buys).fill_records) == 1
+    fresh.rerun(buys)
+    assert len(fresh.results().fill_records) == 1
     for refused in (TargetShares(shares=np.full(4, 10.0)), held_alone.using(indicators=lambda _: np.zeros((1, 3)))):
         with pytest.raises(BacktestError, match="shape"):
             fresh.rerun(refused)
         with pytest.raises(BacktestError, match="no results yet"):
             fresh.results()
-    assert len(fresh.rerun(buys).fill_records) == 1
+    fresh.rerun(buys)
+    assert len(fresh.results().fill_records) == 1
