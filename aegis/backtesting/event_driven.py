@@ -311,8 +311,8 @@ class EventDrivenBacktest:
 def _first_room(bars: Bars) -> int:
     """Return for how many orders there is room at first: one for each step, and ten years of monthly rebalancing.
 
-    More comes when it is needed. Little is reused from one backtest to the next, and the system clears every page of
-    what it gives anew.
+    More comes when it is needed. The process hands small blocks from one backtest to the next; large ones come from the
+    system each time, which clears every page of them.
     """
     return min(bars.n_rows, bars.n_steps + _REBALANCES * len(bars.symbols), MOST_ROOM)
 
