@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from aegis.backtesting.compilation import compiled
+from aegis.backtesting.compilation import compiled, inlined
 from aegis.backtesting.kernel.codes import Reason, TimeInForce
 from aegis.backtesting.kernel.lot_sizes import QUANTITY_TOLERANCE, is_multiple, is_on_tick
 from aegis.backtesting.kernel.memory import cursor_of, position_of, rules_of, symbol_of
@@ -24,7 +24,7 @@ _IS_HALTED, _NO_PRICE, _CLOSED = int(Reason.HALTED), int(Reason.NO_PRICE), int(R
 _MIN_NOTIONAL, _DELISTED = int(Reason.MIN_NOTIONAL), int(Reason.DELISTED)
 
 
-@compiled
+@inlined
 def refusal(handle: int, order: Any) -> int:
     """Return why the venue does not take an order; the :class:`Reason`, 0 if it does."""
     reason = refused_terms(handle, order)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from aegis.backtesting.commissions import commission_usd
-from aegis.backtesting.compilation import compiled
+from aegis.backtesting.compilation import compiled, inlined
 from aegis.backtesting.kernel.codes import Reason, State
 from aegis.backtesting.kernel.fees import fees_due_usd
 from aegis.backtesting.kernel.lot_sizes import QUANTITY_TOLERANCE, is_nothing
@@ -31,7 +31,7 @@ _FILLED, _PARTIAL, _CANCELLED = int(State.FILLED), int(State.PARTIALLY_FILLED), 
 _POSITION_CLOSED = int(Reason.POSITION_CLOSED)
 
 
-@compiled
+@inlined
 def book_fill(handle: int, index: int, quantity: float, price: float, reference: float, at: int) -> None:
     """Book one execution of an order.
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from aegis.backtesting.commissions import commission_usd
-from aegis.backtesting.compilation import compiled
+from aegis.backtesting.compilation import compiled, inlined
 from aegis.backtesting.kernel.fees import fees_due_usd
 from aegis.backtesting.kernel.lot_sizes import is_nothing
 from aegis.backtesting.kernel.memory import (
@@ -30,7 +30,7 @@ def spendable_cash_usd(handle: int) -> float:
     return account.cash - account.unsettled_total
 
 
-@compiled
+@inlined
 def affordable(handle: int, order: Any, quantity: float, price: float) -> float:
     """Return the part of `quantity` (signed shares) that the account can carry at `price`, in whole lots.
 

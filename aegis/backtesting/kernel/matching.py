@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from aegis.backtesting.compilation import compiled
+from aegis.backtesting.compilation import compiled, inlined
 from aegis.backtesting.kernel.bookings import book_fill
 from aegis.backtesting.kernel.buying_power import affordable
 from aegis.backtesting.kernel.codes import Amendment, OrderType, Pass, Reason, State, TimeInForce
@@ -83,7 +83,7 @@ def match_step(handle: int) -> None:
         _carry_out(handle, found, wanted)
 
 
-@compiled
+@inlined
 def _ask(handle: int, s: int, row: int, begin: int, found: int, wanted: int) -> tuple[int, int]:
     """Ask the orders of one symbol's book from `begin` on about its bar; append those that it executes."""
     header, cursor, rules, symbol = header_of(handle), cursor_of(handle), rules_of(handle), symbol_of(handle, s)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from aegis.backtesting.compilation import compiled
+from aegis.backtesting.compilation import compiled, inlined
 from aegis.backtesting.kernel.acceptance import refusal
 from aegis.backtesting.kernel.codes import Amendment, Fault, OrderType, Reason, State, TimeInForce
 from aegis.backtesting.kernel.memory import (
@@ -44,7 +44,7 @@ _REDUCED = int(Amendment.REDUCED)
 _REPLACED, _TOO_MANY_CHANGES = int(Amendment.REPLACED), int(Fault.TOO_MANY_CHANGES)
 
 
-@compiled
+@inlined
 def new_order(handle: int, symbol: int, kind: int, quantity: float, time_in_force: int) -> Any:
     """Append an order without prices and relations to the records and return it; there must be room."""
     cursor = cursor_of(handle)
@@ -103,7 +103,7 @@ def session_for(handle: int, order: Any) -> int:
     return cursor.session + 1 if waits and cursor.session >= 0 else max(cursor.session, 0)
 
 
-@compiled
+@inlined
 def submit(handle: int, order: Any, index: int) -> None:
     """Hand an order to the venue: it is working from here on, or rejected."""
     reason = refusal(handle, order)
@@ -113,7 +113,7 @@ def submit(handle: int, order: Any, index: int) -> None:
     release(handle, index)
 
 
-@compiled
+@inlined
 def release(handle: int, index: int) -> None:
     """Let an order work: from the next bar of its symbol on."""
     cursor = cursor_of(handle)

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from aegis.backtesting.compilation import compiled
+from aegis.backtesting.compilation import compiled, inlined
 from aegis.backtesting.kernel.codes import Fault, OrderType, TimeInForce
 from aegis.backtesting.kernel.memory import header_of
 from aegis.backtesting.kernel.records import NEVER
@@ -44,7 +44,7 @@ _ALLOWED: Final = tuple(sum(1 << code for code in times_of(kind)) for kind in Or
 """For each order type a bit for each time in force that it can have."""
 
 
-@compiled
+@inlined
 def is_sound(
     handle: int,
     symbol: int,

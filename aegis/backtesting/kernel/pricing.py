@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from aegis.backtesting.compilation import compiled
+from aegis.backtesting.compilation import inlined
 from aegis.backtesting.kernel.memory import costs_of, header_of, load_f8, symbol_of
 from aegis.backtesting.market_impact import impact_fraction
 from aegis.backtesting.slippage import slipped_price
 
 
-@compiled
+@inlined
 def fill_price_usd(handle: int, order: Any, reference: float, quantity: float, row: int) -> float:
     """Return the price paid or received per share, USD.
 

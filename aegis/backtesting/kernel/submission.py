@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from aegis.backtesting.compilation import compiled
+from aegis.backtesting.compilation import compiled, inlined
 from aegis.backtesting.kernel.acceptance import refused_terms, takes_terms
 from aegis.backtesting.kernel.codes import Fault, OrderType, Reason, State, TimeInForce
 from aegis.backtesting.kernel.memory import cursor_of, order_of
@@ -74,7 +74,7 @@ def place(
     )
 
 
-@compiled
+@inlined
 def place_sibling(
     handle: int,
     sibling: int,
