@@ -25,7 +25,7 @@ from typing import Any, TextIO
 
 PEERS = "benchmarks.backtesting.peers"
 WARM_UP_SECONDS = 2.0
-"""An engine that is faster does the task once, unmeasured, directly before each measured time but the first."""
+"""An engine that is faster does the task once, not timed, directly before each measured time but the first."""
 _PROCESS = Path("/proc/self")
 
 
@@ -76,11 +76,14 @@ def answer(sizes: TextIO, reports: TextIO, *, peer: str, task_name: str, market:
             break
         if task is None or task.size != int(line):
             task = tasks.make_task(task_name, int(line), bars)
-        if rounds and rounds[-1]["seconds"] < WARM_UP_SECONDS:
-            # While other engines had their turn, the system took back pages that this process left alone.
-            do(task, tasks.Stopwatch())
-        watch = tasks.Stopwatch()
         memory.watch()
+        extra_mb = None
+        if rounds and rounds[-1]["seconds"] < WARM_UP_SECONDS:
+            # While other engines had their turn, the system took back pages that this process left alone. Memory is
+            # looked at here: what is given back for that would have to be cleared again in the measured time.
+            do(task, tasks.Stopwatch())
+            extra_mb = memory.extra_mb()
+        watch = tasks.Stopwatch()
         outcome = do(task, watch)
         rounds.append(
             {
@@ -88,7 +91,7 @@ def answer(sizes: TextIO, reports: TextIO, *, peer: str, task_name: str, market:
                 "units": task.units,
                 "seconds": watch.preparing_seconds + watch.running_seconds,
                 "running_seconds": watch.running_seconds,
-                "extra_mb": memory.extra_mb(),
+                "extra_mb": memory.extra_mb() if extra_mb is None else extra_mb,
                 **dataclasses.asdict(outcome),
             }
         )

@@ -44,7 +44,7 @@ INCLUDES = {
     "E": "from arrays over checked Bars and a Python class's on_bar to the records and the equity curve",
 }
 CANNOT: dict[str, str] = {}
-LARGEST = {"D50": 20}
+LARGEST: dict[str, int] = {}
 
 SWEPT = ("fill_count", "traded_shares", "traded_usd", "final_equity_usd", "sharpe_ratio", "max_drawdown")
 
