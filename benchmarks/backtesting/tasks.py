@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -59,6 +60,11 @@ class Task:
     def units(self) -> int:
         """How many of `unit` the task has."""
         return self.bars.close.size * (self.size if self.name in {"D", "D50"} else 1)
+
+    @cached_property
+    def weights(self) -> Floats:
+        """What task B trades to, made once: :func:`inverse_volatility_weights`."""
+        return inverse_volatility_weights(self.bars)
 
 
 @dataclass(frozen=True)

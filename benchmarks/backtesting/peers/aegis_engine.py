@@ -133,7 +133,7 @@ class PythonCross(Strategy):
 def strategy_of(task: Task) -> AnyStrategy:
     """Return the strategy of a task; in B it carries the weights."""
     if task.name == "B":
-        weights = tasks.inverse_volatility_weights(task.bars)
+        weights = task.weights
         return rebalance.using(tasks.VOLATILITY_SESSIONS, tasks.REBALANCE_EVERY_SESSIONS, weights)
     if task.name == "C":
         return brackets.using(

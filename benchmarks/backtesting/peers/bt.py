@@ -102,7 +102,7 @@ task_e = task_a
 
 def task_b(task: Task, watch: Stopwatch) -> Outcome:
     """Monthly rebalances, with the slippage as half of a spread."""
-    weights = tasks.inverse_volatility_weights(task.bars)
+    weights = task.weights
     return _run(task, watch, Rebalance, cash_usd=tasks.PORTFOLIO_CASH_USD, weights=weights)
 
 

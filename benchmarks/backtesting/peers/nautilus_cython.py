@@ -65,7 +65,7 @@ def task_a(task: Task, watch: Stopwatch) -> Outcome:
 
 def task_b(task: Task, watch: Stopwatch) -> Outcome:
     """Monthly rebalances, with the slippage as a spread around the open."""
-    weights = tasks.inverse_volatility_weights(task.bars)
+    weights = task.weights
     return _run(task, watch, Rebalance, cash_usd=tasks.PORTFOLIO_CASH_USD, weights=weights)
 
 

@@ -73,7 +73,7 @@ def task_a(task: Task, watch: Stopwatch) -> Outcome:
 def task_b(task: Task, watch: Stopwatch) -> Outcome:
     """Monthly rebalances, with the slippage as a spread around the open."""
     strategy = Rebalance()
-    strategy.weights = tasks.inverse_volatility_weights(task.bars)
+    strategy.weights = task.weights
     return _run(task, watch, strategy, cash_usd=tasks.PORTFOLIO_CASH_USD)
 
 

@@ -167,7 +167,7 @@ def task_e(task: Task, watch: Stopwatch) -> Outcome:
 
 def task_b(task: Task, watch: Stopwatch) -> Outcome:
     """Monthly rebalances."""
-    weights = tasks.inverse_volatility_weights(task.bars)
+    weights = task.weights
 
     def initialize(context: Any) -> None:
         context.rows = dict(zip(tasks.rebalance_rows(task.bars).tolist(), weights, strict=True))
