@@ -10,17 +10,17 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from datetime import date
 
 from rich.console import Console
 
 from aegis.errors import AegisError
+from aegis_sensors.arguments import port, positive, session
+from aegis_sensors.data_commands import add_data_commands
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 """Sums over several threads differ in the last bit at times; set before numpy is loaded, inherited by the UI."""
 
 _REFUSED = 2
-_LARGEST_PORT = 65_535
 _FAILED = 1
 
 
@@ -45,19 +45,19 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--from",
         dest="first",
-        type=_session,
+        type=session,
         help="materialise again from this session on; make's FROM (default: what is missing)",
     )
     run.add_argument(
         "--to",
         dest="last",
-        type=_session,
+        type=session,
         help="last session, not before the newest there is; make's TO (default: the last)",
     )
     run.set_defaults(command=_run)
 
     up = commands.add_parser("up", help="open the Dagster UI and its daemon on this workspace")
-    up.add_argument("--port", type=_port, default=3000)
+    up.add_argument("--port", type=port, default=3000)
     up.set_defaults(command=_up)
 
     commands.add_parser("summary", help="print the summary again").set_defaults(command=_summary)
@@ -78,38 +78,17 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument("action", choices=["verify"])
     audit.set_defaults(command=_audit)
 
-    data = commands.add_parser("data", help="list the lake's snapshots")
-    data.add_argument("action", choices=["versions"])
-    data.set_defaults(command=_data)
+    add_data_commands(commands)
 
     backtest = commands.add_parser("backtest", help="examine a strategy of your own")
     ways = backtest.add_subparsers(title="what to do", required=True)
     look_ahead = ways.add_parser("look-ahead", help="find decisions that depend on what comes after them")
     look_ahead.add_argument("strategy", help="module:name of a function of bars, a jitted strategy or a Strategy")
-    look_ahead.add_argument("--sessions", type=_positive, default=504, help="how many of the last ones (default: 504)")
-    look_ahead.add_argument("--instants", type=_positive, default=60, help="at how many closes to try (default: 60)")
+    look_ahead.add_argument("--sessions", type=positive, default=504, help="how many of the last ones (default: 504)")
+    look_ahead.add_argument("--instants", type=positive, default=60, help="at how many closes to try (default: 60)")
     look_ahead.add_argument("--seed", type=int, default=0, help="of the choice of closes (default: 0)")
     look_ahead.set_defaults(command=_look_ahead)
     return parser
-
-
-def _session(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date; write it as 2024-05-31") from error
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= _LARGEST_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 1 to {_LARGEST_PORT}")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
 
 
 def _run(chosen: argparse.Namespace) -> int:
@@ -164,26 +143,6 @@ def _audit(_chosen: argparse.Namespace) -> int:
     from aegis_sensors.desk_commands import audit_command  # noqa: PLC0415
 
     audit_command(load_config(), console=Console())
-    return 0
-
-
-def _data(_chosen: argparse.Namespace) -> int:
-    from aegis.config import load_config  # noqa: PLC0415
-    from aegis.lake.attachment import connect  # noqa: PLC0415
-    from aegis.lake.lake import Lake  # noqa: PLC0415
-    from aegis.workspace import Workspace  # noqa: PLC0415
-
-    workspace = Workspace.of(load_config())
-    workspace.require_history()
-    with connect(workspace.lake) as connection:
-        snapshots = Lake(connection).snapshots()
-    console = Console()
-    for row in snapshots.itertuples(index=False):
-        console.print(
-            f"{row.snapshot_id:>6}  {row.snapshot_time:%Y-%m-%d %H:%M:%S}  {row.commit_message or ''}",
-            highlight=False,
-            soft_wrap=True,
-        )
     return 0
 
 

@@ -1,0 +1,52 @@
+"""What a word on the command line may be: a session, a port, a count.
+
+Belongs here: reading one word and refusing a wrong one in argparse's way. What the words are for is
+:mod:`aegis_sensors.cli`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date
+
+_LARGEST_PORT = 65_535
+
+
+def session(text: str) -> date:
+    """Return the date that `text` names.
+
+    Raises
+    ------
+    ArgumentTypeError
+        It is no ISO date.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date; write it as 2024-05-31") from error
+
+
+def port(text: str) -> int:
+    """Return a TCP port.
+
+    Raises
+    ------
+    ArgumentTypeError
+        It is no number from 1 to 65,535.
+    """
+    if not text.isdecimal() or not 1 <= int(text) <= _LARGEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 1 to {_LARGEST_PORT}")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """Return a whole number above 0.
+
+    Raises
+    ------
+    ArgumentTypeError
+        It is none.
+    """
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
