@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
+from aegis.durable_files import replace_file
 from aegis.workspace import Workspace
 from aegis_resources.event_log import BATCH_SIZE, BATCH_SIZE_VARIABLE
 
@@ -63,7 +64,7 @@ def prepare_home(workspace: Workspace) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     file = home / "dagster.yaml"
     if not file.exists():
-        file.write_text(yaml.safe_dump(instance_settings(home), sort_keys=False), encoding="utf-8")
+        _write(file, instance_settings(home))
     else:
         _follow_move(file, home)
         _follow_version(file, home)
@@ -79,14 +80,18 @@ def _follow_move(file: Path, home: Path) -> None:
     here = event_log_folder(home)
     moved = Path(written).parts[-3:] == here.parts[-3:] and Path(written) != here
     if storage.get("module") == _EVENT_LOG_MODULE and moved and here.is_dir():
-        file.write_text(text.replace(written, str(here)), encoding="utf-8")
+        replace_file(file, text.replace(written, str(here)).encode())
 
 
 def _follow_version(file: Path, home: Path) -> None:
     settings = instance_settings(home)
     earlier = {**settings, "run_monitoring": _WITHOUT_MONITORING}
     if yaml.safe_load(file.read_text(encoding="utf-8")) == earlier:
-        file.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+        _write(file, settings)
+
+
+def _write(file: Path, settings: dict[str, object]) -> None:
+    replace_file(file, yaml.safe_dump(settings, sort_keys=False).encode())
 
 
 @contextmanager

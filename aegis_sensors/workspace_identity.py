@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from aegis.config import AegisConfig
+from aegis.durable_files import replace_json
 from aegis.errors import ConfigurationError
-from aegis.live_trading.durable_files import replace_json
 from aegis.workspace import Workspace
 
 IDENTITY_FILE = "identity.json"

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from aegis.backtesting.kernel import records
+from aegis.durable_files import flush_folder, flush_tree, replace_file
 from aegis.errors import BacktestError
 
 if TYPE_CHECKING:
@@ -91,7 +92,9 @@ def write_results(results: BacktestResults, folder: Path | str) -> None:
             for name, frame in frames.items():
                 frame.to_parquet(unfinished / f"{name}.parquet")
             unfinished.chmod(0o755)
+            flush_tree(unfinished)
             unfinished.replace(folder)
+            flush_folder(folder.parent)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
@@ -142,7 +145,7 @@ def _write(folder: Path, fields: Mapping[str, Any]) -> None:
     described = {"format_version": FORMAT_VERSION, "symbols": list(fields["symbols"])}
     described |= {name: fields[name] for name in _SCALARS}
     text = json.dumps(described, indent=2, ensure_ascii=False)
-    (folder / RESULTS_FILE).write_text(text + "\n", encoding="utf-8")
+    replace_file(folder / RESULTS_FILE, f"{text}\n".encode())
     stored = folder / RECORDS_FOLDER
     stored.mkdir()
     pq.write_table(pa.table({name: fields[name] for name in _COLUMNS}), stored / "steps.parquet")

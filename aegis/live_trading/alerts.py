@@ -21,7 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from aegis.live_trading.durable_files import append_json_line
+from aegis.durable_files import append_json_line
 from aegis.live_trading.webhook import Answer, post
 
 Severity = Literal["info", "warning", "critical"]

@@ -20,8 +20,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from aegis.durable_files import append_json_line, replace_json
 from aegis.errors import ExecutionError
-from aegis.live_trading.durable_files import append_json_line, replace_json
 
 
 @dataclass(frozen=True, slots=True)

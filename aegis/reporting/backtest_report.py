@@ -15,12 +15,12 @@ from typing import Any, cast
 import pandas as pd
 
 from aegis.backtesting.results import BacktestResults
+from aegis.durable_files import replace_file
 from aegis.errors import ReportingError
 from aegis.reporting import theme
 from aegis.reporting.backtest_review import BacktestReport, backtest_report
 from aegis.reporting.backtest_sections import sections
 from aegis.reporting.charts import chart_svg
-from aegis.reporting.files import replace_file
 from aegis.reporting.html_report import fill_template
 from aegis.reporting.pdf_pages import Paper
 

@@ -1,15 +1,14 @@
 """Write a performance report into a folder.
 
-Belongs here: which format makes which file, and that a file is either the old one or the whole new one.
+Belongs here: which format makes which file. How a file is replaced as a whole is :mod:`aegis.durable_files`.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from aegis.durable_files import replace_file
 from aegis.errors import ReportingError
 from aegis.reporting.csv_files import csv_files
 from aegis.reporting.html_report import html_page
@@ -59,19 +58,3 @@ def write_report(report: PerformanceReport, folder: Path, formats: Iterable[str]
         raise ReportingError(
             f"report cannot be written to {folder}: {error}; set eval.reporting.storage_path to a folder you may write"
         ) from error
-
-
-def replace_file(path: Path, content: bytes) -> Path:
-    """Write `content` to `path` so that a reader sees the old file or the whole new one."""
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(unfinished).chmod(0o644)
-        Path(unfinished).replace(path)
-    except OSError:
-        Path(unfinished).unlink(missing_ok=True)
-        raise
-    return path
