@@ -62,12 +62,12 @@ def test_nothing_writes_a_file_in_place() -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "Path('a').write_text('x')",
-        "Path('a').write_bytes(b'x')",
-        "open('a', 'w')",
-        "Path('a').open('ab')",
-        "open('a', mode='x')",
-        "frame.to_csv('a')",
+        "Path('notes.txt').write_text('x')",
+        "Path('notes.txt').write_bytes(b'x')",
+        "open('notes.txt', 'w')",
+        "Path('notes.txt').open('ab')",
+        "open('notes.txt', mode='x')",
+        "frame.to_csv('notes.txt')",
         "os.fdopen(handle, 'r+b')",
     ],
 )
@@ -75,7 +75,9 @@ def test_a_plain_write_would_be_noticed(statement: str) -> None:
     assert list(plain_writes(statement))
 
 
-@pytest.mark.parametrize("statement", ["open('a')", "Path('a').open('rb')", "lake.open()", "market.is_open('w')"])
+@pytest.mark.parametrize(
+    "statement", ["open('notes.txt')", "Path('notes.txt').open('rb')", "lake.open()", "market.is_open('w')"]
+)
 def test_a_read_is_not_taken_for_a_write(statement: str) -> None:
     assert not list(plain_writes(statement))
 
