@@ -94,6 +94,9 @@ class MarketDataSettings(Section):
     simulated: SimulatedMarketSettings = SimulatedMarketSettings()
     files: FilesSettings = FilesSettings()
     yahoo: YahooSettings = YahooSettings()
+    compared_share: float = Field(
+        1.0, ge=0, le=1, description="Share of sessions whose bars are compared with a second source, if there is one."
+    )
     faults: tuple[FaultSettings, ...] = ()
 
     @property
@@ -113,6 +116,13 @@ class QualitySettings(Section):
         0.6, gt=0, description="Absolute log distance of high or low from the body above which a bar is a bad tick."
     )
     stale_repeat_sessions: int = Field(5, ge=2)
+    close_disagreement: float = Field(
+        0.005, gt=0, description="Two sources' closes, larger / smaller - 1, above which one of them is wrong."
+    )
+    range_disagreement: float = Field(0.02, gt=0, description="The same for open, high and low.")
+    volume_disagreement: float = Field(
+        0.5, gt=0, description="The same for volume, which one vendor counts at one venue and another at all."
+    )
 
 
 class UniverseSettings(Section):

@@ -25,6 +25,9 @@ from aegis_assets.vendor_data import vendor_data_assets
 from aegis_resources.lake import LakeResource
 from aegis_resources.market_data import Market
 
+_JUDGED = (tables.RAW_BARS, tables.CORPORATE_ACTIONS, tables.LISTINGS, tables.SOURCE_AGREEMENT)
+"""What the quality gate reads."""
+
 
 def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsDefinition]:
     """Return the assets of the data layer, partitioned by `partitions`."""
@@ -40,7 +43,7 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
         specs=[
             dg.AssetSpec(
                 asset_key(table),
-                deps=[asset_key(upstream) for upstream in (tables.RAW_BARS, tables.CORPORATE_ACTIONS, tables.LISTINGS)],
+                deps=[asset_key(upstream) for upstream in _JUDGED],
                 description=description(table, looks_back=True),
                 metadata=definition_metadata(table),
                 group_name=GROUP_DATA,
@@ -73,6 +76,7 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
                 snapshot_id=store.snapshot_id(),
                 first=sessions[0],
                 last=sessions[-1],
+                agreement=store.read(tables.SOURCE_AGREEMENT, first=sessions[0], last=sessions[-1]),
             )
             yield from _check_results(result)
             rows = [

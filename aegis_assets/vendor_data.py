@@ -11,11 +11,13 @@ from typing import Any
 import dagster as dg
 
 from aegis.lake import tables
-from aegis.market_data.ingestion import fetch_raw_bars
+from aegis.market_data.ingestion import compare_with_other_sources, fetch_raw_bars
 from aegis.market_data.later_facts import actions_known_by, listings_known_by
+from aegis.market_data.sources.optional_answers import fetch_notes
+from aegis.market_data.sources.source import MarketDataSource
 from aegis_assets.materialization import TableRows, content_version, publish
 from aegis_assets.partitions import requested_sessions
-from aegis_assets.table_assets import GROUP_DATA, OWNER_ANALYST, definition_metadata, description
+from aegis_assets.table_assets import GROUP_DATA, OWNER_ANALYST, asset_key, definition_metadata, description
 from aegis_assets.vendor_calls import retried_when_unavailable
 from aegis_resources.lake import LakeResource
 from aegis_resources.market_data import Market
@@ -79,7 +81,33 @@ def vendor_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
         with lake.open() as store:
             version = content_version(tables.RAW_BARS, frame)
             rows = [TableRows(tables.RAW_BARS, frame, data_version=version)]
-            yield from publish(context, store, rows, sessions=sessions)
+            yield from publish(context, store, rows, sessions=sessions, metadata=_fetches(market.source))
+
+    @dg.asset(
+        name=tables.SOURCE_AGREEMENT.name,
+        key_prefix=tables.SOURCE_AGREEMENT.layer,
+        deps=[asset_key(tables.RAW_BARS)],
+        description=description(tables.SOURCE_AGREEMENT),
+        metadata=definition_metadata(tables.SOURCE_AGREEMENT),
+        kinds={"python", "ducklake"},
+        code_version="1",
+        retry_policy=_VENDOR_RETRIES,
+        **in_sessions,
+    )
+    def source_agreement(
+        context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], lake: LakeResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        sessions = requested_sessions(context)
+        with lake.open() as store:
+            bars = store.read(tables.RAW_BARS, first=sessions[0], last=sessions[-1])
+            with retried_when_unavailable():
+                frame = compare_with_other_sources(
+                    market.source, bars, compared_share=market.config.market_data.compared_share
+                )
+            version = content_version(tables.SOURCE_AGREEMENT, frame)
+            rows = [TableRows(tables.SOURCE_AGREEMENT, frame, data_version=version)]
+            compared = {"compared_bars": len(frame), "bars": len(bars), **_fetches(market.source)}
+            yield from publish(context, store, rows, sessions=sessions, metadata=compared)
 
     @dg.asset(
         name=tables.CORPORATE_ACTIONS.name,
@@ -106,7 +134,14 @@ def vendor_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
             rows = [TableRows(tables.CORPORATE_ACTIONS, frame, data_version=version)]
             yield from publish(context, store, rows, sessions=sessions, replaced=(first, last))
 
-    return [listings, raw_bars, corporate_actions]
+    return [listings, raw_bars, source_agreement, corporate_actions]
+
+
+def _fetches(source: MarketDataSource) -> dict[str, Any]:
+    """Return metadata with how the source's answers came about, where it says so."""
+    notes = fetch_notes(source)
+    shown = [f"- {note}" for note in notes[:_SHOWN_NOTES]]
+    return {"fetches": dg.MetadataValue.md("\n".join(shown))} if notes else {}
 
 
 def _coverage(notes: Sequence[str]) -> dict[str, Any]:

@@ -181,6 +181,19 @@ def _explained(settings: QualitySettings) -> tuple[Expectation, ...]:
     return (Expectation("ExpectColumnValuesToBeBetween", terms),)
 
 
+def _same_close(settings: QualitySettings) -> tuple[Expectation, ...]:
+    terms = {"column": "close_gap", "max_value": settings.close_disagreement}
+    return (Expectation("ExpectColumnValuesToBeBetween", terms),)
+
+
+def _same_range_and_volume(settings: QualitySettings) -> tuple[Expectation, ...]:
+    bounds = {"range_gap": settings.range_disagreement, "volume_gap": settings.volume_disagreement}
+    return tuple(
+        Expectation("ExpectColumnValuesToBeBetween", {"column": column, "max_value": bound})
+        for column, bound in bounds.items()
+    )
+
+
 def _moving(settings: QualitySettings) -> tuple[Expectation, ...]:
     most = settings.stale_repeat_sessions - 1
     return (Expectation("ExpectColumnValuesToBeBetween", {"column": "identical_closes", "max_value": most}),)
@@ -359,6 +372,28 @@ CHECKS: tuple[CheckDefinition, ...] = (
         expectations=_moving,
         says="close {close_raw_usd:.6g} USD is the same for {identical_closes:.0f} bars or more, all with volume; "
         "compare it with another source",
+    ),
+    CheckDefinition(
+        name="closes_agree_across_sources",
+        description="Where a second source has the bar as well, its close is within the configured distance. Two "
+        "vendors that differ cannot both be right, and an order would be sized by the wrong one half of the time.",
+        on_failure="quarantine",
+        version="1",
+        evidence="bars",
+        expectations=_same_close,
+        says="close {close_raw_usd:.6g} USD from {source} and {other_close_raw_usd:.6g} USD from {other_source}, ratio "
+        "{close_ratio:.6g}; look the close up, leave out the source that is wrong and fetch the session again",
+    ),
+    CheckDefinition(
+        name="ranges_and_volumes_agree_across_sources",
+        description="Where a second source has the bar as well, open, high, low and volume are within their configured "
+        "distances. Vendors count odd lots, auctions and venues differently, so this warns.",
+        on_failure="warn",
+        version="1",
+        evidence="bars",
+        expectations=_same_range_and_volume,
+        says="{worst_field} is {worst_value:.6g} from {source} and {worst_other_value:.6g} from {other_source}; find "
+        "out what each counts, or widen quality.range_disagreement or quality.volume_disagreement",
     ),
 )
 """The rule table. Names are the primary key of ``quality/check_results`` and the Dagster asset checks."""

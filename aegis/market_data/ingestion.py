@@ -13,6 +13,8 @@ import pandas as pd
 
 from aegis.errors import MarketDataError, SourceUnavailable
 from aegis.lake.tables import RAW_BARS
+from aegis.market_data.source_agreement import compare_bars, is_compared
+from aegis.market_data.sources.optional_answers import second_opinions
 from aegis.market_data.sources.source import MarketDataSource
 
 
@@ -49,6 +51,47 @@ def fetch_raw_bars(
             f"{source.name} {last}: the session's final bars do not exist yet, the last complete session is "
             f"{last_complete}; run it again after its close plus the vendor's delay"
         )
+    try:
+        bars = source.bars(first, last)
+    except SourceUnavailable:
+        _refuse_outside_coverage(source, first, last, has_ended=has_ended)
+        raise
+    if bars.empty or bars["session"].min() > pd.Timestamp(first) or bars["session"].max() < pd.Timestamp(last):
+        _refuse_outside_coverage(source, first, last, has_ended=has_ended)
+    if bars.empty:
+        raise SourceUnavailable(
+            f"{source.name} {first}..{last}: the source returned no bars; check the source and run again"
+        )
+    return RAW_BARS.conform(bars)
+
+
+def compare_with_other_sources(source: MarketDataSource, bars: pd.DataFrame, *, compared_share: float) -> pd.DataFrame:
+    """Return the stored bars beside what another source says about them.
+
+    Parameters
+    ----------
+    source : MarketDataSource
+    bars : DataFrame
+        :data:`aegis.lake.tables.RAW_BARS` as stored.
+    compared_share : float
+        Share of sessions that are compared.
+
+    Returns
+    -------
+    DataFrame
+        :data:`aegis.lake.tables.SOURCE_AGREEMENT`; empty where there is no other source.
+    """
+    days = [day for day in pd.unique(bars["session"]) if is_compared(pd.Timestamp(day).date(), compared_share)]
+    sampled = bars[bars["session"].isin(days)]
+    return compare_bars(sampled, second_opinions(source, sampled) if len(sampled) else [])
+
+
+def _refuse_outside_coverage(source: MarketDataSource, first: date, last: date, *, has_ended: bool) -> None:
+    """Refuse sessions that the source does not cover.
+
+    Asked after the bars and only when some are missing at an end: how far a source goes is a question to the vendor,
+    and bars that are at hand do not need it.
+    """
     known_first, known_last = source.session_range()
     if first >= known_first and last > known_last and not has_ended:
         raise SourceUnavailable(
@@ -60,9 +103,3 @@ def fetch_raw_bars(
             f"{source.name}: sessions {first}..{last} were asked for, the source covers {known_first}..{known_last}; "
             "choose sessions inside that range (run.first_session, run.last_session)"
         )
-    bars = source.bars(first, last)
-    if bars.empty:
-        raise SourceUnavailable(
-            f"{source.name} {first}..{last}: the source returned no bars; check the source and run again"
-        )
-    return RAW_BARS.conform(bars)

@@ -16,11 +16,12 @@ import pandas as pd
 
 from aegis.calendars import TradingCalendar
 from aegis.config import QualitySettings
-from aegis.lake.tables import CHECK_RESULTS, CORPORATE_ACTIONS, DAILY_BARS, RAW_BARS
+from aegis.lake.tables import CHECK_RESULTS, CORPORATE_ACTIONS, DAILY_BARS, RAW_BARS, SOURCE_AGREEMENT
 from aegis.market_data.action_evidence import action_evidence
 from aegis.market_data.bar_evidence import JudgedSessions, bar_evidence, expected_bars
 from aegis.market_data.expectations import CHECKS, CheckDefinition
 from aegis.market_data.offender_details import offender_details
+from aegis.market_data.source_agreement import with_agreement
 from aegis.market_data.validation import Mask, offending_rows
 
 ALLOWED_OFFENDERS = 0.0
@@ -107,6 +108,7 @@ def run_quality_gate(
     first: date,
     last: date,
     protected: Mapping[date, frozenset[str]] | None = None,
+    agreement: pd.DataFrame | None = None,
 ) -> GateResult:
     """Judge the sessions in ``[first, last]`` and return what may be traded on.
 
@@ -130,6 +132,8 @@ def run_quality_gate(
     protected : mapping of date to frozenset of str, optional
         Symbols held or targeted in each session, whose rows are never quarantined. All symbols are protected in a
         session that the mapping lacks, and everywhere without a mapping.
+    agreement : DataFrame, optional
+        :data:`aegis.lake.tables.SOURCE_AGREEMENT`; a bar that it lacks has no second opinion and agrees.
 
     Returns
     -------
@@ -155,6 +159,7 @@ def run_quality_gate(
     sessions = JudgedSessions.between(first, last, calendar)
     bars = RAW_BARS.conform(raw_bars)
     rows = bar_evidence(bars, actions, sessions=sessions, calendar=calendar, settings=settings)
+    rows = with_agreement(rows, SOURCE_AGREEMENT.empty() if agreement is None else agreement, settings=settings)
     evidence = {
         "bars": rows,
         "expected_bars": expected_bars(bars, listings, sessions=sessions),

@@ -27,6 +27,7 @@ from aegis.lake.tables.market import (
     LISTINGS,
     MARKET_TABLES,
     RAW_BARS,
+    SOURCE_AGREEMENT,
     UNIVERSE,
 )
 from aegis.lake.tables.research import (
@@ -65,6 +66,7 @@ __all__ = [
     "RAW_BARS",
     "RESEARCH_TABLES",
     "RISK_REPORT",
+    "SOURCE_AGREEMENT",
     "STRATEGY_SIGNALS",
     "TARGET_WEIGHTS",
     "UNIVERSE",

@@ -88,6 +88,26 @@ CHECK_RESULTS = TableSchema(
     ),
 )
 
+SOURCE_AGREEMENT = TableSchema(
+    "quality",
+    "source_agreement",
+    "Bars of a second source beside those that were delivered, as far as there is one and the session is in the "
+    "sample. The second source's bars are compared and never traded on. Read by the quality gate.",
+    ("session", "symbol"),
+    (
+        SESSION,
+        SYMBOL,
+        text("source", "Source of the bar that is judged."),
+        text("other_source", "Source of the second opinion."),
+        *(Column(c.name, c.kind, c.description, c.unit, nullable=True) for c in _BAR_COLUMNS[3:8]),
+        *(
+            Column(f"other_{c.name}", c.kind, f"The same from the other source: {c.description}", c.unit, nullable=True)
+            for c in _BAR_COLUMNS[3:8]
+        ),
+        number("close_ratio", "The other source's close / the close; null where a close is missing.", nullable=True),
+    ),
+)
+
 DAILY_BARS = TableSchema(
     "market_data",
     "daily_bars",
@@ -131,4 +151,13 @@ UNIVERSE = TableSchema(
     ),
 )
 
-MARKET_TABLES = (LISTINGS, RAW_BARS, CORPORATE_ACTIONS, CHECK_RESULTS, DAILY_BARS, ADJUSTMENT_FACTORS, UNIVERSE)
+MARKET_TABLES = (
+    LISTINGS,
+    RAW_BARS,
+    CORPORATE_ACTIONS,
+    SOURCE_AGREEMENT,
+    CHECK_RESULTS,
+    DAILY_BARS,
+    ADJUSTMENT_FACTORS,
+    UNIVERSE,
+)

@@ -9,6 +9,7 @@ from datetime import date
 
 import pandas as pd
 
+from aegis.market_data.sources import optional_answers
 from aegis.market_data.sources.source import MarketDataSource
 
 
@@ -58,3 +59,11 @@ class WrappedSource:
     def coverage_notes(self) -> list[str]:
         """Return what the wrapped source says about its coverage."""
         return self._source.coverage_notes()
+
+    def fetch_notes(self) -> list[str]:
+        """Return how the wrapped source's answers came about."""
+        return optional_answers.fetch_notes(self._source)
+
+    def second_opinions(self, bars: pd.DataFrame) -> list[pd.DataFrame]:
+        """Return what others than the wrapped source say about `bars`."""
+        return optional_answers.second_opinions(self._source, bars)

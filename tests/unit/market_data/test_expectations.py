@@ -35,6 +35,7 @@ def test_only_the_checks_that_true_markets_can_break_do_not_block():
         "jumps_are_explained_by_actions",
         "dividends_are_a_small_share_of_the_close",
         "closes_are_not_stale",
+        "ranges_and_volumes_agree_across_sources",
     }
 
 

@@ -1,0 +1,48 @@
+"""What some sources can tell beyond the port: how an answer came about, and what another source says.
+
+Belongs here: the questions, and the empty answer of a source that knows none. Every wrapper passes them on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import pandas as pd
+
+from aegis.market_data.sources.source import MarketDataSource
+
+
+@runtime_checkable
+class NotesItsFetches(Protocol):
+    """A source that can say how its answers came about."""
+
+    def fetch_notes(self) -> list[str]:
+        """Return what was tried, what failed and why, and what came from a cache; one sentence each."""
+        ...
+
+
+@runtime_checkable
+class ComparesSources(Protocol):
+    """A source that can ask somebody else for the same bars."""
+
+    def second_opinions(self, bars: pd.DataFrame) -> Sequence[pd.DataFrame]:
+        """Return the rows that other sources have for the sessions and symbols of `bars`, in the order of belief."""
+        ...
+
+
+def fetch_notes(source: MarketDataSource) -> list[str]:
+    """Return how the answers of `source` came about, for people; empty where the source keeps no such notes."""
+    return source.fetch_notes() if isinstance(source, NotesItsFetches) else []
+
+
+def second_opinions(source: MarketDataSource, bars: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return what other sources say about `bars`; empty where `source` is the only one.
+
+    Parameters
+    ----------
+    source : MarketDataSource
+    bars : DataFrame
+        :data:`aegis.lake.tables.RAW_BARS` of the sessions to compare.
+    """
+    return list(source.second_opinions(bars)) if isinstance(source, ComparesSources) else []
