@@ -25,6 +25,7 @@ from aegis.config_refusals import (
     values_out_of_bounds,
 )
 from aegis.config_section import Section
+from aegis.config_vendors import AlpacaSettings, CryptoSettings, YahooSettings
 from aegis.errors import ConfigurationError
 
 CONFIG_FILE = "aegis.yaml"
@@ -39,7 +40,7 @@ LONGEST_VENDOR_DELAY_MINUTES = 7 * 24 * 60
 class RunSettings(Section):
     """Which market, which account and which sessions a run is about."""
 
-    source: Literal["simulated", "files", "yahoo"] = "simulated"
+    source: Literal["simulated", "files", "yahoo", "alpaca", "crypto"] = "simulated"
     account: str = Field("simulated", pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
     book: str = Field("main", pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
     workspace: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,80}$")
@@ -66,18 +67,6 @@ class FilesSettings(Section):
     actions_columns: dict[str, str] = Field(default_factory=dict)
 
 
-class YahooSettings(Section):
-    """Yahoo Finance through yfinance."""
-
-    symbols: tuple[str, ...] = (
-        "AAPL", "MSFT", "AMZN", "GOOGL", "META", "NVDA", "JPM", "BAC", "WFC", "XOM", "CVX", "JNJ", "PFE", "MRK", "PG",
-        "KO", "PEP", "WMT", "COST", "HD", "MCD", "NKE", "DIS", "CAT", "BA", "HON", "UNP", "IBM", "INTC", "CSCO",
-    )  # fmt: skip
-    first_session: date = date(2014, 1, 2)
-    timeout_seconds: float = Field(30.0, gt=0)
-    attempts: int = Field(3, ge=1)
-
-
 class FaultSettings(Section):
     """One fault to plant in what the source delivers, to see the gate refuse it."""
 
@@ -94,6 +83,8 @@ class MarketDataSettings(Section):
     simulated: SimulatedMarketSettings = SimulatedMarketSettings()
     files: FilesSettings = FilesSettings()
     yahoo: YahooSettings = YahooSettings()
+    alpaca: AlpacaSettings = AlpacaSettings()
+    crypto: CryptoSettings = CryptoSettings()
     compared_share: float = Field(
         1.0, ge=0, le=1, description="Share of sessions whose bars are compared with a second source, if there is one."
     )
@@ -203,7 +194,10 @@ class AegisConfig(BaseSettings):
     the file. Use :func:`load_config`; the constructor alone does not read the file.
     """
 
-    model_config = SettingsConfigDict(env_prefix="AEGIS_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    # Inputs are hidden because pydantic would print a whole section, its keys included, with one wrong number in it.
+    model_config = SettingsConfigDict(
+        env_prefix="AEGIS_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     run: RunSettings = RunSettings()
     market_data: MarketDataSettings = MarketDataSettings()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from pydantic_settings import SettingsError
 from aegis.errors import ConfigurationError
 
 _PREFIX = "AEGIS_"
+_SECRET = re.compile(r"key_id|secret|password|token", re.IGNORECASE)
+"""Names of settings whose values are never shown, not even when they are malformed."""
 
 
 def refuse_unknown_keys(values: Mapping[str, Any], model: type[BaseModel], *, origin: str) -> None:
@@ -55,7 +58,7 @@ def malformed_variable(error: SettingsError) -> str:
             if _is_ours(variable) and value == cause.doc:
                 return (
                     f"environment: {variable} must be JSON, a list such as '[\"momentum\"]' for example: {cause.msg} "
-                    f"at character {cause.pos + 1} of {value!r}; correct the value and run again"
+                    f"at character {cause.pos + 1} of {_shown(value, [])}; correct the value and run again"
                 )
     return f"environment: {error}; correct the value and run again"
 
@@ -63,12 +66,19 @@ def malformed_variable(error: SettingsError) -> str:
 def values_out_of_bounds(error: ValidationError, file: Path) -> str:
     """Return each value that its setting does not allow, with its place, or the values that contradict each other."""
     lines = [
-        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']} (found {problem.get('input')!r})"
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']} "
+        f"(found {_shown(problem['input'], problem['loc'])})"
         if problem["loc"]
         else str(problem["ctx"]["error"])
         for problem in error.errors()
     ]
     return f"{file.name} or the environment: " + "; ".join(lines) + "; correct the value and run again"
+
+
+def _shown(found: object, place: Iterable[object]) -> str:
+    """Return the value found as text, unless it is, or holds, what a setting such as ``secret_key`` keeps."""
+    named = f"{'.'.join(str(part) for part in place)} {found}"
+    return "a value that is not shown" if _SECRET.search(named) else repr(found)
 
 
 def _is_ours(variable: str) -> bool:

@@ -7,6 +7,7 @@
     ├── CalendarError             a date that is not a session, or lies outside the calendar
     ├── MarketDataError           a source cannot answer, or its answer cannot be used
     │   ├── SourceUnavailable     no answer at all (network, empty frame): worth a retry
+    │   ├── SourceRefused         the vendor will not serve this (key, symbol, parameter): a retry will not help
     │   └── MalformedData         an answer that breaks its own contract: a retry will not help
     ├── LakeError                 the versioned store
     │   ├── LakeUnreadable        the catalog or a data file cannot be opened
@@ -49,6 +50,10 @@ class MarketDataError(AegisError):
 
 class SourceUnavailable(MarketDataError):
     """The source gave no answer; the same request may succeed later."""
+
+
+class SourceRefused(MarketDataError):
+    """The source will not serve this request: its key, a symbol or a parameter; it will be refused again."""
 
 
 class MalformedData(MarketDataError):

@@ -90,10 +90,10 @@ def test_an_empty_file_gives_the_simulated_account_of_the_simulated_market(tmp_p
 def test_each_source_has_a_workspace_of_its_own(tmp_path: Path) -> None:
     names = {
         load_config(_file(tmp_path, f"run: {{source: {source}}}")).workspace
-        for source in ("simulated", "files", "yahoo")
+        for source in ("simulated", "files", "yahoo", "alpaca", "crypto")
     }
 
-    assert len(names) == 3
+    assert len(names) == 5
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from aegis.calendars import TradingCalendar
-from aegis.config import YahooSettings
+from aegis.config_vendors import YahooSettings
 from aegis.errors import ConfigurationError, MalformedData, SourceUnavailable
 from aegis.instruments import require_symbol
 from aegis.market_data.corporate_actions import shortest_decimal

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from aegis.calendars import trading_calendar
-from aegis.config import YahooSettings
+from aegis.config_vendors import YahooSettings
 from aegis.errors import ConfigurationError, MalformedData, SourceUnavailable
 from aegis.market_data.sources.yahoo import YahooSource
 
