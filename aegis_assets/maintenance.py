@@ -1,6 +1,6 @@
 """Upkeep of the lake: the many small files of daily runs become few.
 
-Belongs here: the job. How files are merged is :mod:`aegis.lake.lake`.
+Belongs here: the job. How files are merged is :mod:`aegis.lake.compaction`.
 """
 
 from datetime import timedelta
@@ -8,6 +8,7 @@ from datetime import timedelta
 import dagster as dg
 
 from aegis import __version__
+from aegis.lake import compaction
 from aegis.lake.lake import CommitMessage
 from aegis_resources.lake import LakeResource
 
@@ -25,8 +26,8 @@ def merge_small_files(context: dg.OpExecutionContext, lake: LakeResource) -> Non
     """Merge, remove what earlier merges left, and show how many files that were."""
     message = CommitMessage(MAINTAIN_LAKE, "", context.run_id, __version__, "merge small files")
     with lake.open() as store:
-        merged = store.compact(message)
-        removed = store.remove_merged_files(unused_for=_UNUSED_FOR)
+        merged = compaction.merge_small_files(store, message)
+        removed = compaction.remove_unused_files(store, unused_for=_UNUSED_FOR)
     context.add_output_metadata(
         {"tables_merged": len(merged), "files_merged": sum(merged.values()), "files_removed": removed}
     )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import duckdb
@@ -20,11 +21,10 @@ import pyarrow as pa
 from aegis.errors import LakeError, LakeUnreadable, SchemaMismatch, SnapshotNotFound
 from aegis.lake.attachment import ALIAS
 from aegis.lake.schema import TableSchema
+from aegis.lake.snapshot_log import snapshot_log
 
 _WRITE_ATTEMPTS = 12
 _FIRST_BACKOFF_SECONDS = 0.05
-_LARGEST_SMALL_FILE_BYTES = 32 * 1024**2
-"""Files above this are left alone by compaction: merging them again every week would copy the whole history."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,11 @@ class Lake:
         self._connection = connection
         self._sleep = sleep
 
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The connection, for the modules of this package that ask the catalog."""
+        return self._connection
+
     def create_tables(self, tables: Sequence[TableSchema]) -> None:
         """Create the tables that do not exist yet; one snapshot if any was missing, none otherwise."""
         rows = self._fetch("SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ?", [ALIAS])
@@ -106,9 +111,9 @@ class Lake:
             for table in missing:
                 columns = ", ".join(f'"{c.name}" {c.sql_type}' for c in table.columns)
                 self._connection.execute(f'CREATE SCHEMA IF NOT EXISTS {ALIAS}."{table.layer}"')
-                self._connection.execute(f"CREATE TABLE IF NOT EXISTS {_name(table)} ({columns})")
+                self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table_name(table)} ({columns})")
 
-        self._transact(create, CommitMessage("tables", "", "create_tables", "1", "create tables"))
+        self.transact(create, CommitMessage("tables", "", "create_tables", "1", "create tables"))
 
     def read(
         self,
@@ -117,6 +122,7 @@ class Lake:
         first: date | None = None,
         last: date | None = None,
         account: str | None = None,
+        symbols: Sequence[str] | None = None,
         snapshot_id: int | None = None,
     ) -> pd.DataFrame:
         """Return rows in primary-key order.
@@ -127,6 +133,8 @@ class Lake:
             Inclusive bounds of ``session``.
         account : str, optional
             Only this account's rows.
+        symbols : sequence of str, optional
+            Only rows of these symbols.
         snapshot_id : int, optional
             The table as it was at this snapshot; default is now.
 
@@ -137,36 +145,26 @@ class Lake:
         LakeUnreadable
             A data file or the catalog cannot be read.
         """
-        conditions, values = _conditions(first, last, account)
+        conditions, values = row_conditions(first, last, account, symbols)
         version = f" AT (VERSION => {int(snapshot_id)})" if snapshot_id is not None else ""
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         columns = ", ".join(f'"{name}"' for name in table.column_names)
-        statement = f"SELECT {columns} FROM {_name(table)}{version}{where}"  # noqa: S608 - names come from the schema
-        try:
+        statement = f"SELECT {columns} FROM {table_name(table)}{version}{where}"  # noqa: S608 - names come from the schema
+        with reading(table, snapshot_id):
             frame = self._connection.execute(statement, values).df()
-        except duckdb.CatalogException as error:
-            raise SnapshotNotFound(
-                f"{table.key} at snapshot {snapshot_id}: {error}; see `aegis data versions`"
-            ) from error
-        except duckdb.Error as error:
-            if "snapshot" in str(error).lower() and snapshot_id is not None:
-                raise SnapshotNotFound(
-                    f"{table.key} at snapshot {snapshot_id}: {error}; see `aegis data versions`"
-                ) from error
-            raise LakeUnreadable(f"{table.key} cannot be read: {error}; restore the lake from a backup") from error
         return table.conform(frame)
 
     def sessions(self, table: TableSchema, *, account: str | None = None) -> list[date]:
         """Return the sessions for which `table` has rows, ascending."""
-        conditions, values = _conditions(None, None, account)
+        conditions, values = row_conditions(None, None, account)
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        rows = self._fetch(f"SELECT DISTINCT session FROM {_name(table)}{where} ORDER BY 1", values)  # noqa: S608
+        rows = self._fetch(f"SELECT DISTINCT session FROM {table_name(table)}{where} ORDER BY 1", values)  # noqa: S608
         return [row[0] for row in rows]
 
     def last_session(self, table: TableSchema) -> date | None:
         """Return the newest session for which `table` has rows; None where it has none or is not created yet."""
         try:
-            rows = self._fetch(f"SELECT max(session) FROM {_name(table)}")  # noqa: S608 - names come from the schema
+            rows = self._fetch(f"SELECT max(session) FROM {table_name(table)}")  # noqa: S608 - names come from the schema
         except duckdb.CatalogException:
             return None
         found: date | None = rows[0][0]
@@ -193,57 +191,26 @@ class Lake:
         def replace() -> None:
             changed = 0
             for replacement, rows in prepared:
-                conditions, values = _conditions(replacement.first, replacement.last, replacement.account)
+                conditions, values = row_conditions(replacement.first, replacement.last, replacement.account)
                 where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-                deleted = self._fetch(f"DELETE FROM {_name(replacement.table)}{where}", values)  # noqa: S608
+                deleted = self._fetch(f"DELETE FROM {table_name(replacement.table)}{where}", values)  # noqa: S608
                 changed += rows.num_rows + int(deleted[0][0])
                 if rows.num_rows:
                     self._connection.register("incoming_rows", rows)
-                    self._connection.execute(f"INSERT INTO {_name(replacement.table)} SELECT * FROM incoming_rows")  # noqa: S608
+                    self._connection.execute(f"INSERT INTO {table_name(replacement.table)} SELECT * FROM incoming_rows")  # noqa: S608
                     self._connection.unregister("incoming_rows")
             if not changed:
                 self._note_empty_write(message)
 
-        return self._transact(replace, message)
+        return self.transact(replace, message)
 
     def snapshot_id(self) -> int:
         """Return the number of the newest snapshot."""
         return int(self._fetch(f"SELECT id FROM {ALIAS}.current_snapshot()")[0][0])  # noqa: S608
 
     def snapshots(self) -> pd.DataFrame:
-        """Return all snapshots: number, time, message."""
-        return self._connection.execute(
-            f"SELECT snapshot_id, snapshot_time, commit_message, commit_extra_info FROM {ALIAS}.snapshots() ORDER BY 1"  # noqa: S608
-        ).df()
-
-    def compact(self, message: CommitMessage) -> dict[str, int]:
-        """Merge small files that hold one table's rows, and return how many of them each table had, by table key.
-
-        Notes
-        -----
-        Every snapshot stays readable: a merged file knows the snapshot that each of its rows came with. The files that
-        it stands for are not removed here, so that whoever is reading them can go on.
-
-        Raises
-        ------
-        LakeError
-            Other writers held the catalog for all attempts. Nothing has been changed.
-        """
-        merged: list[tuple[Any, ...]] = []
-
-        def merge() -> None:
-            merged[:] = self._fetch(
-                f"CALL ducklake_merge_adjacent_files('{ALIAS}', max_file_size => ?)",
-                [_LARGEST_SMALL_FILE_BYTES],
-            )
-
-        self._transact(merge, message)
-        return {f"{layer}/{name}": int(files) for layer, name, files, _ in merged}
-
-    def remove_merged_files(self, *, unused_for: timedelta) -> int:
-        """Remove files that no snapshot refers to since they were merged `unused_for` ago, and return how many."""
-        removed = self._fetch(f"CALL ducklake_cleanup_old_files('{ALIAS}', older_than => now() - ?)", [unused_for])
-        return len(removed)
+        """Return all snapshots, expired ones too: number, time, message and whether it can still be read."""
+        return snapshot_log(self._connection)
 
     def _note_empty_write(self, message: CommitMessage) -> None:
         columns = "asset VARCHAR, sessions VARCHAR, run_id VARCHAR"
@@ -252,7 +219,14 @@ class Lake:
         values = [message.asset, message.sessions, message.run_id]
         self._connection.execute(f"INSERT INTO {ALIAS}.lake.empty_writes VALUES (?, ?, ?)", values)  # noqa: S608
 
-    def _transact(self, change: Callable[[], None], message: CommitMessage) -> int:
+    def transact(self, change: Callable[[], None], message: CommitMessage) -> int:
+        """Make `change` in one transaction, again where another writer was faster, and return the snapshot's number.
+
+        Raises
+        ------
+        LakeError
+            Other writers held the catalog for all attempts, or the change was refused. Nothing has been written.
+        """
         for attempt in range(_WRITE_ATTEMPTS):
             try:
                 self._connection.execute("BEGIN TRANSACTION")
@@ -289,12 +263,44 @@ class Lake:
         return self._connection.execute(statement, values or []).fetchall()
 
 
-def _name(table: TableSchema) -> str:
+@contextmanager
+def reading(table: TableSchema, snapshot_id: int | None) -> Iterator[None]:
+    """Say in the lake's errors why rows of `table` could not be read.
+
+    Raises
+    ------
+    SnapshotNotFound
+        The lake has no such snapshot, or the table did not exist then.
+    LakeUnreadable
+        A data file or the catalog cannot be read.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        is_unknown = snapshot_id is not None and "snapshot" in str(error).lower()
+        if is_unknown or isinstance(error, duckdb.CatalogException):
+            raise SnapshotNotFound(
+                f"{table.key} at snapshot {snapshot_id}: {error}; see `aegis data versions`"
+            ) from error
+        raise LakeUnreadable(f"{table.key} cannot be read: {error}; restore the lake from a backup") from error
+
+
+def table_name(table: TableSchema) -> str:
+    """Return the table's name in SQL."""
     return f'{ALIAS}."{table.layer}"."{table.name}"'
 
 
-def _conditions(first: date | None, last: date | None, account: str | None) -> tuple[list[str], list[object]]:
-    terms = [("session >= ?", first), ("session <= ?", last), ("account = ?", account)]
+def row_conditions(
+    first: date | None, last: date | None, account: str | None, symbols: Sequence[str] | None = None
+) -> tuple[list[str], list[object]]:
+    """Return SQL conditions that choose rows, and the values of their parameters."""
+    listed = None if symbols is None else list(symbols)
+    terms = [
+        ("session >= ?", first),
+        ("session <= ?", last),
+        ("account = ?", account),
+        ("list_contains(?, symbol)", listed),
+    ]
     chosen = [(condition, value) for condition, value in terms if value is not None]
     return [condition for condition, _ in chosen], [value for _, value in chosen]
 

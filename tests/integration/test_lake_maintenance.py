@@ -12,6 +12,7 @@ import pytest
 from aegis.calendars import trading_calendar
 from aegis.config import AegisConfig
 from aegis.lake import tables
+from aegis.lake.compaction import remove_unused_files
 from aegis.lake.lake import CommitMessage, Replacement
 from aegis.lake.schema import TableSchema
 from aegis.workspace import Workspace
@@ -100,8 +101,8 @@ def test_every_snapshot_reads_as_it_did_also_once_the_merged_files_are_gone(dail
     same(daily.read(), before)
 
     with daily.resource.open() as store:
-        assert store.remove_merged_files(unused_for=timedelta(days=7)) == 0
-        assert store.remove_merged_files(unused_for=timedelta(0)) >= len(SESSIONS)
+        assert remove_unused_files(store, unused_for=timedelta(days=7)) == 0
+        assert remove_unused_files(store, unused_for=timedelta(0)) >= len(SESSIONS)
     assert daily.files_of(tables.DAILY_BARS) <= 5
     same(daily.read(), before)
     assert len(daily.then) == len(SESSIONS) + 1
