@@ -7,25 +7,11 @@ from pydantic import SecretStr, ValidationError
 from aegis.config_vendors import CallSettings
 from aegis.errors import SourceRefused, SourceUnavailable
 from aegis.market_data.sources.call_policy import FailedAttempt, TokenBucket, Vendor, VendorCalls
+from tests.fake_stopwatch import FakeStopwatch
 
 ACME = Vendor("Acme", "market_data.acme", (SecretStr("canary-key"),))
 WHAT = "daily bars of AAPL from 2014-06-02 to 2014-06-10"
 BUSY = FailedAttempt("HTTP 503: 'busy'")
-
-
-class FakeStopwatch:
-    """Time that passes only while someone sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
-
-    def seconds(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 class FakeVendor:

@@ -7,6 +7,8 @@ from aegis.calendars import trading_calendar
 from aegis.clock import FixedClock
 from aegis.config import AegisConfig
 from aegis.errors import ConfigurationError
+from aegis.market_data.sources.alpaca import AlpacaSource
+from aegis.market_data.sources.crypto import CryptoSource
 from aegis.market_data.sources.files import FilesSource
 from aegis.market_data.sources.registry import open_source
 from aegis.market_data.sources.yahoo import YahooSource
@@ -54,3 +56,16 @@ def test_yahoo_is_opened_without_asking_the_network() -> None:
     found = open_source(settings, XNYS, FRIDAY_EVENING)
     assert isinstance(found, YahooSource)
     assert found.benchmark_symbol == "SPY"
+
+
+def test_alpaca_is_opened_without_keys_and_without_asking_the_network() -> None:
+    found = open_source(AegisConfig.model_validate({"run": {"source": "alpaca"}}), XNYS, FRIDAY_EVENING)
+    assert isinstance(found, AlpacaSource)
+    assert (found.name, found.is_simulated) == ("alpaca", False)
+
+
+def test_crypto_is_opened_on_a_calendar_of_every_day_only() -> None:
+    settings = AegisConfig.model_validate({"run": {"source": "crypto"}})
+    assert isinstance(open_source(settings, trading_calendar("24/7"), FRIDAY_EVENING), CryptoSource)
+    with pytest.raises(ConfigurationError, match=r"market_data\.calendar: 'XNYS' has days without a session"):
+        open_source(settings, XNYS, FRIDAY_EVENING)
