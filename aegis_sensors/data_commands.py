@@ -7,9 +7,15 @@ without loading DuckDB.
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+
+from aegis_sensors.arguments import positive, session
+
+_VERSIONS_SHOWN = 20
+_ROWS_SHOWN = 40
 
 
 def add_data_commands(commands: Any) -> None:
@@ -17,13 +23,72 @@ def add_data_commands(commands: Any) -> None:
     data = commands.add_parser("data", help="look at the lake's versions, read and compare them, correct and keep them")
     ways = data.add_subparsers(title="what to do", required=True)
 
-    versions = ways.add_parser("versions", help="list the lake's snapshots")
+    versions = ways.add_parser("versions", help="list the lake's snapshots: who wrote what, when and why")
+    versions.add_argument("table", nargs="?", help="only snapshots that changed this table: market_data/daily_bars")
+    versions.add_argument("--limit", type=positive, default=_VERSIONS_SHOWN, help="how many of the newest")
+    versions.add_argument("--json", dest="style", action="store_const", const="json", default="table")
     versions.set_defaults(command=_versions)
 
+    read = ways.add_parser("read", help="print or write a table as it was at a snapshot or a time")
+    read.add_argument("table", help="market_data/daily_bars")
+    read.add_argument("--as-of", default="latest", help="snapshot, day or time (UTC); default: the newest snapshot")
+    read.add_argument("--symbol", action="append", default=[], help="only this symbol; may be repeated")
+    read.add_argument("--session", type=session, help="only this session")
+    read.add_argument("--from", dest="first", type=session, help="first session")
+    read.add_argument("--to", dest="last", type=session, help="last session")
+    read.add_argument("--limit", type=positive, default=_ROWS_SHOWN, help="rows shown on a terminal")
+    read.add_argument("--format", dest="file_format", choices=["table", "csv", "parquet"], default="table")
+    read.add_argument("--output", type=Path, help="file to write, with --format csv or parquet")
+    read.set_defaults(command=_read)
 
-def _versions(_chosen: argparse.Namespace) -> int:
+    diff = ways.add_parser(
+        "diff", help="show which rows changed between two snapshots, and which decisions rest on them"
+    )
+    diff.add_argument("before", help="snapshot, day or time (UTC)")
+    diff.add_argument("after", nargs="?", default="latest", help="default: the newest snapshot")
+    diff.add_argument("--table", help="default: every table")
+    diff.add_argument("--limit", type=positive, default=_ROWS_SHOWN, help="rows and orders shown of each table")
+    diff.add_argument("--json", dest="style", action="store_const", const="json", default="table")
+    diff.set_defaults(command=_diff)
+
+
+def _versions(chosen: argparse.Namespace) -> int:
     from aegis.config import load_config  # noqa: PLC0415
     from aegis_sensors.version_commands import versions_command  # noqa: PLC0415
 
-    versions_command(load_config(), console=Console())
+    versions_command(load_config(), table=chosen.table, limit=chosen.limit, style=chosen.style, console=Console())
+    return 0
+
+
+def _read(chosen: argparse.Namespace) -> int:
+    from aegis.config import load_config  # noqa: PLC0415
+    from aegis_sensors.version_commands import ReadRequest, read_command  # noqa: PLC0415
+
+    request = ReadRequest(
+        table=chosen.table,
+        as_of=chosen.as_of,
+        symbols=tuple(chosen.symbol),
+        first=chosen.session or chosen.first,
+        last=chosen.session or chosen.last,
+        limit=chosen.limit,
+        file_format=chosen.file_format,
+        output=chosen.output,
+    )
+    read_command(load_config(), request, console=Console())
+    return 0
+
+
+def _diff(chosen: argparse.Namespace) -> int:
+    from aegis.config import load_config  # noqa: PLC0415
+    from aegis_sensors.diff_command import diff_command  # noqa: PLC0415
+
+    diff_command(
+        load_config(),
+        chosen.before,
+        chosen.after,
+        table=chosen.table,
+        limit=chosen.limit,
+        style=chosen.style,
+        console=Console(),
+    )
     return 0

@@ -186,7 +186,7 @@ class Lake:
         DuckLake makes no snapshot of a transaction that changes nothing. That a session was computed and had no rows is
         worth remembering, so such a write leaves a row in ``lake.empty_writes``.
         """
-        prepared = [(r, _arrow(r.table, _checked(r))) for r in replacements]
+        prepared = [(r, arrow_rows(r.table, _checked(r))) for r in replacements]
 
         def replace() -> None:
             changed = 0
@@ -336,7 +336,8 @@ def _refuse_other_accounts(table: TableSchema, frame: pd.DataFrame, account: str
         )
 
 
-def _arrow(table: TableSchema, frame: pd.DataFrame) -> pa.Table:
+def arrow_schema(table: TableSchema) -> pa.Schema:
+    """Return the Arrow schema of the table's rows."""
     kinds = {
         "session": pa.date32(),
         "instant": pa.timestamp("us", tz="UTC"),
@@ -346,8 +347,12 @@ def _arrow(table: TableSchema, frame: pd.DataFrame) -> pa.Table:
         "boolean": pa.bool_(),
         "floats": pa.list_(pa.float64()),
     }
-    schema = pa.schema([(c.name, kinds[c.kind]) for c in table.columns])
-    return pa.Table.from_pandas(frame, schema=schema, preserve_index=False, safe=False)
+    return pa.schema([(c.name, kinds[c.kind]) for c in table.columns])
+
+
+def arrow_rows(table: TableSchema, frame: pd.DataFrame) -> pa.Table:
+    """Return a conforming frame as Arrow rows."""
+    return pa.Table.from_pandas(frame, schema=arrow_schema(table), preserve_index=False, safe=False)
 
 
 def _is_contention(error: duckdb.Error) -> bool:
