@@ -145,11 +145,12 @@ def expire(lake: Lake, plan: ExpiryPlan, message: CommitMessage, *, at_utc: date
     def give_up() -> None:
         lake.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ALIAS}.lake")
         lake.connection.execute(f"CREATE TABLE IF NOT EXISTS {EXPIRED} ({_COLUMNS})")
-        tables = {version.snapshot_id: ", ".join(version.tables) for version in plan.expiring}
+        changed = [", ".join(version.tables) for version in plan.expiring]
         lake.connection.execute(
             f"INSERT INTO {EXPIRED} SELECT snapshot_id, snapshot_time, commit_message, commit_extra_info, "  # noqa: S608
-            f"map_from_entries(?)[snapshot_id], ?, ? FROM {ALIAS}.snapshots() WHERE list_contains(?, snapshot_id)",
-            [list(tables.items()), at_utc, message.reason, numbers],
+            f"map(?::BIGINT[], ?::VARCHAR[])[snapshot_id], ?, ? FROM {ALIAS}.snapshots() "
+            "WHERE list_contains(?, snapshot_id)",
+            [numbers, changed, at_utc, message.reason, numbers],
         )
         listed = ", ".join(str(int(number)) for number in numbers)
         lake.connection.execute(f"CALL ducklake_expire_snapshots('{ALIAS}', versions => [{listed}])")
