@@ -1,8 +1,7 @@
 """Whatever is written, corrected, merged and expired: a snapshot that can be read shows the bytes that it showed then.
 
-Each seed makes a lake of three tables and does some twenty things to it at random. After each upkeep every snapshot is
-read again and compared with what was read when it was made; comparisons of two snapshots are recomputed from those
-frames.
+Each seed makes a lake of three tables and does a dozen things to it at random. After each upkeep every snapshot is read
+again and compared with what was read when it was made; comparisons of two snapshots are recomputed from those frames.
 """
 
 from __future__ import annotations
