@@ -1,8 +1,7 @@
 """The reporting marts as assets, and dbt's tests as their checks.
 
-Belongs here: which mart reads which table, and which test is shown with which mart. The numbers are in ``dbt/models``,
-their meanings in ``marts.yml``; building and reading back is :mod:`aegis.reporting.dbt_build` and
-:mod:`aegis.reporting.marts`.
+Belongs here: which mart reads which table, and which test is shown with which mart. The numbers and their meanings are
+in ``dbt/models``; building and reading back is :mod:`aegis.reporting.dbt_build` and :mod:`aegis.reporting.marts`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,9 @@ import dagster as dg
 from aegis.errors import ReportingError
 from aegis.lake import tables
 from aegis.lake.schema import TableSchema
+from aegis.reporting.column_lineage import column_lineage
 from aegis.reporting.dbt_build import DbtBuild, DbtTest, run_dbt_build
+from aegis.reporting.dbt_sources import SOURCE_TABLES
 from aegis.reporting.marts import SCHEMA, MartDescription, WrittenMart, describe_marts, read_written_marts
 from aegis.workspace import Workspace
 from aegis_assets.table_assets import GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, asset_key
@@ -25,7 +26,9 @@ MARTS: dict[str, tuple[TableSchema, ...]] = {
     "costs": (tables.FILLS,),
     "daily_returns": (tables.DAILY_PNL, tables.ACCOUNT_VALUES),
     "data_quality": (tables.CHECK_RESULTS,),
-    "execution_quality": (tables.FILLS, tables.ORDERS),
+    "execution_by_order": (tables.FILLS, tables.ORDERS, tables.DAILY_BARS),
+    "execution_by_session": (tables.FILLS, tables.ORDERS, tables.DAILY_BARS),
+    "execution_quality": (tables.FILLS, tables.ORDERS, tables.DAILY_BARS),
     "pnl_by_month": (tables.DAILY_PNL,),
     "pnl_by_symbol_month": (
         tables.POSITIONS,
@@ -41,9 +44,12 @@ MARTS: dict[str, tuple[TableSchema, ...]] = {
 SUMS: dict[str, str] = {
     "costs_of_fills_equal_costs_in_the_pnl": "costs",
     "equity_changes_follow_the_account_values": "daily_returns",
+    "orders_add_up_to_the_fills": "execution_by_order",
     "pnl_leaves_no_residual": "pnl_by_month",
     "pnl_parts_add_up_to_the_equity_change": "pnl_by_month",
     "sectors_add_up_to_the_invested_value": "sector_exposures",
+    "sessions_of_execution_add_up_to_the_orders": "execution_by_session",
+    "sources_end_with_the_same_session": "daily_returns",
     "symbols_add_up_to_the_account": "pnl_by_symbol_month",
 }
 """Each test of ``dbt/tests`` and the mart that it is shown with."""
@@ -61,7 +67,10 @@ def marts_assets() -> Sequence[dg.AssetsDefinition]:
                 _key(name),
                 deps=[asset_key(table) for table in read],
                 description=_description(described[name]),
-                metadata={"dagster/table_name": f"lake.{SCHEMA}.{name}"},
+                metadata={
+                    "dagster/table_name": f"lake.{SCHEMA}.{name}",
+                    "dagster/column_schema": _column_schema(described[name]),
+                },
                 group_name=GROUP_EXECUTION_AND_MONITORING,
                 owners=[OWNER_EXECUTOR],
                 kinds={"dbt", "ducklake"},
@@ -95,7 +104,8 @@ def marts_assets() -> Sequence[dg.AssetsDefinition]:
         written = read_written_marts(workspace.lake, [name for name in MARTS if name not in build.unbuilt_models])
         for name, mart in written.items():
             yield dg.MaterializeResult(
-                asset_key=_key(name), metadata={"read_after_snapshot_id": before, **_metadata(mart, described[name])}
+                asset_key=_key(name),
+                metadata={"read_after_snapshot_id": before, **_metadata(mart), **_lineage(build.queries[name])},
             )
         refuse_unbuilt_models(build)
 
@@ -126,19 +136,28 @@ def _key(mart: str) -> dg.AssetKey:
 
 def _description(mart: MartDescription) -> str:
     lines = [mart.text, "", "| column | meaning |", "|---|---|"]
-    return "\n".join(lines + [f"| `{name}` | {text} |" for name, text in mart.columns.items()])
+    return "\n".join(lines + [f"| `{column.name}` | {column.description} |" for column in mart.columns])
 
 
-def _metadata(mart: WrittenMart, described: MartDescription) -> dict[str, Any]:
-    columns = [
-        dg.TableColumn(name, type=kind.lower(), description=described.columns.get(name))
-        for name, kind in mart.column_types.items()
-    ]
-    return {
-        "dagster/row_count": mart.row_count,
-        "dagster/column_schema": dg.TableSchema(columns),
-        "lake_snapshot_id": mart.snapshot_id,
+def _column_schema(mart: MartDescription) -> dg.TableSchema:
+    return dg.TableSchema(
+        [dg.TableColumn(column.name, type=column.data_type, description=column.description) for column in mart.columns]
+    )
+
+
+def _metadata(mart: WrittenMart) -> dict[str, Any]:
+    return {"dagster/row_count": mart.row_count, "lake_snapshot_id": mart.snapshot_id}
+
+
+def _lineage(query: str) -> dict[str, dg.TableColumnLineage]:
+    """Return what each column of a mart is computed from, as the UI draws it."""
+    found = column_lineage(query, {table.key: table.column_names for table in SOURCE_TABLES})
+    deps = {
+        name: [dg.TableColumnDep(dg.AssetKey(source.table.split("/")), source.column) for source in sorted(sources)]
+        for name, sources in found.items()
+        if sources
     }
+    return {"dagster/column_lineage": dg.TableColumnLineage(deps)}
 
 
 def _check_results(build: DbtBuild) -> Iterator[dg.AssetCheckResult]:

@@ -140,7 +140,7 @@ def definition_metadata(table: TableSchema) -> dict[str, Any]:
         dg.TableColumn(
             c.name,
             type=_SQL_TO_UI.get(c.kind, c.sql_type.lower()),
-            description=f"{c.description} [{c.unit}]" if c.unit else c.description,
+            description=c.documentation,
             constraints=dg.TableColumnConstraints(nullable=c.nullable),
         )
         for c in table.columns

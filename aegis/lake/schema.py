@@ -70,6 +70,11 @@ class Column:
         """DuckDB type of the column."""
         return _SQL_TYPE[self.kind]
 
+    @property
+    def documentation(self) -> str:
+        """Description and unit, as Dagster, dbt and the catalog show them."""
+        return f"{self.description} [{self.unit}]" if self.unit else self.description
+
 
 @dataclass(frozen=True)
 class TableSchema:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,12 +68,15 @@ class DbtBuild:
         For each model those that it is made from, directly or through others.
     messages : tuple of str
         What was said of models and tests that could not be run to their end.
+    queries : dict of str to str
+        The SQL of each model that was built, as the lake ran it.
     """
 
     unbuilt_models: dict[str, str]
     tests: tuple[DbtTest, ...]
     upstream: dict[str, frozenset[str]]
     messages: tuple[str, ...] = ()
+    queries: dict[str, str] = field(default_factory=dict)
 
 
 def run_dbt_build(
@@ -151,7 +154,10 @@ def _built_once(project: Path, location: LakeLocation, scratch: Path) -> DbtBuil
     models = [unique_id for unique_id, node in nodes.items() if node["resource_type"] == "model"]
     upstream = {_name(model): frozenset(map(_name, _models_behind(model, nodes))) for model in models}
     errors = tuple(str(result["message"]) for result in results if result["status"] == "error")
-    return DbtBuild(_unbuilt_models(results), _tests(results, nodes, location), upstream, errors)
+    queries = {
+        _name(model): str(nodes[model]["compiled_code"]) for model in models if nodes[model].get("compiled_code")
+    }
+    return DbtBuild(_unbuilt_models(results), _tests(results, nodes, location), upstream, errors, queries)
 
 
 def _unbuilt_models(results: list[dict[str, Any]]) -> dict[str, str]:

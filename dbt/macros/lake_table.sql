@@ -3,7 +3,8 @@
 
   dbt-duckdb's own `table` builds a second table, renames twice and drops the old one after the commit: two snapshots,
   neither with a message. In a DuckLake `create or replace` keeps the old rows readable at their snapshot, so one
-  statement is enough, and the snapshot says which model and which dbt invocation made it.
+  statement is enough, and the snapshot says which model and which dbt invocation made it. The meanings of table and
+  columns are comments in the same snapshot.
 -#}
 {% materialization lake_table, adapter="duckdb", supported_languages=["sql"] %}
     {%- set relation = this.incorporate(type="table") -%}
@@ -22,6 +23,9 @@
     {%- if existing is not none and existing.type != "table" -%}
         {{ drop_relation_if_exists(existing) }}
     {%- endif -%}
+    {%- if config.get("contract").enforced -%}
+        {{ get_assert_columns_equivalent(compiled_code) }}
+    {%- endif -%}
 
     {% call statement("commit_message") -%}
         call {{ this.database }}.set_commit_message(
@@ -33,6 +37,17 @@
         create or replace table {{ relation }} as (
             {{ compiled_code }}
         )
+    {%- endcall %}
+
+    {% call statement("comments") -%}
+        {%- if config.persist_relation_docs() and model.description %}
+        comment on table {{ relation }} is {{ duckdb_escape_comment(model.description) }};
+        {%- endif -%}
+        {%- if config.persist_column_docs() %}
+        {%- for column in model.columns.values() if column.description %}
+        comment on column {{ relation }}."{{ column.name }}" is {{ duckdb_escape_comment(column.description) }};
+        {%- endfor -%}
+        {%- endif %}
     {%- endcall %}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}

@@ -1,6 +1,6 @@
 """The marts as Dagster shows them: what was written, and which of dbt's tests failed on which rows.
 
-The lake is the one of ``test_dbt_marts``, three sessions whose every number is worked out by hand there.
+The lake is the one of ``hand_made_book``, three sessions whose every number is worked out by hand there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from aegis.lake.schema import TableSchema
 from aegis.workspace import Workspace
 from aegis_assets.marts import DBT_PROJECT, MARTS, ROWS_CHECK, SUMS, marts_assets
 from aegis_sensors.definitions import lake_resource
-from tests.integration.test_dbt_marts import FEB_1, FRAMES, JAN_30
+from tests.integration.hand_made_book import FEB_1, FRAMES, JAN_30
 
 FIRST, LAST = pd.Timestamp(JAN_30).date(), pd.Timestamp(FEB_1).date()
 MESSAGE = CommitMessage("by hand", "", "test", "1")
@@ -89,15 +89,36 @@ def test_each_mart_says_how_many_rows_it_wrote_and_in_which_snapshot(
         assert values["read_after_snapshot_id"] < values["lake_snapshot_id"]
 
 
-def test_each_mart_shows_its_columns_with_their_meaning(built: dg.ExecuteInProcessResult) -> None:
-    for name, values in metadata_of(built).items():
-        columns = values["dagster/column_schema"].columns
+def test_each_mart_shows_its_columns_with_their_meaning_before_it_is_built() -> None:
+    (assets,) = marts_assets()
+    for spec in assets.specs:
+        columns = spec.metadata["dagster/column_schema"].columns
         assert columns
-        assert all(column.description for column in columns), name
-    daily = metadata_of(built)["daily_returns"]["dagster/column_schema"].columns
+        assert all(column.description and column.type for column in columns), spec.key
+    specs = {spec.key.path[-1]: spec for spec in assets.specs}
+    daily = specs["daily_returns"].metadata["dagster/column_schema"].columns
     shown = {column.name: (column.type, column.description) for column in daily}
-    assert shown["session"] == ("date", "Trading session.")
-    assert shown["equity_usd"] == ("double", "Cash, receivables and positions at the close, USD.")
+    assert shown["session"] == ("date", "Trading session of the decision calendar.")
+    assert shown["equity_usd"] == ("double", "Cash + receivables + positions. [USD]")
+
+
+def test_each_column_of_a_mart_leads_back_to_the_columns_it_is_computed_from(
+    built: dg.ExecuteInProcessResult,
+) -> None:
+    found = metadata_of(built)
+    for name, values in found.items():
+        deps = values["dagster/column_lineage"].deps_by_column
+        read = {dep.asset_key.to_user_string() for column in deps.values() for dep in column}
+        assert read <= {table.key for table in MARTS[name]}, name
+        assert read, name
+    costs = found["costs"]["dagster/column_lineage"].deps_by_column
+    fills = dg.AssetKey(["execution", "fills"])
+    assert costs["cost_usd"] == [dg.TableColumnDep(fills, "commission_usd"), dg.TableColumnDep(fills, "slippage_usd")]
+    rate = found["execution_by_order"]["dagster/column_lineage"].deps_by_column["participation_rate"]
+    assert rate == [
+        dg.TableColumnDep(fills, "quantity_shares"),
+        dg.TableColumnDep(dg.AssetKey(["market_data", "daily_bars"]), "volume_shares"),
+    ]
 
 
 def test_the_description_of_a_mart_is_the_one_in_dbt() -> None:
@@ -167,8 +188,10 @@ def test_bad_source_rows_fail_the_marts_made_from_them_and_no_other(reports: Rep
     reports.write(tables.ORDERS, lambda orders: orders)
     checks = checks_of(result)
     assert not result.success
-    assert not checks["execution_quality", ROWS_CHECK].passed
-    assert "value_field lost, n_records 1" in detail_of(checks["execution_quality", ROWS_CHECK])
+    of_orders = {"execution_by_order", "execution_by_session", "execution_quality"}
+    for name in of_orders:
+        assert not checks[name, ROWS_CHECK].passed
+        assert "value_field lost, n_records 1" in detail_of(checks[name, ROWS_CHECK])
     assert checks["costs", ROWS_CHECK].passed
     assert "execution_quality: " in str(result.failure_data_for_node("marts").error)
-    assert set(metadata_of(result)) == set(MARTS) - {"execution_quality"}
+    assert set(metadata_of(result)) == set(MARTS) - of_orders

@@ -1,5 +1,6 @@
 select
     session,
     symbol,
-    close_raw_usd
+    close_raw_usd,
+    volume_shares
 from {{ source('market_data', 'daily_bars') }}

@@ -5,6 +5,7 @@ select
     client_order_id,
     symbol,
     quantity_shares as ordered_shares,
+    arrival_price_usd,
     algorithm,
     gate_outcome
 from {{ source('execution', 'orders') }}
