@@ -1,12 +1,13 @@
 """The market-data source that asks Yahoo Finance through yfinance.
 
-Belongs here: one download, turned back into prices as traded. yfinance is imported when it is first needed.
+Belongs here: one download, turned back into prices as traded. Asking is
+:mod:`aegis.market_data.sources.yahoo_download`.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -17,19 +18,18 @@ from aegis.config_vendors import YahooSettings
 from aegis.errors import ConfigurationError, MalformedData, SourceUnavailable
 from aegis.instruments import require_symbol
 from aegis.market_data.corporate_actions import shortest_decimal
+from aegis.market_data.sources.call_policy import FailedAttempt, Vendor, VendorCalls
 from aegis.market_data.sources.delivered import DeliveredSource
 from aegis.market_data.sources.delivery import ParsedFiles
+from aegis.market_data.sources.yahoo_download import Download, YahooDownload
 
 SOURCE_NAME = "yahoo"
+YAHOO = Vendor("Yahoo", "market_data.yahoo")
 
 PRICE_RESOLUTION = 3e-7
 """Relative error of Yahoo's prices, which are single-precision numbers."""
 
-Download = Callable[..., "pd.DataFrame | None"]
-"""``(symbols, *, start, timeout)`` -> columns (symbol, field), as ``yfinance.download(group_by="ticker")`` gives."""
-
 _FIELDS = ("Open", "High", "Low", "Close", "Volume", "Dividends", "Stock Splits")
-_FIRST_PAUSE_SECONDS = 1.0
 
 
 class YahooSource(DeliveredSource):
@@ -38,7 +38,7 @@ class YahooSource(DeliveredSource):
     Parameters
     ----------
     settings : YahooSettings
-        Symbols, first session, timeout and number of attempts.
+        Symbols, first session and how the vendor is called.
     calendar : TradingCalendar
         Decision calendar.
     benchmark_symbol : str
@@ -47,10 +47,10 @@ class YahooSource(DeliveredSource):
         Last session whose bars are final; later rows are not used.
     vendor_delay : timedelta
         Time from a session's close until its bars count as known.
-    download : callable, optional
+    download : Download, optional
         What asks Yahoo; default yfinance.
-    sleep : callable, optional
-        Pause between attempts, seconds.
+    calls : VendorCalls, optional
+        The policy; default one with the settings' numbers. One attempt is the download of all symbols still missing.
 
     Notes
     -----
@@ -68,42 +68,45 @@ class YahooSource(DeliveredSource):
         last_session: date,
         vendor_delay: timedelta,
         download: Download | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        calls: VendorCalls | None = None,
     ) -> None:
         super().__init__(SOURCE_NAME, calendar, benchmark_symbol=benchmark_symbol, vendor_delay=vendor_delay)
         self._settings = settings
         self._last_session = last_session
-        self._download = download or _download_from_yahoo
-        self._sleep = sleep
+        self._calls = calls or VendorCalls(YAHOO, settings)
+        self._download = download or YahooDownload(self._calls)
 
     def _ask(self) -> ParsedFiles:
         frames = self._download_all(_requested(self._settings, self._benchmark_symbol))
-        return _parse(frames, self._calendar, last_session=self._last_session)
+        parsed = _parse(frames, self._calendar, last_session=self._last_session)
+        return replace(parsed, notes=(f"Yahoo: {self._calls.counts}", *parsed.notes))
 
     def _download_all(self, symbols: Sequence[str]) -> dict[str, pd.DataFrame]:
         """Return the frame of each symbol, asking again for those that are missing."""
         found: dict[str, pd.DataFrame] = {}
-        cause: OSError | SourceUnavailable | None = None
-        for attempt in range(self._settings.attempts):
-            if attempt:
-                self._sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+
+        def ask(timeout: float) -> dict[str, pd.DataFrame] | FailedAttempt:
             missing = [symbol for symbol in symbols if symbol not in found]
-            try:
-                answer = self._download(
-                    missing, start=self._settings.first_session, timeout=self._settings.timeout_seconds
-                )
-            except (OSError, SourceUnavailable) as error:
-                cause = error
-                continue
-            found |= _by_symbol(answer, missing)
-            if len(found) == len(symbols):
-                return found
-        missing = [symbol for symbol in symbols if symbol not in found]
-        raise SourceUnavailable(
-            f"Yahoo gave no bars for {len(missing)} of {len(symbols)} symbols ({', '.join(missing)}) in "
-            f"{self._settings.attempts} attempt(s){f': {cause}' if cause else ''}; check the network, correct "
-            "market_data.yahoo.symbols, or use run.source: files"
-        ) from cause
+            downloaded = self._download(missing, start=self._settings.first_session, timeout=timeout)
+            found.update(_by_symbol(downloaded.frame, missing))
+            missing = [symbol for symbol in missing if symbol not in found]
+            return _failure(missing, len(symbols), downloaded.failures) if missing else found
+
+        return self._calls.call(ask, what=f"daily bars from {self._settings.first_session} until today")
+
+
+def _failure(missing: Sequence[str], asked: int, failures: Mapping[str, FailedAttempt]) -> FailedAttempt:
+    """Return why symbols are missing: a final reason before one that may pass."""
+    known = [failures.get(symbol, FailedAttempt("an empty answer")) for symbol in missing]
+    reason = next((failure for failure in known if failure.is_final), known[0])
+    named = [symbol for symbol, failure in zip(missing, known, strict=True) if failure.is_final or not reason.is_final]
+    waits = [failure.retry_after_seconds for failure in known if failure.retry_after_seconds is not None]
+    return FailedAttempt(
+        f"no bars for {len(named)} of {asked} symbols ({', '.join(named)}): {reason.cause}",
+        max(waits, default=None),
+        is_final=reason.is_final,
+        remedy=reason.remedy or "check the network, correct market_data.yahoo.symbols, or use run.source: files",
+    )
 
 
 def _requested(settings: YahooSettings, benchmark_symbol: str) -> list[str]:
@@ -116,30 +119,6 @@ def _requested(settings: YahooSettings, benchmark_symbol: str) -> list[str]:
                 "as '.L' means prices that are not in USD, and a share class is written with '-' (BRK-B)"
             )
     return symbols
-
-
-def _download_from_yahoo(symbols: Sequence[str], *, start: date, timeout: float) -> pd.DataFrame | None:
-    import yfinance  # noqa: PLC0415 - takes a second to import and is needed by this source only
-    from yfinance.exceptions import YFException  # noqa: PLC0415
-
-    try:
-        frame: pd.DataFrame | None = yfinance.download(
-            list(symbols),
-            start=start.isoformat(),
-            interval="1d",
-            actions=True,
-            auto_adjust=False,
-            back_adjust=False,
-            repair=False,
-            ignore_tz=True,
-            group_by="ticker",
-            progress=False,
-            timeout=timeout,
-            multi_level_index=True,
-        )
-    except YFException as error:
-        raise SourceUnavailable(f"Yahoo refused the request ({error}); wait and try again") from error
-    return frame
 
 
 def _by_symbol(answer: pd.DataFrame | None, symbols: Sequence[str]) -> dict[str, pd.DataFrame]:

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import numpy as np
@@ -8,7 +8,10 @@ import pytest
 from aegis.calendars import trading_calendar
 from aegis.config_vendors import YahooSettings
 from aegis.errors import ConfigurationError, MalformedData, SourceUnavailable
-from aegis.market_data.sources.yahoo import YahooSource
+from aegis.market_data.sources.call_policy import VendorCalls
+from aegis.market_data.sources.yahoo import YAHOO, YahooSource
+from aegis.market_data.sources.yahoo_download import Download, Downloaded
+from tests.fake_stopwatch import FakeStopwatch
 
 XNYS = trading_calendar("XNYS")
 FIELDS = ["Open", "High", "Low", "Close", "Adj Close", "Volume"]
@@ -54,13 +57,13 @@ class FakeYahoo:
         self.answers = list(answers)
         self.requests: list[list[str]] = []
 
-    def __call__(self, symbols: Sequence[str], *, start: date, timeout: float) -> pd.DataFrame | None:
+    def __call__(self, symbols: Sequence[str], *, start: date, timeout: float) -> Downloaded:
         assert (start, timeout) == (date(2014, 1, 2), 30.0)
         self.requests.append(list(symbols))
         given = self.answers.pop(0)
         if isinstance(given, Exception):
             raise given
-        return None if given is None else answer(given, symbols)
+        return Downloaded(None if given is None else answer(given, symbols))
 
 
 def spy(days: Sequence[date]) -> pd.DataFrame:
@@ -73,17 +76,18 @@ SPY = spy(JUNE)
 
 
 def source(
-    download: Callable[..., pd.DataFrame | None],
+    download: Download,
     *,
     symbols: tuple[str, ...] = ("AAPL",),
     attempts: int = 3,
     last: date = date(2014, 6, 10),
-    pauses: list[float] | None = None,
+    watch: FakeStopwatch | None = None,
 ) -> YahooSource:
+    settings = YahooSettings(symbols=symbols, attempts=attempts)
+    calls = VendorCalls(YAHOO, settings, stopwatch=watch or FakeStopwatch(), generator=np.random.default_rng(1))
     return YahooSource(
-        YahooSettings(symbols=symbols, attempts=attempts), XNYS, benchmark_symbol="SPY", last_session=last,
-        vendor_delay=timedelta(minutes=15), download=download,
-        sleep=(pauses if pauses is not None else []).append,
+        settings, XNYS, benchmark_symbol="SPY", last_session=last, vendor_delay=timedelta(minutes=15),
+        download=download, calls=calls,
     )  # fmt: skip
 
 
@@ -128,15 +132,22 @@ def test_single_precision_noise_is_removed_and_fractional_ticks_are_kept() -> No
 
 @pytest.mark.parametrize("nothing", [{}, None, ConnectionError("no route to host")])
 def test_an_empty_answer_is_a_failure_after_every_attempt(nothing: dict[str, pd.DataFrame] | Exception | None) -> None:
-    pauses: list[float] = []
+    watch = FakeStopwatch()
     download = FakeYahoo(nothing, nothing, nothing)
-    yahoo = source(download, pauses=pauses)
-    with pytest.raises(
-        SourceUnavailable, match=r"no bars for 2 of 2 symbols \(AAPL, SPY\) in 3 attempt.*run\.source: files"
-    ):
+    yahoo = source(download, watch=watch)
+    with pytest.raises(SourceUnavailable, match="in 3 of 3 attempt"):
         yahoo.bars(JUNE[0], JUNE[-1])
     assert download.requests == [["AAPL", "SPY"]] * 3
-    assert pauses == [1.0, 2.0]
+    assert len(watch.slept) == 2
+
+
+def test_the_failure_names_symbols_cause_and_remedy() -> None:
+    with pytest.raises(SourceUnavailable) as failure:
+        source(FakeYahoo({}), attempts=1).bars(JUNE[0], JUNE[-1])
+    assert str(failure.value) == (
+        "Yahoo: daily bars from 2014-01-02 until today: no answer in 1 of 1 attempt(s): no bars for 2 of 2 symbols "
+        "(AAPL, SPY): an empty answer; check the network, correct market_data.yahoo.symbols, or use run.source: files"
+    )
 
 
 def test_only_missing_symbols_are_asked_for_again() -> None:
@@ -167,11 +178,11 @@ def test_rows_stamped_with_a_time_zone_fall_on_the_exchanges_day(zone: str) -> N
     stamped = SPY.copy()
     stamped.index = stamped.index.tz_localize("America/New_York").tz_convert(zone)
 
-    def download(symbols: Sequence[str], *, start: date, timeout: float) -> pd.DataFrame:
+    def download(symbols: Sequence[str], *, start: date, timeout: float) -> Downloaded:
         assert start
         assert timeout
         full = stamped.assign(Open=1.0, High=1.0, Low=1.0)
-        return pd.concat([full], axis=1, keys=list(symbols), names=["Ticker", "Price"])
+        return Downloaded(pd.concat([full], axis=1, keys=list(symbols), names=["Ticker", "Price"]))
 
     bars = source(download, symbols=("SPY",)).bars(JUNE[0], JUNE[-1])
     assert bars["session"].tolist() == [pd.Timestamp(day) for day in JUNE]
@@ -192,7 +203,7 @@ def test_rows_on_days_without_a_session_are_left_out_with_a_note() -> None:
 
 def test_an_unknown_shape_is_refused() -> None:
     with pytest.raises(MalformedData, match=r"\(symbol, field\) was expected"):
-        source(lambda *_, **__: SPY).session_range()
+        source(lambda *_, **__: Downloaded(SPY)).session_range()
 
 
 @pytest.mark.parametrize("symbol", ["VOD.L", "7203.T", "aapl"])
