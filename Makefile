@@ -26,7 +26,7 @@ help: ## List the targets.
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nEverything under "Using it" takes SOURCE=simulated|yahoo|files, DATA=<folder of your prices>, WORKSPACE=<name>,\n'
+	@printf '\nEverything under "Using it" takes SOURCE=simulated|yahoo|alpaca|crypto|files, DATA=<folder of your prices>, WORKSPACE=<name>,\n'
 	@printf 'FIRST=<date> and LAST=<date>; they override aegis.yaml. Give the same ones to each command on one history.\n'
 	@printf 'make run FROM=<date> decides the sessions from that date on once more; TO=<date> stops at a later session than the newest.\n'
 

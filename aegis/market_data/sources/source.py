@@ -23,7 +23,7 @@ class MarketDataSource(Protocol):
 
     @property
     def name(self) -> str:
-        """Name stored with each row: ``simulated``, ``files``, ``yahoo``."""
+        """Name stored with each row: ``simulated``, ``files``, ``yahoo``, ``alpaca``, ``crypto``."""
         ...
 
     @property
@@ -51,6 +51,8 @@ class MarketDataSource(Protocol):
         ------
         SourceUnavailable
             No answer, or an empty one where sessions exist.
+        SourceRefused
+            The vendor will not serve this: a key, a symbol or a parameter.
         MalformedData
             The answer lacks columns or cannot be parsed.
         """
