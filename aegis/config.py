@@ -40,7 +40,7 @@ LONGEST_VENDOR_DELAY_MINUTES = 7 * 24 * 60
 class RunSettings(Section):
     """Which market, which account and which sessions a run is about."""
 
-    source: Literal["simulated", "files", "yahoo", "alpaca", "crypto"] = "simulated"
+    source: Literal["simulated", "files", "yahoo", "alpaca", "crypto", "multi"] = "simulated"
     account: str = Field("simulated", pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
     book: str = Field("main", pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
     workspace: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,80}$")
@@ -75,6 +75,15 @@ class FaultSettings(Section):
     kind: Literal["negative_price", "duplicate_row", "high_below_low", "missing_bar"]
 
 
+class CacheSettings(Section):
+    """What vendors behind a network answered for final sessions, kept in the workspace."""
+
+    mode: Literal["use", "refresh", "off"] = Field(
+        "use", description="`refresh` asks the vendor again and keeps what it says now; `off` neither reads nor keeps."
+    )
+    max_megabytes: int = Field(2048, ge=1, description="Least recently used answers are dropped beyond it.")
+
+
 class MarketDataSettings(Section):
     """Where prices come from and when they are final."""
 
@@ -85,6 +94,10 @@ class MarketDataSettings(Section):
     yahoo: YahooSettings = YahooSettings()
     alpaca: AlpacaSettings = AlpacaSettings()
     crypto: CryptoSettings = CryptoSettings()
+    sources: tuple[Literal["simulated", "files", "yahoo", "alpaca", "crypto"], ...] = Field(
+        (), description="Order of belief for `run.source: multi`."
+    )
+    cache: CacheSettings = CacheSettings()
     compared_share: float = Field(
         1.0, ge=0, le=1, description="Share of sessions whose bars are compared with a second source, if there is one."
     )
@@ -244,7 +257,9 @@ class AegisConfig(BaseSettings):
         """Folder name of the history this configuration reads and writes; sources never share one."""
         folder = self.market_data.files.folder
         market = "files"
-        if self.run.source != "files" or folder is None:
+        if self.run.source == "multi":
+            market = "-".join(("multi", *self.market_data.sources))
+        elif self.run.source != "files" or folder is None:
             market = self.run.source
         elif name := re.sub(r"[^A-Za-z0-9]+", "-", folder.name).strip("-"):
             market = f"files-{name}"

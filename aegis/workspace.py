@@ -43,6 +43,11 @@ class Workspace:
         return self.report_root / self.name
 
     @property
+    def cache(self) -> Path:
+        """What vendors answered for final sessions."""
+        return self.folder / "cache"
+
+    @property
     def dbt_target(self) -> Path:
         """Folder of dbt's compiled files and logs."""
         return self.folder / "dbt"

@@ -15,7 +15,7 @@ from aegis.market_data.sources.source import MarketDataSource
 
 
 def open_source(config: AegisConfig, calendar: TradingCalendar, clock: Clock) -> MarketDataSource:
-    """Return the source that ``run.source`` names, with the configured faults planted in it.
+    """Return the source or sources that ``run.source`` names, with the configured faults planted in it.
 
     Parameters
     ----------
@@ -33,11 +33,12 @@ def open_source(config: AegisConfig, calendar: TradingCalendar, clock: Clock) ->
 
     Notes
     -----
-    Nothing is read or downloaded yet. No source answers for a session before its close plus the vendor's delay, nor
-    after ``run.last_session``. ``run.first_session`` begins the partitions only; sources know earlier days.
+    Nothing is read or downloaded yet. Sources behind a network are cached (``market_data.cache``). No source answers
+    for a session before its close plus the vendor's delay, nor after ``run.last_session``. ``run.first_session`` begins
+    the partitions only; sources know earlier days.
     """
     last = _last_session(config, calendar, clock)
-    source = _named_source(config, calendar, last)
+    source = _configured_source(config, calendar, clock, last)
     if not config.market_data.faults:
         return source
     from aegis.market_data.sources.faults import FaultySource  # noqa: PLC0415 - only for drills
@@ -67,14 +68,31 @@ def _last_asked(asked: date, calendar: TradingCalendar) -> date:
         ) from error
 
 
-def _named_source(config: AegisConfig, calendar: TradingCalendar, last: date) -> MarketDataSource:
+def _configured_source(config: AegisConfig, calendar: TradingCalendar, clock: Clock, last: date) -> MarketDataSource:
+    from aegis.market_data.sources.source_cache import with_cache  # noqa: PLC0415
+
+    names = config.market_data.sources if config.run.source == "multi" else (config.run.source,)
+    opened = [
+        with_cache(
+            _named_source(name, config, calendar, last), config, calendar=calendar, last_session=last, clock=clock
+        )
+        for name in names
+    ]
+    if config.run.source != "multi":
+        return opened[0]
+    from aegis.market_data.multi_source import MultiSource  # noqa: PLC0415
+
+    return MultiSource(opened, calendar, last_session=last)
+
+
+def _named_source(name: str, config: AegisConfig, calendar: TradingCalendar, last: date) -> MarketDataSource:
     data, delay = config.market_data, config.market_data.vendor_delay
     benchmark = config.eval.metrics.benchmark_symbol
-    if config.run.source == "simulated":
-        from aegis.market_data.sources.simulated import SimulatedSource  # noqa: PLC0415 - one source is used in a run
+    if name == "simulated":
+        from aegis.market_data.sources.simulated import SimulatedSource  # noqa: PLC0415 - few sources are used in a run
 
         return SimulatedSource(data.simulated, calendar, last_session=last, vendor_delay=delay)
-    if config.run.source == "files":
+    if name == "files":
         from aegis.market_data.sources.files import FilesSource  # noqa: PLC0415
 
         return FilesSource(data.files, calendar, benchmark_symbol=benchmark, vendor_delay=delay, last_session=last)

@@ -7,8 +7,8 @@ from aegis.calendars import trading_calendar
 from aegis.clock import FixedClock
 from aegis.config import AegisConfig
 from aegis.errors import ConfigurationError
-from aegis.market_data.sources.alpaca import AlpacaSource
-from aegis.market_data.sources.crypto import CryptoSource
+from aegis.market_data.multi_source import MultiSource
+from aegis.market_data.sources.cached import CachedSource, RefreshedSource
 from aegis.market_data.sources.files import FilesSource
 from aegis.market_data.sources.registry import open_source
 from aegis.market_data.sources.yahoo import YahooSource
@@ -51,21 +51,39 @@ def test_a_last_session_before_the_calendar_is_refused_by_its_setting(tmp_path: 
         open_source(config(tmp_path, last_session="1890-01-01"), XNYS, FRIDAY_EVENING)
 
 
-def test_yahoo_is_opened_without_asking_the_network() -> None:
-    settings = AegisConfig.model_validate({"run": {"source": "yahoo"}})
-    found = open_source(settings, XNYS, FRIDAY_EVENING)
-    assert isinstance(found, YahooSource)
-    assert found.benchmark_symbol == "SPY"
-
-
-def test_alpaca_is_opened_without_keys_and_without_asking_the_network() -> None:
-    found = open_source(AegisConfig.model_validate({"run": {"source": "alpaca"}}), XNYS, FRIDAY_EVENING)
-    assert isinstance(found, AlpacaSource)
-    assert (found.name, found.is_simulated) == ("alpaca", False)
+@pytest.mark.parametrize(("name", "calendar"), [("alpaca", "XNYS"), ("crypto", "24/7")])
+def test_every_source_behind_a_network_is_cached(tmp_path: Path, name: str, calendar: str) -> None:
+    settings = AegisConfig.model_validate({"run": {"source": name, "home": tmp_path}})
+    found = open_source(settings, trading_calendar(calendar), FRIDAY_EVENING)
+    assert isinstance(found, CachedSource)
+    assert (found.name, found.is_simulated) == (name, False)
 
 
 def test_crypto_is_opened_on_a_calendar_of_every_day_only() -> None:
     settings = AegisConfig.model_validate({"run": {"source": "crypto"}})
-    assert isinstance(open_source(settings, trading_calendar("24/7"), FRIDAY_EVENING), CryptoSource)
     with pytest.raises(ConfigurationError, match=r"market_data\.calendar: 'XNYS' has days without a session"):
         open_source(settings, XNYS, FRIDAY_EVENING)
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("use", CachedSource), ("refresh", RefreshedSource), ("off", YahooSource)])
+def test_a_source_behind_a_network_is_opened_with_its_cache_and_without_a_call(
+    tmp_path: Path, mode: str, kind: type
+) -> None:
+    settings = {"run": {"source": "yahoo", "home": tmp_path / "home"}, "market_data": {"cache": {"mode": mode}}}
+    found = open_source(AegisConfig.model_validate(settings), XNYS, FRIDAY_EVENING)
+    assert type(found) is kind
+    assert (found.name, found.benchmark_symbol) == ("yahoo", "SPY")
+    assert not (tmp_path / "home").exists()
+
+
+def test_several_sources_are_opened_in_their_order(tmp_path: Path) -> None:
+    settings = config(tmp_path, source="multi")
+    data = settings.market_data.model_copy(update={"sources": ("files", "yahoo")})
+    found = open_source(settings.model_copy(update={"market_data": data}), XNYS, FRIDAY_EVENING)
+    assert isinstance(found, MultiSource)
+    assert [type(source) for source in found._sources] == [FilesSource, CachedSource]
+
+
+def test_several_sources_need_a_list(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"market_data\.sources: expected two sources or more"):
+        open_source(config(tmp_path, source="multi"), XNYS, FRIDAY_EVENING)
