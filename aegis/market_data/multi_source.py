@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from aegis.calendars import TradingCalendar
-from aegis.errors import ConfigurationError, MalformedData, SourceUnavailable
+from aegis.errors import ConfigurationError, MalformedData, SourceRefused, SourceUnavailable
 from aegis.lake.tables import RAW_BARS
 from aegis.market_data.merged_listings import MergedListings, merge_actions, merge_listings, split_differences
 from aegis.market_data.sources.optional_answers import fetch_notes
@@ -209,7 +209,7 @@ class MultiSource:
         """Let a source fail that has no answer, and note why; anything else is not a vendor's failure."""
         try:
             yield
-        except (SourceUnavailable, MalformedData) as error:
+        except (SourceUnavailable, SourceRefused, MalformedData) as error:
             reason = f"{source.name}: {type(error).__name__}: {error}"
             if reason not in self._trials:
                 self._trials.append(reason)

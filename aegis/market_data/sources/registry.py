@@ -96,11 +96,11 @@ def _named_source(name: str, config: AegisConfig, calendar: TradingCalendar, las
         from aegis.market_data.sources.files import FilesSource  # noqa: PLC0415
 
         return FilesSource(data.files, calendar, benchmark_symbol=benchmark, vendor_delay=delay, last_session=last)
-    if config.run.source == "alpaca":
+    if name == "alpaca":
         from aegis.market_data.sources.alpaca import AlpacaSource  # noqa: PLC0415
 
         return AlpacaSource(data.alpaca, calendar, benchmark_symbol=benchmark, last_session=last, vendor_delay=delay)
-    if config.run.source == "crypto":
+    if name == "crypto":
         from aegis.market_data.sources.crypto import CryptoSource  # noqa: PLC0415
 
         return CryptoSource(data.crypto, calendar, benchmark_symbol=benchmark, last_session=last, vendor_delay=delay)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from aegis.config import SimulatedMarketSettings
-from aegis.errors import ConfigurationError, MalformedData, SourceUnavailable
+from aegis.errors import AegisError, ConfigurationError, MalformedData, SourceRefused, SourceUnavailable
 from aegis.market_data.ingestion import compare_with_other_sources, fetch_raw_bars
 from aegis.market_data.multi_source import MultiSource
 from aegis.market_data.sources.simulated import SimulatedSource
@@ -45,8 +45,10 @@ def test_a_first_source_that_has_everything_gives_every_bar() -> None:
     assert cells(found) == dict.fromkeys(WHOLE, ("one", 100.0))
 
 
-@pytest.mark.parametrize("failure", [SourceUnavailable("HTTP 503"), MalformedData("no column close")])
-def test_a_source_that_raises_is_followed_by_the_next(failure: SourceUnavailable) -> None:
+@pytest.mark.parametrize(
+    "failure", [SourceUnavailable("HTTP 503"), SourceRefused("HTTP 403"), MalformedData("no column close")]
+)
+def test_a_source_that_raises_is_followed_by_the_next(failure: AegisError) -> None:
     source = multi(ScriptedVendor("one", WHOLE, failure=failure), ScriptedVendor("two", WHOLE))
     assert set(source.bars(FIRST, LAST)["source"]) == {"two"}
     notes = source.fetch_notes()

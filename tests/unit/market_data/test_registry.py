@@ -78,10 +78,14 @@ def test_a_source_behind_a_network_is_opened_with_its_cache_and_without_a_call(
 
 def test_several_sources_are_opened_in_their_order(tmp_path: Path) -> None:
     settings = config(tmp_path, source="multi")
-    data = settings.market_data.model_copy(update={"sources": ("files", "yahoo")})
+    data = settings.market_data.model_copy(update={"sources": ("alpaca", "files", "yahoo")})
     found = open_source(settings.model_copy(update={"market_data": data}), XNYS, FRIDAY_EVENING)
     assert isinstance(found, MultiSource)
-    assert [type(source) for source in found._sources] == [FilesSource, CachedSource]
+    assert [(source.name, type(source)) for source in found._sources] == [
+        ("alpaca", CachedSource),
+        ("files", FilesSource),
+        ("yahoo", CachedSource),
+    ]
 
 
 def test_several_sources_need_a_list(tmp_path: Path) -> None:
