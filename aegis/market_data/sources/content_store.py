@@ -253,4 +253,4 @@ def _decode(payload: bytes) -> Entry | None:
 
 
 def _words(request: Request) -> str:
-    return ", ".join(f"{name} {value}" for name, value in request.items() if name != "identity")
+    return ", ".join(f"{name} {value}" for name, value in sorted(request.items()) if name != "identity")
