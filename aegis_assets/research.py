@@ -51,7 +51,7 @@ def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.Ass
         group_name=GROUP_RESEARCH,
         owners=[OWNER_ANALYST],
         kinds={"python", "numpy"},
-        code_version="1",
+        code_version="2",
         **in_sessions,
     )
     def daily_features(
@@ -70,6 +70,7 @@ def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.Ass
                 last=last,
                 calendar=market.calendar,
                 decision_times=market.decision_times(sessions),
+                benchmark=market.source.benchmark_symbol,
             )
             yield from publish(
                 context,

@@ -126,13 +126,7 @@ def total_return_panel(
     r(t) = (p(t) f(t) + d(t)) / p(t') - 1, where t' reaches back over missing prices.
     """
     closes = session_symbol_array(bars, "close_raw_usd", sessions=sessions, symbols=symbols)
-    known = _known_actions(actions, sessions, as_known_at)
-    ratios = session_symbol_array(
-        known[known["action"] == "split"], "split_ratio", sessions=sessions, symbols=symbols, fill=1.0
-    )
-    dividends = session_symbol_array(
-        known[known["action"] == "dividend"], "dividend_usd", sessions=sessions, symbols=symbols, fill=0.0
-    )
+    ratios, dividends = splits_and_dividends(actions, symbols, sessions, as_known_at=as_known_at)
     returns = np.full_like(closes, np.nan)
     last_close = np.full(len(symbols), np.nan)
     shares = np.ones(len(symbols))
@@ -148,6 +142,31 @@ def total_return_panel(
         missed = np.where(traded, 0, missed + 1)
         last_close = np.where(traded, close, np.where(missed > max_gap_sessions, np.nan, last_close))
     return returns
+
+
+def splits_and_dividends(
+    actions: pd.DataFrame, symbols: Sequence[str], sessions: Sequence[date], *, as_known_at: KnownAt
+) -> tuple[FloatPanel, FloatPanel]:
+    """Return the split ratio and the dividend that go ex in each session, as known at an instant.
+
+    Parameters
+    ----------
+    actions, symbols, sessions, as_known_at
+        As for :func:`total_return_panel`.
+
+    Returns
+    -------
+    two ndarrays of float64, shape (sessions, symbols)
+        New shares for one old, 1 without a split; USD per share held before the ex-session, 0 without a dividend.
+    """
+    known = _known_actions(actions, sessions, as_known_at)
+    ratios: FloatPanel = session_symbol_array(
+        known[known["action"] == "split"], "split_ratio", sessions=sessions, symbols=symbols, fill=1.0
+    )
+    dividends: FloatPanel = session_symbol_array(
+        known[known["action"] == "dividend"], "dividend_usd", sessions=sessions, symbols=symbols, fill=0.0
+    )
+    return ratios, dividends
 
 
 def adjusted_closes(

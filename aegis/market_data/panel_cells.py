@@ -38,8 +38,24 @@ def session_symbol_array(
     -------
     ndarray of float64, shape (n_sessions, n_symbols)
     """
-    rows, columns = cell_positions(frame, sessions=sessions, symbols=symbols)
-    inside = (rows >= 0) & (columns >= 0)
-    values = np.full((len(sessions), len(symbols)), fill)
-    values[rows[inside], columns[inside]] = frame[column].to_numpy(dtype=np.float64)[inside]
-    return values
+    return session_symbol_arrays(frame, [column], sessions=sessions, symbols=symbols, fill=fill)[0]
+
+
+def session_symbol_arrays(
+    frame: pd.DataFrame,
+    columns: Sequence[str],
+    *,
+    sessions: Sequence[date],
+    symbols: Sequence[str],
+    fill: float = np.nan,
+) -> list[NDArray[np.float64]]:
+    """Return several columns of a long table as arrays; see :func:`session_symbol_array`."""
+    at, of = cell_positions(frame, sessions=sessions, symbols=symbols)
+    inside = (at >= 0) & (of >= 0)
+    cells = at[inside], of[inside]
+    arrays = []
+    for column in columns:
+        values = np.full((len(sessions), len(symbols)), fill)
+        values[cells] = frame[column].to_numpy(dtype=np.float64)[inside]
+        arrays.append(values)
+    return arrays

@@ -1,4 +1,4 @@
-"""Operations across the members of one session: z-scores, medians, coverage.
+"""Operations across the members of one session: z-scores, ranks, medians, coverage.
 
 Belongs here: what a strategy needs to compare the members of a session with each other, for many sessions at once.
 
@@ -55,6 +55,38 @@ def z_score(values: pd.Series, sessions: pd.Series) -> pd.Series:
     return pd.Series(np.where(usable, clipped, np.nan), index=values.index)
 
 
+def rank(values: pd.Series, sessions: pd.Series) -> pd.Series:
+    """Return the rank in the session as a share, (rank - 1/2) / n, between 0 and 1; equal values share the mean rank.
+
+    Parameters
+    ----------
+    values : Series of float64
+        One value a row; NaN takes no part.
+    sessions : Series of datetime64
+        Session of each row, same index.
+
+    Returns
+    -------
+    Series of float64
+        NaN where the value is missing or the session has fewer than :data:`MIN_CROSS_SECTION` values.
+
+    References
+    ----------
+    Hazen, A. (1914), Storage to be provided in impounding reservoirs for municipal water supply, Transactions of the
+    American Society of Civil Engineers 77: the plotting position.
+    """
+    codes, numbers, present, count = _grouped(values, sessions)
+    members = np.bincount(codes)
+    order = np.argsort(codes, kind="stable")
+    place = np.arange(len(codes)) - np.repeat(np.cumsum(members) - members, members)
+    grid = np.full((len(members), members.max(initial=0)), np.nan)  # a row for each session
+    grid[codes[order], place] = numbers[order]
+    ranks = np.empty(len(codes))
+    ranks[order] = _mean_ranks(grid)[codes[order], place]
+    usable = present & (count >= MIN_CROSS_SECTION)[codes]
+    return pd.Series(np.where(usable, (ranks - 0.5) / np.maximum(count, 1)[codes], np.nan), index=values.index)
+
+
 def median(values: pd.Series, sessions: pd.Series) -> pd.Series:
     """Return the median of the row's session; NaN where the session has no value."""
     return values.groupby(sessions.to_numpy()).transform("median")
@@ -65,6 +97,21 @@ def coverage(values: pd.Series, sessions: pd.Series) -> pd.Series:
     codes, _, _, count = _grouped(values, sessions)
     share = np.where(count >= MIN_CROSS_SECTION, count / np.bincount(codes), 0.0)
     return pd.Series(share[codes], index=values.index)
+
+
+def _mean_ranks(grid: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rank of each value in its row, from 1; equal values share the mean rank, NaN comes last."""
+    rows, width = grid.shape
+    order = np.argsort(grid, axis=1)
+    ordered = np.take_along_axis(grid, order, axis=1)
+    is_first = np.ones((rows, width), dtype=bool)
+    is_first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    starts = np.flatnonzero(is_first)
+    sizes = np.diff(starts, append=rows * width)
+    of_ties = starts % max(width, 1) + 0.5 * (sizes + 1)
+    ranks = np.empty((rows, width))
+    np.put_along_axis(ranks, order, np.repeat(of_ties, sizes).reshape(rows, width), axis=1)
+    return ranks
 
 
 def _grouped(

@@ -97,7 +97,7 @@ def market():
 
 def decide(bars, actions, universe, first, last):
     window = {"first": first, "last": last, "calendar": CALENDAR, "decision_times": DECISIONS}
-    features = daily_features(bars, actions, universe, **window)
+    features = daily_features(bars, actions, universe, benchmark="S8", **window)
     signals = strategy_signals(features, find_strategies(SignalSettings().strategies))
     ensemble = ensemble_signals(signals, features, settings=SignalSettings())
     covariance = covariances(bars, actions, universe, settings=PortfolioSettings(), **window)

@@ -19,6 +19,7 @@ from aegis.lake.tables.book import (
     RISK_REPORT,
     TARGET_WEIGHTS,
 )
+from aegis.lake.tables.features import DAILY_FEATURES
 from aegis.lake.tables.market import (
     ADJUSTMENT_FACTORS,
     CHECK_RESULTS,
@@ -32,7 +33,6 @@ from aegis.lake.tables.market import (
 )
 from aegis.lake.tables.research import (
     COVARIANCES,
-    DAILY_FEATURES,
     ENSEMBLE_SIGNALS,
     RESEARCH_TABLES,
     STRATEGY_SIGNALS,

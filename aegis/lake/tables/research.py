@@ -1,4 +1,4 @@
-"""Tables of research: features, signals and the risk model.
+"""Tables of research: signals and the risk model, beside the features.
 
 Belongs here: pure functions of the market tables, the same for every account.
 """
@@ -7,28 +7,7 @@ from __future__ import annotations
 
 from aegis.lake.schema import Column, TableSchema
 from aegis.lake.tables.columns import KNOWN_AT, SESSION, SYMBOL, number, text
-
-DAILY_FEATURES = TableSchema(
-    "features",
-    "daily_features",
-    "Point-in-time features of each universe member; null until the look-back is full.",
-    ("session", "symbol"),
-    (
-        SESSION,
-        SYMBOL,
-        number("momentum_12_1", "Total return from 252 to 21 sessions ago.", "1", nullable=True),
-        number("reversal_5", "Minus the total return of the last 5 sessions.", "1", nullable=True),
-        number(
-            "volatility_63",
-            "Annualised standard deviation of daily total returns, 63 sessions.",
-            "1/year",
-            nullable=True,
-        ),
-        number("trend_50_200", "Log ratio of the 50- to the 200-session mean adjusted close.", "1", nullable=True),
-        number("liquidity_21", "Log of the median dollar volume of 21 sessions.", "log USD", nullable=True),
-        KNOWN_AT,
-    ),
-)
+from aegis.lake.tables.features import DAILY_FEATURES
 
 STRATEGY_SIGNALS = TableSchema(
     "signals",

@@ -3,6 +3,7 @@
 import math
 import statistics
 from datetime import date, timedelta
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,10 @@ import pytest
 
 from aegis.calendars import trading_calendar
 from aegis.errors import FeatureError
+from aegis.features import observations
 from aegis.features.daily import LOOKBACK_SESSIONS, daily_features
 from aegis.lake.tables import CORPORATE_ACTIONS, DAILY_BARS, DAILY_FEATURES, UNIVERSE
+from aegis.lake.tables.features import FEATURES, SYMBOL_FEATURES
 
 CALENDAR = trading_calendar("XNYS")
 LAST = date(2020, 6, 30)
@@ -41,6 +44,18 @@ def bars_of(closes, volumes=None, *, symbol="AAA", without=()):
         }
     )
     return DAILY_BARS.conform(frame.drop(index=[len(SESSIONS) + i for i in without]))
+
+
+def ranging_bars(symbol="AAA", seed=5, without=()):
+    """Bars whose open, high, low and close differ."""
+    random = np.random.default_rng(seed)
+    bars = bars_of(adjusted_prices(seed), symbol=symbol)
+    opened = bars["close_raw_usd"] * (1.0 + random.normal(0.0, 0.01, len(bars)))
+    above, below = 1.0 + random.uniform(0.001, 0.01, (2, len(bars)))
+    bars["open_raw_usd"] = opened
+    bars["high_raw_usd"] = np.maximum(opened, bars["close_raw_usd"]) * above
+    bars["low_raw_usd"] = np.minimum(opened, bars["close_raw_usd"]) / below
+    return bars.drop(index=[len(bars) + i for i in without]).reset_index(drop=True)
 
 
 def universe_of(symbols=("AAA",), sessions=SESSIONS):
@@ -73,6 +88,7 @@ def features_of(bars, actions=NO_ACTIONS, universe=None, first=LAST, last=LAST):
         last=last,
         calendar=CALENDAR,
         decision_times=DECISIONS,
+        benchmark="MKT",
     )
 
 
@@ -141,15 +157,24 @@ def test_features_are_null_until_their_look_back_is_full():
     assert not math.isnan(features_of(bars_of(adjusted_prices()).iloc[-253:]).iloc[0]["momentum_12_1"])
 
 
-@pytest.mark.parametrize(
-    ("column", "bars_needed"),
-    [("reversal_5", 6), ("volatility_63", 64), ("trend_50_200", 200), ("liquidity_21", 21), ("momentum_12_1", 253)],
-)
-def test_a_feature_needs_exactly_its_window(column, bars_needed):
-    bars = bars_of(adjusted_prices())
+@pytest.mark.parametrize("feature", SYMBOL_FEATURES, ids=lambda feature: feature.name)
+def test_a_feature_needs_exactly_its_closes(feature):
+    bars, enough, one_less = features_by_bars()[feature.closes]
 
-    assert not math.isnan(features_of(bars.iloc[-bars_needed:]).iloc[0][column])
-    assert math.isnan(features_of(bars.iloc[-(bars_needed - 1) :]).iloc[0][column])
+    assert bars == feature.closes
+    assert not math.isnan(enough[feature.name])
+    assert math.isnan(one_less[feature.name])
+
+
+@cache
+def features_by_bars():
+    """For each look-back: the last session's features from as many bars of the symbol, and from one bar less."""
+    bars, market = ranging_bars(), ranging_bars("MKT", seed=3)
+    found = {}
+    for closes in sorted({feature.closes for feature in SYMBOL_FEATURES}):
+        rows = [features_of(pd.concat([bars.iloc[-held:], market])).iloc[0] for held in (closes, closes - 1)]
+        found[closes] = closes, *rows
+    return found
 
 
 def test_one_missing_session_silences_no_feature_and_keeps_the_return_over_it():
@@ -193,11 +218,103 @@ def test_a_gap_of_six_sessions_is_not_bridged_even_where_few_bars_are_missing():
     assert not bridged[["trend_50_200", "momentum_12_1"]].isna().any()
 
 
-def test_volume_of_zero_has_no_liquidity():
-    row = features_of(bars_of(adjusted_prices(), volumes=0.0)).iloc[0]
+def test_a_session_that_the_gate_blocked_for_all_silences_no_feature():
+    bars = pd.concat([ranging_bars(without=[-3]), ranging_bars("MKT", seed=3, without=[-3])])
 
-    assert math.isnan(row["liquidity_21"])
+    row = features_of(bars).iloc[0]
+
+    assert not row[[feature.name for feature in SYMBOL_FEATURES]].isna().any()
+
+
+def test_volume_of_zero_has_no_liquidity_and_no_range():
+    volumeless = ranging_bars()
+    volumeless["volume_shares"] = 0.0
+
+    row = features_of(pd.concat([volumeless, ranging_bars("MKT", seed=3)])).iloc[0]
+
+    silent = {name for name in row.index if not name.endswith(("_rank", "_z")) and pd.isna(row[name])}
+    assert silent == {
+        "liquidity_21", "amihud_21", "volume_5_63", "corwin_schultz_spread_21", "parkinson_volatility_21",
+        "garman_klass_volatility_21",
+    }  # fmt: skip
+
+
+def test_a_close_that_never_moves_has_no_skewness_no_slope_and_no_volatility():
+    row = features_of(pd.concat([bars_of(np.full(len(SESSIONS), 70.1)), ranging_bars("MKT")])).iloc[0]
+
+    assert math.isnan(row["skewness_63"])
+    assert math.isnan(row["trend_t_63"])
+    assert row[["volatility_63", "downside_volatility_63", "parkinson_volatility_21", "beta_252"]].tolist() == [0.0] * 4
+    assert row["high_52w"] == 1.0
+    assert row["macd_12_26"] == pytest.approx(0.0, abs=1e-15)
+
+
+def test_a_close_on_a_line_has_no_t_statistic():
+    row = features_of(bars_of(80.0 * 1.001 ** np.arange(len(SESSIONS)))).iloc[0]
+
+    assert math.isnan(row["trend_t_63"])
+    assert math.isnan(row["skewness_63"])
+
+
+@pytest.mark.parametrize("market", ["absent", "flat"])
+def test_a_benchmark_that_says_nothing_gives_no_beta(market):
+    flat = bars_of(np.full(len(SESSIONS), 100.0), symbol="MKT")
+    bars = ranging_bars() if market == "absent" else pd.concat([ranging_bars(), flat])
+
+    row = features_of(bars).iloc[0]
+
+    assert row[["beta_252", "idiosyncratic_volatility_252"]].isna().all()
     assert not math.isnan(row["volatility_63"])
+
+
+def test_the_benchmark_of_itself_has_a_beta_of_one_and_nothing_of_its_own():
+    row = features_of(ranging_bars("MKT"), universe=universe_of(("MKT",))).iloc[0]
+
+    assert row["beta_252"] == pytest.approx(1.0, rel=1e-13)
+    assert row["idiosyncratic_volatility_252"] == pytest.approx(0.0, abs=1e-7)
+
+
+def test_a_session_of_four_members_has_no_ranks():
+    bars = [ranging_bars(name, seed) for seed, name in enumerate(["AAA", "BBB", "CCC", "DDD", "EEE"])]
+
+    four = features_of(pd.concat(bars), universe=universe_of(("AAA", "BBB", "CCC", "DDD")))
+    five = features_of(pd.concat(bars), universe=universe_of(("AAA", "BBB", "CCC", "DDD", "EEE")))
+
+    assert four["momentum_12_1_rank"].isna().all()
+    assert sorted(five["momentum_12_1_rank"]) == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9])
+    assert five["dividend_yield_12_rank"].tolist() == [0.5] * 5  # nobody pays: all share the mean rank
+    assert five["dividend_yield_12_z"].tolist() == [0.0] * 5
+
+
+def test_a_split_recorded_later_changes_no_feature_of_earlier_decisions():
+    bars = pd.concat([ranging_bars(), ranging_bars("MKT", seed=3)])
+    split = actions_of((SESSIONS[-2], "split", 2.0, 0.0))
+    known_before = split.assign(known_at_utc=pd.Timestamp(DECISIONS[SESSIONS[-3]]))
+    earlier = {"first": SESSIONS[-6], "last": SESSIONS[-3]}
+
+    hashes = [
+        DAILY_FEATURES.content_hashes(features_of(bars, actions, **earlier))
+        for actions in (NO_ACTIONS, split, known_before)
+    ]
+
+    assert hashes[0] == hashes[1] == hashes[2]
+    assert len(hashes[0]) == 4
+
+
+def test_symbols_computed_together_are_the_same_bits_as_in_blocks_of_two(monkeypatch):
+    names = ("AAA", "BBB", "CCC", "DDD", "EEE")
+    bars = pd.concat([*(ranging_bars(name, seed) for seed, name in enumerate(names)), ranging_bars("MKT", seed=3)])
+
+    together = features_of(bars, universe=universe_of(names), first=SESSIONS[-3])
+    monkeypatch.setattr(observations, "CELLS_OF_A_BLOCK", 2 * (LOOKBACK_SESSIONS + 3))
+    in_blocks = features_of(bars, universe=universe_of(names), first=SESSIONS[-3])
+
+    assert DAILY_FEATURES.content_hashes(together) == DAILY_FEATURES.content_hashes(in_blocks)
+
+
+def test_the_table_has_at_least_twenty_features_of_a_symbol():
+    assert len({feature.name for feature in SYMBOL_FEATURES}) >= 20
+    assert [column.name for column in DAILY_FEATURES.columns[2:-1]] == [feature.name for feature in FEATURES]
 
 
 def test_an_empty_universe_gives_an_empty_table():

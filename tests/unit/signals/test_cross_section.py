@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aegis.signals.cross_section import coverage, median, z_score
+from aegis.signals.cross_section import coverage, median, rank, z_score
 
 ONE = pd.Series(["2020-01-02"] * 5)
 
@@ -64,3 +64,32 @@ def test_the_median_is_of_the_row_s_session():
     values = pd.Series([1.0, 5.0, 2.0, math.nan, 10.0])
 
     assert median(values, pd.Series(["a", "b", "a", "a", "b"])).tolist() == [1.5, 7.5, 1.5, 1.5, 7.5]
+
+
+def test_a_rank_is_the_share_of_members_below_and_ties_share_the_mean():
+    values = pd.Series([3.0, 1.0, 2.0, 2.0, np.nan, 9.0, -1.0])
+    sessions = pd.Series(pd.Timestamp("2020-01-02"), index=values.index)
+
+    # six values: -1, 1, 2, 2, 3, 9 rank 1, 2, 3.5, 3.5, 5, 6
+    expected = [4.5 / 6, 1.5 / 6, 3 / 6, 3 / 6, np.nan, 5.5 / 6, 0.5 / 6]
+    np.testing.assert_allclose(rank(values, sessions), expected, rtol=1e-15)
+
+
+def test_ranks_know_nothing_of_other_sessions_in_whatever_order_rows_come():
+    random = np.random.default_rng(2)
+    days = pd.Series(pd.to_datetime(random.choice(["2020-01-02", "2020-01-03", "2020-01-06"], size=90)))
+    values = pd.Series(random.integers(0, 12, size=90).astype(float)).where(random.uniform(size=90) > 0.1)
+
+    found = rank(values, days)
+
+    for day in days.unique():
+        own = values[days == day]
+        expected = (own.rank(method="average") - 0.5) / own.notna().sum()
+        np.testing.assert_allclose(found[days == day], expected, rtol=1e-15)
+
+
+def test_four_values_are_no_cross_section_to_rank_in():
+    sessions = pd.Series(pd.Timestamp("2020-01-02"), index=range(5))
+
+    assert rank(pd.Series([1.0, 2.0, 3.0, 4.0, np.nan]), sessions).isna().all()
+    assert rank(pd.Series([], dtype=float), pd.Series([], dtype="datetime64[ns]")).empty

@@ -1,0 +1,26 @@
+"""Features as ranks and z-scores of the session's members.
+
+Belongs here: which features are compared across members. The operations are :mod:`aegis.signals.cross_section`.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from aegis.lake.tables.features import RANKED_FEATURES
+from aegis.signals.cross_section import rank, z_score
+
+
+def cross_sectional_features(features: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return rank and z-score of each of the ranked features, by column.
+
+    Parameters
+    ----------
+    features : DataFrame
+        ``session`` and the ranked features, one row for each member.
+    """
+    compared = {}
+    for name in RANKED_FEATURES:
+        compared[f"{name}_rank"] = rank(features[name], features["session"])
+        compared[f"{name}_z"] = z_score(features[name], features["session"])
+    return compared
