@@ -21,6 +21,7 @@ from aegis.lake.tables import (
     STRATEGY_SIGNALS,
     UNIVERSE,
 )
+from aegis.lake.tables.features import FEATURES
 from aegis.portfolio.covariance import covariances
 from aegis.signals.ensemble import ensemble_signals
 from aegis.signals.strategy import find_strategies, strategy_signals
@@ -53,13 +54,18 @@ def market():
     random = np.random.default_rng(11)
     shocks = random.normal(0.0, 0.008, size=(len(ALL), 1)) + random.normal(0.0003, 0.015, size=(len(ALL), 9))
     closes = 40.0 * np.cumprod(1.0 + shocks, axis=0)
+    opens = closes * (1.0 + random.normal(0.0, 0.006, size=closes.shape))
+    opens[-30:, 3] /= 4.0
     closes[-30:, 3] /= 4.0
     frame = pd.DataFrame(
         {
             "session": np.repeat(pd.DatetimeIndex(ALL).to_numpy(), 9),
             "symbol": np.tile(SYMBOLS, len(ALL)),
             "ticker": np.tile(SYMBOLS, len(ALL)),
-            **{f"{field}_raw_usd": closes.ravel() for field in ("open", "high", "low", "close")},
+            "open_raw_usd": opens.ravel(),
+            "high_raw_usd": (np.maximum(opens, closes) * 1.004).ravel(),
+            "low_raw_usd": (np.minimum(opens, closes) / 1.003).ravel(),
+            "close_raw_usd": closes.ravel(),
             "volume_shares": random.integers(100_000, 900_000, size=closes.size).astype(np.float64),
             "source": "test",
             "known_at_utc": np.repeat(CALENDAR.closes_utc(ALL), 9),
@@ -120,7 +126,9 @@ def whole():
 def test_the_market_of_this_test_has_something_to_say():
     features, signals, ensemble, covariance = decide(*market(), DECIDED[0], DECIDED[-1])
 
-    assert features["momentum_12_1"].notna().mean() > 0.5
+    for feature in FEATURES:
+        assert features[feature.name].notna().mean() > 0.5, feature.name
+        assert features[feature.name].nunique() > 10, feature.name
     assert features["momentum_12_1"].isna().any()
     assert signals["confidence"].max() > 0.5
     assert ensemble["expected_return_daily"].abs().max() > 1e-5

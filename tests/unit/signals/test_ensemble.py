@@ -25,7 +25,7 @@ def features_of(volatility):
                 "liquidity_21": 18.0,
                 "known_at_utc": KNOWN_AT,
             }
-        )
+        ).reindex(columns=DAILY_FEATURES.column_names)
     )
 
 

@@ -31,7 +31,7 @@ def features_of(session="2020-01-02", names=NAMES, **columns):
                 **values,
                 "known_at_utc": pd.Timestamp(session, tz="UTC") + pd.Timedelta(hours=21, minutes=15),
             }
-        )
+        ).reindex(columns=DAILY_FEATURES.column_names)
     )
 
 

@@ -48,7 +48,7 @@ def features_of(dollar_volumes, sessions=("2020-01-02",)):
                 for day, session in enumerate(sessions)
                 for number, volume in enumerate(dollar_volumes)
             ]
-        )
+        ).reindex(columns=DAILY_FEATURES.column_names)
     )
 
 
