@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from aegis.errors import LakeError, LakeUnreadable, SchemaMismatch, SnapshotNotFound
+from aegis.lake.added_columns import missing_columns, select_list
 from aegis.lake.attachment import ALIAS
 from aegis.lake.schema import TableSchema
 from aegis.lake.snapshot_log import snapshot_log
@@ -100,11 +101,26 @@ class Lake:
         return self._connection
 
     def create_tables(self, tables: Sequence[TableSchema]) -> None:
-        """Create the tables that do not exist yet; one snapshot if any was missing, none otherwise."""
-        rows = self._fetch("SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ?", [ALIAS])
-        existing = {(layer, name) for layer, name in rows}
-        missing = [table for table in tables if (table.layer, table.name) not in existing]
-        if not missing:
+        """Create the tables that do not exist yet, and the columns; one snapshot if any was missing, none otherwise.
+
+        Raises
+        ------
+        SchemaMismatch
+            A stored table lacks a column that may not be null.
+        """
+        rows = self._fetch(
+            "SELECT schema_name, table_name, column_name FROM duckdb_columns() WHERE database_name = ?", [ALIAS]
+        )
+        held: dict[tuple[str, str], set[str]] = {}
+        for layer, name, column in rows:
+            held.setdefault((layer, name), set()).add(column)
+        missing = [table for table in tables if (table.layer, table.name) not in held]
+        added = {
+            table: columns
+            for table in tables
+            if (table.layer, table.name) in held and (columns := missing_columns(table, held[table.layer, table.name]))
+        }
+        if not missing and not added:
             return
 
         def create() -> None:
@@ -112,6 +128,11 @@ class Lake:
                 columns = ", ".join(f'"{c.name}" {c.sql_type}' for c in table.columns)
                 self._connection.execute(f'CREATE SCHEMA IF NOT EXISTS {ALIAS}."{table.layer}"')
                 self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table_name(table)} ({columns})")
+            for table, new in added.items():
+                for c in new:
+                    self._connection.execute(
+                        f'ALTER TABLE {table_name(table)} ADD COLUMN IF NOT EXISTS "{c.name}" {c.sql_type}'
+                    )
 
         self.transact(create, CommitMessage("tables", "", "create_tables", "1", "create tables"))
 
@@ -148,11 +169,16 @@ class Lake:
         conditions, values = row_conditions(first, last, account, symbols)
         version = f" AT (VERSION => {int(snapshot_id)})" if snapshot_id is not None else ""
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        columns = ", ".join(f'"{name}"' for name in table.column_names)
-        statement = f"SELECT {columns} FROM {table_name(table)}{version}{where}"  # noqa: S608 - names come from the schema
+        source = f"{table_name(table)}{version}"
         with reading(table, snapshot_id):
-            frame = self._connection.execute(statement, values).df()
+            columns = self._select_list(table, source) if version else select_list(table, table.column_names)
+            frame = self._connection.execute(f"SELECT {columns} FROM {source}{where}", values).df()  # noqa: S608
         return table.conform(frame)
+
+    def _select_list(self, table: TableSchema, source: str) -> str:
+        """Return the columns of a version of a table, which may lack those that came later."""
+        held = self._connection.execute(f"SELECT * FROM {source} LIMIT 0").description  # noqa: S608 - the schema's name
+        return select_list(table, [column[0] for column in held])
 
     def sessions(self, table: TableSchema, *, account: str | None = None) -> list[date]:
         """Return the sessions for which `table` has rows, ascending."""
@@ -197,7 +223,8 @@ class Lake:
                 changed += rows.num_rows + int(deleted[0][0])
                 if rows.num_rows:
                     self._connection.register("incoming_rows", rows)
-                    self._connection.execute(f"INSERT INTO {table_name(replacement.table)} SELECT * FROM incoming_rows")  # noqa: S608
+                    target = table_name(replacement.table)
+                    self._connection.execute(f"INSERT INTO {target} BY NAME SELECT * FROM incoming_rows")  # noqa: S608
                     self._connection.unregister("incoming_rows")
             if not changed:
                 self._note_empty_write(message)
