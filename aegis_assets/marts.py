@@ -30,6 +30,7 @@ MARTS: dict[str, tuple[TableSchema, ...]] = {
     "execution_by_session": (tables.FILLS, tables.ORDERS, tables.DAILY_BARS),
     "execution_quality": (tables.FILLS, tables.ORDERS, tables.DAILY_BARS),
     "pnl_by_month": (tables.DAILY_PNL,),
+    "pnl_by_strategy": (tables.STRATEGY_PNL, tables.DAILY_PNL),
     "pnl_by_symbol_month": (
         tables.POSITIONS,
         tables.ACCOUNT_VALUES,
@@ -50,6 +51,7 @@ SUMS: dict[str, str] = {
     "sectors_add_up_to_the_invested_value": "sector_exposures",
     "sessions_of_execution_add_up_to_the_orders": "execution_by_session",
     "sources_end_with_the_same_session": "daily_returns",
+    "strategies_add_up_to_the_equity_change": "pnl_by_strategy",
     "symbols_add_up_to_the_account": "pnl_by_symbol_month",
 }
 """Each test of ``dbt/tests`` and the mart that it is shown with."""

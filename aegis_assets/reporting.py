@@ -16,6 +16,7 @@ from aegis.reporting.files import write_report
 from aegis.reporting.performance import performance_report as assemble
 from aegis.reporting.report import REPORT_TABLES, PerformanceReport, ReportIdentity, ReportInputs
 from aegis.workspace import Workspace
+from aegis_assets.attribution import attribution_assets
 from aegis_assets.marts import marts_assets
 from aegis_assets.table_assets import GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, asset_key, readable
 from aegis_resources.desk import Desk, config_hash
@@ -29,7 +30,7 @@ REPORT_KEY = dg.AssetKey(["reporting", "performance_report"])
 
 
 def reporting_assets() -> Sequence[dg.AssetsDefinition]:
-    """Return the marts and the report."""
+    """Return the attribution, the marts that read it, and the report."""
 
     @dg.asset(
         name=REPORT_KEY.path[-1],
@@ -60,7 +61,7 @@ def reporting_assets() -> Sequence[dg.AssetsDefinition]:
             }
         )
 
-    return [*marts_assets(), performance_report]
+    return [*attribution_assets(), *marts_assets(), performance_report]
 
 
 def read_report(store: Lake, market: Market, desk: Desk) -> PerformanceReport:

@@ -27,6 +27,7 @@ SOURCE_TABLES: tuple[TableSchema, ...] = (
     tables.POSITIONS,
     tables.ACCOUNT_VALUES,
     tables.DAILY_PNL,
+    tables.STRATEGY_PNL,
 )
 """Tables that ``dbt/models/staging`` reads; a model that wants another one adds it here first."""
 

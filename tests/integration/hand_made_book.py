@@ -126,6 +126,16 @@ FRAMES = {
         (JAN_31, "second", 410.0, 410.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None),
         (FEB_1, "second", 14.0, 14.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.014, None),
     ),
+    tables.STRATEGY_PNL: rows(
+        tables.STRATEGY_PNL,
+        (JAN_30, "simulated", "unattributed", "unattributed", None, None, None, 0.0),
+        (JAN_31, "simulated", "unattributed", "unattributed", None, None, None, 0.0),
+        (JAN_31, "second", "unattributed", "unattributed", None, None, None, 410.0),
+        (FEB_1, "simulated", "neutral", "neutral", JAN_30, 0.06, 0.06, 20.0),
+        (FEB_1, "simulated", "strategy", "momentum", JAN_30, 0.02, 0.04, 15.0),
+        (FEB_1, "simulated", "unattributed", "unattributed", JAN_30, None, None, -5.0),
+        (FEB_1, "second", "unattributed", "unattributed", JAN_30, None, None, 14.0),
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -92,6 +93,19 @@ def test_pnl_by_symbol_holds_prices_as_paid_dividends_and_commission(built: DbtL
     }
 
 
+def test_pnl_by_strategy_sets_opinions_beside_what_belongs_to_none(built: DbtLake) -> None:
+    parts = {
+        row["attributed_to"]: row["pnl_usd"]
+        for row in mart(built, "pnl_by_strategy", "attributed_to")
+        if str(row["session"])[:10] == FEB_1
+    }
+    assert parts == {
+        "neutral": 20.0, "momentum": 15.0, "unattributed": -5.0, "trading": -20.0, "interest": 2.0, "slippage": -4.0,
+        "commission": -1.0, "residual": 0.0,
+    }  # fmt: skip
+    assert sum(parts.values()) == 7.0
+
+
 def test_split_fractions_and_delisted_shares_are_no_loss(built: DbtLake) -> None:
     rows_of_february = [
         r for r in mart(built, "pnl_by_symbol_month", "symbol", "second") if str(r["month_start"]) >= "2024-02"
@@ -155,11 +169,20 @@ def test_each_mart_is_one_snapshot_that_names_it(built: DbtLake) -> None:
     messages = snapshots["commit_message"].tolist()
     assert sorted(messages) == [
         "marts/costs", "marts/daily_returns", "marts/data_quality", "marts/execution_by_order",
-        "marts/execution_by_session", "marts/execution_quality", "marts/pnl_by_month", "marts/pnl_by_symbol_month",
-        "marts/sector_exposures", "marts/turnover",
+        "marts/execution_by_session", "marts/execution_quality", "marts/pnl_by_month", "marts/pnl_by_strategy",
+        "marts/pnl_by_symbol_month", "marts/sector_exposures", "marts/turnover",
     ]  # fmt: skip
     extra = json.loads(snapshots["commit_extra_info"].iloc[0])
     assert {"asset", "sessions", "run_id", "code_version", "reason"} == set(extra)
+
+
+def test_every_documented_query_runs_and_each_mart_has_one(built: DbtLake) -> None:
+    text = (DBT_PROJECT.parent / "docs" / "marts.md").read_text(encoding="utf-8")
+    queries = re.findall(r"```sql\n(.*?)```", text, flags=re.DOTALL)
+    asked = {re.findall(r"lake\.marts\.(\w+)", query)[0] for query in queries}
+    assert asked == {file.stem for file in DBT_PROJECT.glob("models/marts/*.sql")}
+    for query in queries:
+        assert len(built.query(query).columns) > 2, query
 
 
 def test_table_and_columns_carry_their_meaning_in_the_lake(built: DbtLake) -> None:
@@ -229,14 +252,17 @@ def test_numbers_that_do_not_add_up_fail_the_test_that_names_them(built: DbtLake
         "equity_changes_follow_the_account_values",
         "orders_add_up_to_the_fills",
         "sessions_of_execution_add_up_to_the_orders",
+        "strategies_add_up_to_the_equity_change",
     )
     built.query("update lake.portfolio.daily_pnl set slippage_usd = -19 where slippage_usd = -20")
     built.query("update lake.portfolio.account_values set equity_usd = 100038.5 where equity_usd = 100037.5")
     built.query("update lake.marts.execution_by_order set account = 'lost' where client_order_id = 'o4'")
+    built.query("update lake.marts.pnl_by_strategy set pnl_usd = 16 where attributed_to = 'momentum'")
     result = built.dbt("test", "--select", *failing)
     built.query("update lake.portfolio.daily_pnl set slippage_usd = -20 where slippage_usd = -19")
     built.query("update lake.portfolio.account_values set equity_usd = 100037.5 where equity_usd = 100038.5")
     built.query("update lake.marts.execution_by_order set account = 'simulated' where client_order_id = 'o4'")
+    built.query("update lake.marts.pnl_by_strategy set pnl_usd = 15 where attributed_to = 'momentum'")
     assert result.returncode == 1
     assert [test for test in failing if f"Failure in test {test} " not in result.stdout] == []
 

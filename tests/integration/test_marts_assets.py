@@ -153,7 +153,7 @@ def test_a_sum_that_does_not_hold_names_its_session_and_leaves_the_marts(reports
     assert "session 2024-01-31, account simulated" in detail_of(parts)
     assert "pnl_by_month" in str(result.failure_data_for_node("marts").error)
     assert {"costs", "turnover", "execution_quality", "data_quality", "sector_exposures"} <= set(metadata_of(result))
-    assert {"pnl_by_month", "daily_returns"}.isdisjoint(metadata_of(result))
+    assert {"pnl_by_month", "daily_returns", "pnl_by_strategy"}.isdisjoint(metadata_of(result))
 
 
 def test_symbols_that_do_not_add_up_are_an_error_that_names_the_month(reports: Reports) -> None:

@@ -6,6 +6,7 @@ schemas and the data dictionary are made from those values.
 
 from __future__ import annotations
 
+from aegis.lake.tables.attribution import ATTRIBUTION_TABLES, STRATEGY_PNL
 from aegis.lake.tables.backtests import BACKTEST_EQUITY, BACKTEST_TABLES, BACKTEST_TRADES, BACKTESTS
 from aegis.lake.tables.book import (
     ACCOUNT_VALUES,
@@ -38,12 +39,13 @@ from aegis.lake.tables.research import (
     STRATEGY_SIGNALS,
 )
 
-ALL_TABLES = MARKET_TABLES + RESEARCH_TABLES + BACKTEST_TABLES + BOOK_TABLES
+ALL_TABLES = MARKET_TABLES + RESEARCH_TABLES + BACKTEST_TABLES + BOOK_TABLES + ATTRIBUTION_TABLES
 
 __all__ = [
     "ACCOUNT_VALUES",
     "ADJUSTMENT_FACTORS",
     "ALL_TABLES",
+    "ATTRIBUTION_TABLES",
     "BACKTESTS",
     "BACKTEST_EQUITY",
     "BACKTEST_TABLES",
@@ -67,6 +69,7 @@ __all__ = [
     "RESEARCH_TABLES",
     "RISK_REPORT",
     "SOURCE_AGREEMENT",
+    "STRATEGY_PNL",
     "STRATEGY_SIGNALS",
     "TARGET_WEIGHTS",
     "UNIVERSE",

@@ -92,6 +92,7 @@ def test_sessions_are_partitions_except_for_what_is_of_a_whole_history(nodes: di
     whole = {key for key, node in nodes.items() if not node.is_partitioned}
     assert whole - {key for key in whole if key.startswith("marts/")} == {
         "market_data/listings",
+        "portfolio/strategy_pnl",
         "reporting/performance_report",
         *BACKTESTS,
     }
