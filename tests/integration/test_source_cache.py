@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -13,12 +14,15 @@ import pandas as pd
 import pytest
 
 from aegis.clock import FixedClock, SimulatedClock
+from aegis.config_vendors import YahooSettings
 from aegis.errors import SourceUnavailable
 from aegis.lake.tables import RAW_BARS
 from aegis.market_data.ingestion import fetch_raw_bars
 from aegis.market_data.sources.cached import CachedSource, RefreshedSource
 from aegis.market_data.sources.cached_answers import CachedAnswers, forget_sessions, identity_of
 from aegis.market_data.sources.content_store import ContentStore
+from aegis.market_data.sources.yahoo import YahooSource
+from aegis.market_data.sources.yahoo_download import Downloaded
 from tests.scripted_vendor import CALENDAR, ScriptedVendor, steady
 
 FIRST, LAST = date(2013, 12, 2), date(2014, 6, 13)
@@ -42,12 +46,11 @@ class Process:
         kind: type[CachedSource] = CachedSource,
         max_bytes: int = PLENTY,
         now: datetime | None = None,
-        splits: dict[tuple[date, str], float] | None = None,
     ) -> None:
         close = CALENDAR.close_utc(last) + timedelta(minutes=16)
         clock = FixedClock(now or close)
         stated = {key: value for key, value in (closes or WHOLE).items() if key[0] <= last}
-        self.vendor = ScriptedVendor("yahoo", stated, splits=splits)
+        self.vendor = ScriptedVendor("yahoo", stated)
         self.store = ContentStore(folder, max_bytes=max_bytes, clock=clock)
         answers = CachedAnswers(self.store, identity_of(source="yahoo", parameters={"symbols": SYMBOLS}))
         self.source = kind(self.vendor, answers, calendar=CALENDAR, last_session=last, clock=clock)
@@ -245,14 +248,58 @@ def test_a_folder_that_cannot_be_written_costs_the_copy_and_not_the_answer(tmp_p
     assert any("could not be kept" in note for note in process.source.fetch_notes())
 
 
-def test_a_split_after_the_fetch_changes_nothing_that_is_kept(tmp_path: Path) -> None:
-    """The vendor's adjusted history is un-adjusted before it is kept, so the later split is not in it twice."""
-    before = Process(tmp_path, last=THURSDAY)
-    told = before.source.bars(FIRST, THURSDAY)
-    after = Process(tmp_path, {**WHOLE, (LAST, "AAA"): 50.0}, splits={(LAST, "AAA"): 2.0})
-    pd.testing.assert_frame_equal(after.source.bars(FIRST, THURSDAY), told)
-    assert after.vendor.asked == 0
-    assert after.source.corporate_actions(LAST, LAST)["split_ratio"].tolist() == [2.0]
+THE_FIFTH, EVE_OF_SPLIT, SPLIT_DAY = date(2014, 6, 5), date(2014, 6, 6), date(2014, 6, 9)
+FIELDS = ["Open", "High", "Low", "Close", "Adj Close", "Volume", "Dividends", "Stock Splits"]
+
+
+class AppleOnYahoo:
+    """Yahoo's history on one day: Apple's closes adjusted for the split of 7 from the day on which it happened."""
+
+    def __init__(self, today: date) -> None:
+        traded = {THE_FIFTH: 647.35, EVE_OF_SPLIT: 645.57, SPLIT_DAY: 93.70}
+        self.asked = 0
+        rows = []
+        for day in (day for day in traded if day <= today):
+            adjusted = traded[day] / (7 if day < SPLIT_DAY <= today else 1)
+            split = 7.0 if day == SPLIT_DAY else 0.0
+            rows.append([*[adjusted] * 5, 1e6, 0.0, split, *[190.0] * 5, 1e6, 0.0, 0.0])
+        columns = pd.MultiIndex.from_product([["AAPL", "SPY"], FIELDS])
+        self._frame = pd.DataFrame(rows, index=pd.DatetimeIndex(list(traded)[: len(rows)]), columns=columns)
+
+    def __call__(self, symbols: Sequence[str], *, start: date, timeout: float) -> Downloaded:
+        assert (set(symbols), start < THE_FIFTH, timeout > 0) == ({"AAPL", "SPY"}, True, True)
+        self.asked += 1
+        return Downloaded(self._frame)
+
+
+def yahoo_on(folder: Path, today: date, kind: type[CachedSource] = CachedSource) -> tuple[CachedSource, AppleOnYahoo]:
+    clock = FixedClock(CALENDAR.close_utc(today) + timedelta(minutes=16))
+    download = AppleOnYahoo(today)
+    yahoo = YahooSource(
+        YahooSettings(symbols=("AAPL",), attempts=1), CALENDAR, benchmark_symbol="SPY", last_session=today,
+        vendor_delay=timedelta(minutes=15), download=download,
+    )  # fmt: skip
+    answers = CachedAnswers(ContentStore(folder, max_bytes=PLENTY, clock=clock), identity_of(source="yahoo"))
+    return kind(yahoo, answers, calendar=CALENDAR, last_session=today, clock=clock), download
+
+
+def apple(source: CachedSource, first: date, last: date) -> list[float]:
+    bars = source.bars(first, last)
+    return [float(close) for close in bars.loc[bars["symbol"] == "AAPL", "close_raw_usd"]]
+
+
+@pytest.mark.parametrize("kind", [CachedSource, RefreshedSource])
+def test_a_history_that_is_adjusted_until_today_is_kept_as_traded(tmp_path: Path, kind: type[CachedSource]) -> None:
+    before, _ = yahoo_on(tmp_path, EVE_OF_SPLIT)
+    assert apple(before, THE_FIFTH, EVE_OF_SPLIT) == [647.35, 645.57]
+
+    after, download = yahoo_on(tmp_path, SPLIT_DAY, kind)
+    assert apple(after, THE_FIFTH, EVE_OF_SPLIT) == [647.35, 645.57]
+    assert download.asked == (0 if kind is CachedSource else 1)
+    assert apple(after, EVE_OF_SPLIT, SPLIT_DAY) == [645.57, 93.70]
+    assert download.asked == 1
+    assert after.corporate_actions(THE_FIFTH, SPLIT_DAY)["split_ratio"].tolist() == [7.0]
+    assert not any("stated the close" in note for note in after.fetch_notes())
 
 
 def writer(folder: Path, *sessions: date) -> subprocess.Popen[bytes]:
