@@ -13,6 +13,7 @@ from aegis.calendars import trading_calendar
 from aegis.config_vendors import AlpacaSettings
 from aegis.errors import MalformedData
 from aegis.market_data.sources.alpaca import AlpacaSource
+from aegis.market_data.sources.alpaca_actions import Rename, earlier_and_later_tickers
 from tests.integration.vendors.alpaca_server import KEY_ID, SECRET_KEY, AlpacaServer, alpaca_bar
 
 XNYS = trading_calendar("XNYS")
@@ -191,3 +192,9 @@ def test_renames_that_never_end_are_refused() -> None:
     chain = [rename(f"T{number}", f"T{number + 1}", f"2022-06-{number + 1:02d}") for number in range(12)]
     with pytest.raises(MalformedData, match="without an end"):
         asked({"name_changes": chain}, symbols=("T12",))
+
+
+def test_a_company_that_takes_a_ticker_over_later_is_no_past_of_its_first_owner() -> None:
+    renames = [Rename("FB", "META", date(2022, 6, 9)), Rename("OTHER", "FB", date(2022, 6, 14))]
+    history = earlier_and_later_tickers(["FB"], renames, as_of=date(2022, 6, 1))
+    assert history.spells == {"FB": ((date.min, "FB"), (date(2022, 6, 9), "META"))}
