@@ -198,6 +198,12 @@ class ScheduleSettings(Section):
     backtests: str = Field("08:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
 
 
+class RetentionSettings(Section):
+    """How long snapshots of the lake stay that nothing refers to; without a number, for ever."""
+
+    expire_snapshots_after_days: int | None = Field(None, ge=7)
+
+
 class AegisConfig(BaseSettings):
     """All settings of one workspace.
 
@@ -214,6 +220,7 @@ class AegisConfig(BaseSettings):
 
     run: RunSettings = RunSettings()
     market_data: MarketDataSettings = MarketDataSettings()
+    retention: RetentionSettings = RetentionSettings()
     quality: QualitySettings = QualitySettings()
     universe: UniverseSettings = UniverseSettings()
     signals: SignalSettings = SignalSettings()

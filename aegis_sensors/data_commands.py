@@ -51,6 +51,22 @@ def add_data_commands(commands: Any) -> None:
     diff.add_argument("--json", dest="style", action="store_const", const="json", default="table")
     diff.set_defaults(command=_diff)
 
+    keep = ways.add_parser("keep", help="keep a snapshot whatever refers to it")
+    keep.add_argument("snapshot", help="snapshot, day or time (UTC)")
+    keep.add_argument("--reason", required=True)
+    keep.set_defaults(command=_mark, mark="keep")
+
+    release = ways.add_parser("release", help="lift the mark that keeps a snapshot")
+    release.add_argument("snapshot", help="snapshot, day or time (UTC)")
+    release.add_argument("--reason", required=True)
+    release.set_defaults(command=_mark, mark="release")
+
+    expire = ways.add_parser("expire", help="give up old snapshots that nothing refers to; shows them unless told to")
+    expire.add_argument("--older-than", type=positive, required=True, metavar="DAYS")
+    expire.add_argument("--apply", dest="doing", action="store_const", const="expire", default="show")
+    expire.add_argument("--reason", default="", help="required with --apply")
+    expire.set_defaults(command=_expire)
+
 
 def _versions(chosen: argparse.Namespace) -> int:
     from aegis.config import load_config  # noqa: PLC0415
@@ -89,6 +105,28 @@ def _diff(chosen: argparse.Namespace) -> int:
         table=chosen.table,
         limit=chosen.limit,
         style=chosen.style,
+        console=Console(),
+    )
+    return 0
+
+
+def _mark(chosen: argparse.Namespace) -> int:
+    from aegis.config import load_config  # noqa: PLC0415
+    from aegis_sensors.expiry_commands import mark_command  # noqa: PLC0415
+
+    mark_command(load_config(), chosen.snapshot, chosen.mark, reason=chosen.reason, console=Console())
+    return 0
+
+
+def _expire(chosen: argparse.Namespace) -> int:
+    from aegis.config import load_config  # noqa: PLC0415
+    from aegis_sensors.expiry_commands import expire_command  # noqa: PLC0415
+
+    expire_command(
+        load_config(),
+        older_than_days=chosen.older_than,
+        doing=chosen.doing,
+        reason=chosen.reason,
         console=Console(),
     )
     return 0

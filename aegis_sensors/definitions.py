@@ -17,7 +17,7 @@ from aegis.market_data.sources.source import MarketDataSource
 from aegis.workspace import Workspace
 from aegis_assets.backtests import backtest_assets
 from aegis_assets.book import book_assets
-from aegis_assets.maintenance import maintain_lake
+from aegis_assets.maintenance import maintenance_assets
 from aegis_assets.market_data import market_data_assets
 from aegis_assets.monitoring import monitoring_checks
 from aegis_assets.partitions import session_partitions
@@ -66,11 +66,12 @@ def build_definitions(
             *backtest_assets(),
             *book_assets(partitions),
             *reporting_assets(),
+            *maintenance_assets(),
         ]
     return dg.Definitions(
         assets=assets,
         asset_checks=monitoring_checks(),
-        jobs=[*platform_jobs(), maintain_lake],
+        jobs=platform_jobs(),
         schedules=platform_schedules(market, lake),
         sensors=[*platform_sensors(market, lake), *alert_sensors(config, workspace)],
         resources={"market": market, "lake": lake, "desk": desk or Desk.of(config), "workspace": workspace},

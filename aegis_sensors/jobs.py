@@ -1,4 +1,4 @@
-"""What can be run: the whole chain, the three daily parts of it, and backtests.
+"""What can be run: the whole chain, the three daily parts of it, backtests and upkeep.
 
 Belongs here: which assets belong to which job. When a job runs is in :mod:`aegis_sensors.schedules` and
 :mod:`aegis_sensors.sensors`.
@@ -10,6 +10,7 @@ import dagster as dg
 
 from aegis_assets.backtests import BACKTEST_ASSET_KEYS
 from aegis_assets.book import BOOK_ASSET_KEYS
+from aegis_assets.maintenance import MAINTAIN_LAKE, MAINTENANCE_ASSET_KEYS
 from aegis_assets.monitoring import MONITORED_CHECKS
 from aegis_assets.table_assets import GROUP_DATA, GROUP_RESEARCH
 
@@ -29,9 +30,10 @@ def platform_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     book = dg.AssetSelection.assets(*BOOK_ASSET_KEYS)
     checks = dg.AssetSelection.checks(*MONITORED_CHECKS)
     backtests = dg.AssetSelection.assets(*BACKTEST_ASSET_KEYS)
+    maintenance = dg.AssetSelection.assets(*MAINTENANCE_ASSET_KEYS)
     # No decision reads a backtest, and compiling the kernel would make the first run a third longer.
-    chain = dg.AssetSelection.all() - backtests
-    upstream = (dg.AssetSelection.groups(GROUP_DATA, GROUP_RESEARCH) | book.upstream()) - book - backtests
+    chain = dg.AssetSelection.all() - backtests - maintenance
+    upstream = ((dg.AssetSelection.groups(GROUP_DATA, GROUP_RESEARCH) | book.upstream()) & chain) - book
     reports = chain - book - upstream
     return [
         _job(
@@ -52,6 +54,11 @@ def platform_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         _job(MONITOR, checks, "Freshness, reconciliation and the journal's chain."),
         _job(REPORT, reports - checks, "Reporting marts and the performance report."),
         _job(BACKTEST, backtests, "What each strategy would have done over the stored history."),
+        _job(
+            MAINTAIN_LAKE,
+            maintenance,
+            "Merge the lake's small files, and give up old snapshots that nothing refers to where settings say so.",
+        ),
     ]
 
 

@@ -117,7 +117,7 @@ def platform_schedules(market: Market, lake: LakeResource) -> Sequence[dg.Schedu
         job_name=MAINTAIN_LAKE,
         cron_schedule=_cron(times.maintenance, times.maintenance_weekday),
         execution_timezone=zone,
-        description="Merges the lake's small files.",
+        description="Merges the lake's small files; expires old snapshots where retention says so.",
     )
     return [fetch_after_close, trade_at_open, monitor_hourly, report_end_of_day, backtest_weekly, maintain_weekly]
 

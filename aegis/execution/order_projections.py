@@ -73,6 +73,12 @@ def order_event(row: JournalRow) -> OrderEvent:
     )
 
 
+def decision_snapshots(journal: Journal) -> frozenset[int]:
+    """Return the lake snapshots that decisions of the journal were made from, refused ones too."""
+    kinds = (DecisionEventKind.DECISION_COMMITTED, DecisionEventKind.DECISION_REFUSED)
+    return frozenset(int(row.payload["input_snapshot_id"]) for row in journal.events(kinds=kinds))
+
+
 def rows_by_decision(rows: Iterable[JournalRow]) -> dict[str, list[JournalRow]]:
     """Group the rows that make up committed decisions; other rows are left out."""
     groups: dict[str, list[JournalRow]] = {}

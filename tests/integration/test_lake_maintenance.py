@@ -16,7 +16,8 @@ from aegis.lake.compaction import remove_unused_files
 from aegis.lake.lake import CommitMessage, Replacement
 from aegis.lake.schema import TableSchema
 from aegis.workspace import Workspace
-from aegis_assets.maintenance import maintain_lake
+from aegis_assets.maintenance import maintenance_assets
+from aegis_resources.desk import Desk
 from aegis_resources.lake import LakeResource
 from aegis_sensors.definitions import lake_resource
 
@@ -41,7 +42,8 @@ class Daily:
     """A lake written one session at a time, with the rows that each snapshot had."""
 
     def __init__(self, home: Path) -> None:
-        self.workspace = Workspace.of(AegisConfig(run={"home": home}))
+        self.config = AegisConfig(run={"home": home})
+        self.workspace = Workspace.of(self.config)
         self.resource: LakeResource = lake_resource(self.workspace)
         self.then: dict[int, dict[str, pd.DataFrame]] = {}
         for number, session in enumerate(SESSIONS):
@@ -74,9 +76,9 @@ class Daily:
         return len(list((self.workspace.lake.data_path / table.layer / table.name).rglob("*.parquet")))
 
     def maintain(self) -> dict[str, object]:
-        result = maintain_lake.execute_in_process(resources={"lake": self.resource})
-        (output,) = [e for e in result.all_node_events if e.event_type == dg.DagsterEventType.STEP_OUTPUT]
-        return {name: value.value for name, value in output.step_output_data.metadata.items()}
+        result = dg.materialize(maintenance_assets(), resources={"lake": self.resource, "desk": Desk.of(self.config)})
+        (event,) = result.asset_materializations_for_node("lake__stored_files")
+        return {name: value.value for name, value in event.metadata.items()}
 
 
 @pytest.fixture
@@ -97,6 +99,10 @@ def test_every_snapshot_reads_as_it_did_also_once_the_merged_files_are_gone(dail
     assert told["tables_merged"] == 1  # rows of the carried state are few enough to stand in the catalog itself
     assert told["files_merged"] >= len(SESSIONS)
     assert told["files_removed"] == 0
+    assert told["files_before"] == written
+    assert 1 <= told["files_after"] <= 5
+    assert 0 < told["bytes_after"] < told["bytes_before"]
+    assert told["snapshots_expired"] == 0
     assert daily.files_of(tables.DAILY_BARS) >= written  # for whoever still reads them
     same(daily.read(), before)
 
@@ -118,7 +124,9 @@ def test_a_second_time_there_is_nothing_to_merge_and_writing_goes_on(daily: Dail
         snapshot = store.snapshot_id()
         said = store.snapshots().set_index("snapshot_id").loc[snapshot, "commit_message"]
     assert said == "maintain_lake"
-    assert daily.maintain() == {"tables_merged": 0, "files_merged": 0, "files_removed": 0}
+    again = daily.maintain()
+    assert (again["tables_merged"], again["files_merged"], again["files_removed"]) == (0, 0, 0)
+    assert (again["files_before"], again["bytes_before"]) == (again["files_after"], again["bytes_after"])
 
     session = trading_calendar("XNYS").next(SESSIONS[-1])
     daily.write(session, 50.0)

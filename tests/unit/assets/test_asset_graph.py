@@ -20,6 +20,7 @@ from aegis_sensors.definitions import build_definitions
 
 REVIEWED = Path(__file__).with_name("asset_graph.txt")
 CARRIED_STATE = "portfolio/book_states"
+UPKEEP = "lake/stored_files"
 BACKTESTS = {table.key for table in tables.BACKTEST_TABLES}
 
 
@@ -94,6 +95,7 @@ def test_sessions_are_partitions_except_for_what_is_of_a_whole_history(nodes: di
         "market_data/listings",
         "portfolio/strategy_pnl",
         "reporting/performance_report",
+        UPKEEP,
         *BACKTESTS,
     }
 
@@ -143,12 +145,16 @@ def selected(definitions: dg.Definitions, job: str) -> set[dg.AssetKey]:
     return set(definitions.resolve_job_def(job).asset_layer.selected_asset_keys)
 
 
-def test_the_daily_jobs_share_out_all_assets_but_backtests(definitions: dg.Definitions, graph: AssetGraph) -> None:
+def test_the_daily_jobs_share_out_all_assets_but_backtests_and_upkeep(
+    definitions: dg.Definitions, graph: AssetGraph
+) -> None:
     parts = [selected(definitions, job) for job in ("fetch_market_data", "execute_trades", "report_performance")]
     counted = Counter(key for part in parts for key in part)
     backtests = selected(definitions, "backtest_strategies")
     assert {key.to_user_string() for key in backtests} == BACKTESTS
-    assert set(counted) == set(graph.materializable_asset_keys) - backtests
+    upkeep = selected(definitions, "maintain_lake")
+    assert {key.to_user_string() for key in upkeep} == {UPKEEP}
+    assert set(counted) == set(graph.materializable_asset_keys) - backtests - upkeep
     assert set(counted.values()) == {1}
     assert selected(definitions, "run_whole_chain") == set(counted)
 
