@@ -4,8 +4,6 @@ Belongs here: the asset. How files are merged is :mod:`aegis.lake.compaction`, w
 :mod:`aegis.live_trading.snapshot_references`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import timedelta

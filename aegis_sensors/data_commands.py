@@ -51,6 +51,13 @@ def add_data_commands(commands: Any) -> None:
     diff.add_argument("--json", dest="style", action="store_const", const="json", default="table")
     diff.set_defaults(command=_diff)
 
+    correct = ways.add_parser("correct", help="correct raw bars by a file of rows, or by asking the source again")
+    correct.add_argument("--rows", type=Path, help="CSV or Parquet: session, symbol and the columns that are corrected")
+    correct.add_argument("--from", dest="first", type=session, help="first session to ask the source for again")
+    correct.add_argument("--to", dest="last", type=session, help="last one; default: the first")
+    correct.add_argument("--reason", required=True)
+    correct.set_defaults(command=_correct)
+
     keep = ways.add_parser("keep", help="keep a snapshot whatever refers to it")
     keep.add_argument("snapshot", help="snapshot, day or time (UTC)")
     keep.add_argument("--reason", required=True)
@@ -105,6 +112,21 @@ def _diff(chosen: argparse.Namespace) -> int:
         table=chosen.table,
         limit=chosen.limit,
         style=chosen.style,
+        console=Console(),
+    )
+    return 0
+
+
+def _correct(chosen: argparse.Namespace) -> int:
+    from aegis.config import load_config  # noqa: PLC0415
+    from aegis_sensors.correct_command import correct_command  # noqa: PLC0415
+
+    correct_command(
+        load_config(),
+        rows=chosen.rows,
+        first=chosen.first,
+        last=chosen.last,
+        reason=chosen.reason,
         console=Console(),
     )
     return 0
