@@ -128,7 +128,7 @@ def test_the_market_of_this_test_has_something_to_say():
 
     for feature in FEATURES:
         assert features[feature.name].notna().mean() > 0.5, feature.name
-        assert features[feature.name].nunique() > 10, feature.name
+        assert features[feature.name].nunique() > 5, feature.name
     assert features["momentum_12_1"].isna().any()
     assert signals["confidence"].max() > 0.5
     assert ensemble["expected_return_daily"].abs().max() > 1e-5
