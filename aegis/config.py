@@ -25,6 +25,7 @@ from aegis.config_refusals import (
     values_out_of_bounds,
 )
 from aegis.config_section import Section
+from aegis.config_storage import POSTGRES_URL_VARIABLE, StorageSettings, password_in
 from aegis.config_vendors import AlpacaSettings, CryptoSettings, YahooSettings
 from aegis.errors import ConfigurationError
 
@@ -219,6 +220,7 @@ class AegisConfig(BaseSettings):
     )
 
     run: RunSettings = RunSettings()
+    storage: StorageSettings = StorageSettings()
     market_data: MarketDataSettings = MarketDataSettings()
     retention: RetentionSettings = RetentionSettings()
     quality: QualitySettings = QualitySettings()
@@ -291,6 +293,7 @@ def load_config(path: Path | None = None) -> AegisConfig:
     file = Path(path or os.environ.get(CONFIG_FILE_VARIABLE, CONFIG_FILE)).resolve()
     values = _read_yaml(file)
     refuse_unknown_keys(values, AegisConfig, origin=file.name)
+    _refuse_password(values, file)
     refuse_unknown_variables(AegisConfig, other={CONFIG_FILE_VARIABLE, *_NOT_SETTINGS})
     try:
         config = AegisConfig(**values)
@@ -317,6 +320,15 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigurationError(f"{file} must be a mapping of sections, found {type(values).__name__}")
     return values
+
+
+def _refuse_password(values: dict[str, Any], file: Path) -> None:
+    storage = values.get("storage")
+    if isinstance(storage, dict) and password_in(storage.get("postgres_url")):
+        raise ConfigurationError(
+            f"{file.name}: storage.postgres_url holds a password, and the file is no place for one; give the whole URL "
+            f"in the environment variable {POSTGRES_URL_VARIABLE}, and change the password"
+        )
 
 
 def _anchor_paths(config: AegisConfig, folder: Path) -> AegisConfig:

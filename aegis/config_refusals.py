@@ -20,7 +20,7 @@ from pydantic_settings import SettingsError
 from aegis.errors import ConfigurationError
 
 _PREFIX = "AEGIS_"
-_SECRET = re.compile(r"key_id|secret|password|token", re.IGNORECASE)
+_SECRET = re.compile(r"key_id|secret|password|token|postgres_url", re.IGNORECASE)
 """Names of settings whose values are never shown, not even when they are malformed."""
 
 

@@ -4,6 +4,7 @@
 
     AegisError
     ├── ConfigurationError        aegis.yaml, an environment variable or a command-line value is wrong
+    ├── StorageUnavailable        PostgreSQL cannot be reached, or refuses
     ├── CalendarError             a date that is not a session, or lies outside the calendar
     ├── MarketDataError           a source cannot answer, or its answer cannot be used
     │   ├── SourceUnavailable     no answer at all (network, empty frame): worth a retry
@@ -38,6 +39,10 @@ class AegisError(Exception):
 
 class ConfigurationError(AegisError):
     """A setting is unknown, malformed or contradicts another."""
+
+
+class StorageUnavailable(AegisError):
+    """The database that holds a team's workspace cannot be reached, or refuses."""
 
 
 class CalendarError(AegisError):

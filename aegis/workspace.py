@@ -6,31 +6,36 @@ simulated and real prices never share a table; whose it is, is :mod:`aegis_senso
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aegis.config import AegisConfig
+from aegis.config_storage import StorageSettings
 from aegis.errors import ConfigurationError
 from aegis.lake.attachment import LakeLocation
+from aegis.lake.object_store import ObjectStore
+from aegis.postgres import Part, PostgresSchema
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """Paths of one workspace, all below `folder`, which is absolute."""
+    """Places of one workspace: below `folder`, which is absolute, or where `storage` puts them."""
 
     name: str
     folder: Path
     report_root: Path
+    storage: StorageSettings = field(default_factory=StorageSettings)
 
     @classmethod
     def of(cls, config: AegisConfig) -> Workspace:
         """Return the workspace that `config` names; nothing is created."""
-        return cls(config.workspace, (config.run.home / config.workspace).resolve(), config.eval.reporting.storage_path)
+        folder = (config.run.home / config.workspace).resolve()
+        return cls(config.workspace, folder, config.eval.reporting.storage_path, config.storage)
 
     @property
     def lake(self) -> LakeLocation:
         """The versioned tables."""
-        return LakeLocation(self.folder / "lake")
+        return LakeLocation(self.folder / "lake", self.server("lake"), self._object_store())
 
     @property
     def dagster_home(self) -> Path:
@@ -52,9 +57,27 @@ class Workspace:
         """Folder of dbt's compiled files and logs."""
         return self.folder / "dbt"
 
-    def journal(self, account: str) -> Path:
-        """Append-only event table of `account`."""
-        return self.folder / "journals" / f"{account}.sqlite"
+    @property
+    def mlflow_tracking_uri(self) -> str:
+        """Where MLflow keeps runs; on PostgreSQL it holds the password, so it is for MLflow alone."""
+        server = self.server("mlflow")
+        return f"sqlite:///{self.folder / 'mlflow' / 'runs.sqlite'}" if server is None else server.url_with_schema()
+
+    def server(self, part: Part) -> PostgresSchema | None:
+        """Return the schema that a part of the workspace is kept in; None where all is on this machine."""
+        url = self.storage.postgres_url
+        return None if url is None else PostgresSchema.of(url, self.name, part)
+
+    def _object_store(self) -> ObjectStore | None:
+        settings = self.storage
+        if settings.data_path is None:
+            return None
+        url = f"{settings.data_path.rstrip('/')}/{self.name}/"
+        return ObjectStore(url, settings.s3_region, settings.s3_endpoint_url, settings.s3_url_style)
+
+    def journal(self, account: str) -> Path | PostgresSchema:
+        """Append-only event table of `account`: a file of its own, or a schema that all accounts share."""
+        return self.server("journal") or self.folder / "journals" / f"{account}.sqlite"
 
     def kill_switch(self, account: str) -> Path:
         """File that stops all orders of `account` while it says so."""
@@ -86,11 +109,15 @@ class Workspace:
         ConfigurationError
             It has no lake. Nothing has been changed.
         """
-        if not self.lake.catalog.exists():
+        if not self.lake.exists():
             raise ConfigurationError(
-                f"workspace {self.name} has no history yet, there is no lake in {self.folder}; `make run` with the "
-                f"same SOURCE, DATA or WORKSPACE makes one{self._others()}"
+                f"workspace {self.name} has no history yet, there is no lake in {self._lake_place}; `make run` with "
+                f"the same SOURCE, DATA or WORKSPACE makes one{self._others()}"
             )
+
+    @property
+    def _lake_place(self) -> str:
+        return str(self.folder if self.lake.server is None else self.lake.server)
 
     def _others(self) -> str:
         home = self.folder.parent

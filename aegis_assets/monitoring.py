@@ -10,6 +10,7 @@ import dagster as dg
 import pandas as pd
 
 from aegis.errors import JournalError
+from aegis.execution.journal import holds_journal
 from aegis.execution.journal_chain import EMPTY, JournalHead
 from aegis.execution.order_projections import recorded_fills
 from aegis.lake import tables
@@ -78,7 +79,7 @@ def monitoring_checks() -> Sequence[dg.AssetChecksDefinition]:
             has_decided = bool(store.sessions(tables.BOOK_STATES, account=desk.account))
         events, problem = 0, ""
         try:
-            if has_decided or desk.workspace.journal(desk.account).exists():
+            if has_decided or holds_journal(desk.workspace.journal(desk.account), account=desk.account):
                 with desk.recorded_journal() as journal:
                     events = journal.verify(EMPTY if published is None else JournalHead(*published))
                     problem = lost_events(journal, orders=ordered, fills=frozenset())

@@ -16,7 +16,7 @@ from aegis import __version__
 from aegis.backtesting.costs import CostModel
 from aegis.config import AegisConfig
 from aegis.errors import JournalError
-from aegis.execution.journal import Journal
+from aegis.execution.journal import Journal, holds_journal, missing_journal
 from aegis.execution.journal_chain import JournalHead
 from aegis.execution.order_management import DecisionLedger
 from aegis.live_trading.book_state import BookState
@@ -29,6 +29,7 @@ from aegis.workspace import Workspace
 _INDIFFERENT_SETTINGS = {
     "run": {"home", "workspace", "last_session"},
     "monitoring": True,
+    "storage": True,
     "schedules": True,
 }
 """Settings that do not change a decision, left out of the configuration's hash."""
@@ -85,9 +86,7 @@ class Desk:
     @contextmanager
     def journal(self) -> Iterator[Journal]:
         """Yield the account's journal; closed on leaving."""
-        file = self.workspace.journal(self.account)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with Journal.open(file, account=self.account) as journal:
+        with Journal.open(self.workspace.journal(self.account), account=self.account) as journal:
             yield journal
 
     @contextmanager
@@ -99,13 +98,13 @@ class Desk:
         JournalError
             There is none. It is not made: an empty journal would verify, and explain nothing.
         """
-        file = self.workspace.journal(self.account)
-        if not file.exists() or not file.stat().st_size:
+        location = self.workspace.journal(self.account)
+        if not holds_journal(location, account=self.account):
             raise JournalError(
-                f"journal of {self.account}: {file} {'is empty' if file.exists() else 'does not exist'}; restore it "
-                "from a backup before anything is traded, or delete the workspace if it never traded"
+                f"journal of {self.account}: {missing_journal(location)}; restore it from a backup before anything is "
+                "traded, or delete the workspace if it never traded"
             )
-        with Journal.open(file, account=self.account) as journal:
+        with Journal.open(location, account=self.account) as journal:
             yield journal
 
     @contextmanager

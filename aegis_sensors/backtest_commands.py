@@ -103,7 +103,7 @@ def _market(
     source = open_source(config, calendar, SystemClock())
     first, last = source.session_range()
     days = calendar.sessions(first, last)[-sessions:]
-    if workspace.lake.catalog.exists():
+    if workspace.lake.exists():
         with connect(workspace.lake) as connection:
             lake = Lake(connection)
             rows = lake.read(DAILY_BARS, first=days[0], last=days[-1])

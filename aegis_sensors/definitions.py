@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 
 import dagster as dg
-from dagster_duckdb import DuckDBResource
 
 from aegis.clock import Clock, SystemClock
 from aegis.config import AegisConfig, load_config
@@ -81,7 +80,7 @@ def build_definitions(
 
 def lake_resource(workspace: Workspace) -> LakeResource:
     """Return the resource that opens the workspace's lake."""
-    return LakeResource(folder=str(workspace.lake.folder), duckdb=DuckDBResource(database=":memory:"))
+    return LakeResource.of(workspace)
 
 
 @dg.definitions

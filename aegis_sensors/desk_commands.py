@@ -16,6 +16,7 @@ from rich.console import Console
 from aegis.clock import SystemClock
 from aegis.config import AegisConfig
 from aegis.errors import JournalError, LakeUnreadable
+from aegis.execution.journal import holds_journal, missing_journal
 from aegis.execution.journal_chain import EMPTY, JournalHead
 from aegis.lake import tables
 from aegis.lake.attachment import connect
@@ -97,8 +98,8 @@ def _existing_desk(config: AegisConfig) -> Desk:
 
 
 def _refuse_missing(desk: Desk, recorded: _Recorded) -> None:
-    file = desk.workspace.journal(desk.account)
-    if file.exists() and file.stat().st_size:
+    location = desk.workspace.journal(desk.account)
+    if holds_journal(location, account=desk.account):
         return
     remedy = (
         f"it had {recorded.journal_head.sequence:,} events and must explain {len(recorded.orders):,} orders of "
@@ -106,8 +107,9 @@ def _refuse_missing(desk: Desk, recorded: _Recorded) -> None:
         if recorded.orders or recorded.journal_head != EMPTY
         else f"`{make_command('run')}` makes it with the first session"
     )
-    state = "is empty" if file.exists() else "does not exist"
-    raise JournalError(f"journal of {desk.account}: {file} {state}, so there is nothing to verify; {remedy}")
+    raise JournalError(
+        f"journal of {desk.account}: {missing_journal(location)}, so there is nothing to verify; {remedy}"
+    )
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def _recorded_in_lake(desk: Desk) -> _Recorded:
     LakeUnreadable
         The lake's catalog is gone, though the account has a journal.
     """
-    if not desk.workspace.lake.catalog.exists():
+    if not desk.workspace.lake.exists():
         _refuse_lost_lake(desk)
         return _Recorded(frozenset(), frozenset(), EMPTY)
     with connect(desk.workspace.lake) as connection:
@@ -145,10 +147,10 @@ def _rows(store: Lake, table: TableSchema, account: str) -> pd.DataFrame:
 
 
 def _refuse_lost_lake(desk: Desk) -> None:
-    if desk.workspace.journal(desk.account).exists():
+    if holds_journal(desk.workspace.journal(desk.account), account=desk.account):
         raise LakeUnreadable(
-            f"lake catalog {desk.workspace.lake.catalog} does not exist, and account {desk.account} has a journal; "
-            "there is nothing to compare it with: restore the lake from a backup"
+            f"lake catalog {desk.workspace.lake.catalog_name} does not exist, and account {desk.account} has a "
+            "journal; there is nothing to compare it with: restore the lake from a backup"
         )
 
 

@@ -15,10 +15,13 @@ import dagster as dg
 import yaml
 
 from aegis.durable_files import replace_file
+from aegis.postgres import PostgresSchema
 from aegis.workspace import Workspace
 from aegis_resources.event_log import BATCH_SIZE, BATCH_SIZE_VARIABLE
 
 _HOME_VARIABLE = "DAGSTER_HOME"
+_POSTGRES_VARIABLE = "DAGSTER_POSTGRES_URL"
+"""Dagster's own URL, which names its schema: ``dagster.yaml`` refers to it, so that no password stands in the file."""
 _EVENT_LOG_MODULE = "aegis_resources.event_log"
 _LONGEST_START_SECONDS = 300
 _LONGEST_RUN_SECONDS = 6 * 3600
@@ -32,16 +35,19 @@ def event_log_folder(home: Path) -> Path:
     return home / "history" / "runs"
 
 
-def instance_settings(home: Path) -> dict[str, object]:
-    """Return the settings of the embedded instance: pooled event log, one run at a time, no telemetry."""
-    return {
-        "telemetry": {"enabled": False},
-        "nux": {"enabled": False},
+def instance_settings(home: Path, server: PostgresSchema | None = None) -> dict[str, object]:
+    """Return the settings of an instance: pooled event log or PostgreSQL, one run at a time, no telemetry."""
+    embedded = {
         "event_log_storage": {
             "module": _EVENT_LOG_MODULE,
             "class": "PooledSqliteEventLogStorage",
             "config": {"base_dir": str(event_log_folder(home))},
-        },
+        }
+    }
+    return {
+        "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
+        **(embedded if server is None else {"storage": {"postgres": {"postgres_url": {"env": _POSTGRES_VARIABLE}}}}),
         "concurrency": {"runs": {"max_concurrent_runs": 1}},
         "run_monitoring": {
             "enabled": True,
@@ -56,15 +62,18 @@ def prepare_home(workspace: Workspace) -> Path:
 
     Notes
     -----
-    An existing file is the user's and stays as it is: a team replaces it by one that names PostgreSQL. Only the place
+    An existing file is the user's and stays as it is: a team may add its run launcher. Only the place
     of our event log is corrected after the workspace was moved or copied; else its history would look empty, or a copy
     would write into the original's. A file that an earlier version wrote, and nobody changed, becomes this version's.
     """
     home = workspace.dagster_home
     home.mkdir(parents=True, exist_ok=True)
-    file = home / "dagster.yaml"
+    file, server = home / "dagster.yaml", workspace.server("dagster")
+    if server is not None:
+        server.create()
+        os.environ[_POSTGRES_VARIABLE] = server.url_with_schema()
     if not file.exists():
-        _write(file, instance_settings(home))
+        _write(file, instance_settings(home, server))
     else:
         _follow_move(file, home)
         _follow_version(file, home)

@@ -70,7 +70,7 @@ def trace_command(config: AegisConfig, order: str, *, console: Console) -> None:
         The workspace has no history, or no order's id begins like that, or several do.
     """
     workspace, desk = Workspace.of(config), Desk.of(config)
-    if not workspace.lake.catalog.exists():
+    if not workspace.lake.exists():
         raise ConfigurationError(f"workspace {workspace.name} has no history yet; `{make_command('run')}` makes one")
     with lake_resource(workspace).open() as store:
         row = find_order(store.read(tables.ORDERS, account=desk.account), order)

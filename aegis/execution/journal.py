@@ -6,7 +6,8 @@ events is :mod:`aegis.execution.order_management`.
 Notes
 -----
 SQLite in WAL mode with ``synchronous=FULL``: when a batch returns, it survives a power cut. A batch takes the write
-lock before it reads the head of the chain (``BEGIN IMMEDIATE``), so writers queue and the chain cannot fork.
+lock before it reads the head of the chain (``BEGIN IMMEDIATE``), so writers queue and the chain cannot fork. A team's
+journal is in PostgreSQL, see :mod:`aegis.execution.journal_postgres`.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from aegis.errors import DuplicateEvent, JournalError
+from aegis.execution import journal_postgres, journal_tables
 from aegis.execution.journal_chain import EMPTY, JournalHead, JournalRow, event_hash, require_anchor, verify_chain
-from aegis.execution.journal_tables import EVENTS, HEADS, create_engine, create_tables
+from aegis.execution.journal_tables import EVENTS, HEADS, JournalLocation
 from aegis.execution.order_records import instant_text
+from aegis.postgres import PostgresSchema
 
 _READ_CHUNK_ROWS = 10_000
 
@@ -95,13 +98,13 @@ class Journal:
         self.account = account
 
     @classmethod
-    def open(cls, location: Path | str, *, account: str) -> Self:
+    def open(cls, location: JournalLocation, *, account: str) -> Self:
         """Open the journal of an account, creating it where there is none.
 
         Parameters
         ----------
-        location : Path or str
-            A file, or an SQLAlchemy URL.
+        location : Path, str or PostgresSchema
+            A file, its SQLAlchemy URL, or a schema of a PostgreSQL database.
         account : str
             Whose journal.
 
@@ -109,10 +112,17 @@ class Journal:
         ------
         JournalError
             The file is not a journal or cannot be opened, or the URL's database is not supported.
+        StorageUnavailable
+            The server does not answer.
         """
-        engine = create_engine(location)
-        with _explained(f"journal of {account} at {location}"):
-            create_tables(engine)
+        if isinstance(location, PostgresSchema):
+            engine = journal_postgres.create_engine(location)
+            with _explained(f"journal of {account} at {location}"):
+                journal_postgres.create_tables(engine, location)
+        else:
+            engine = journal_tables.create_engine(location)
+            with _explained(f"journal of {account} at {location}"):
+                journal_tables.create_tables(engine)
         return cls(engine, account=account)
 
     def __enter__(self) -> Self:
@@ -263,6 +273,27 @@ class Journal:
             yield connection
 
 
+def holds_journal(location: JournalLocation, *, account: str) -> bool:
+    """Whether the journal of `account` is at `location`: a file with content, or rows of the account in a database.
+
+    Raises
+    ------
+    StorageUnavailable
+        The server does not answer, which says nothing of the journal.
+    """
+    if isinstance(location, PostgresSchema):
+        return journal_postgres.holds_account(location, account)
+    file = Path(location)
+    return file.exists() and file.stat().st_size > 0
+
+
+def missing_journal(location: JournalLocation) -> str:
+    """Return where a journal was looked for and what is there instead."""
+    if isinstance(location, PostgresSchema):
+        return f"{location} holds no event of it"
+    return f"{location} {'is empty' if Path(location).exists() else 'does not exist'}"
+
+
 @contextmanager
 def _explained(subject: str) -> Iterator[None]:
     """Turn what the database says into a JournalError that says what to do."""
@@ -274,6 +305,12 @@ def _explained(subject: str) -> Iterator[None]:
             "committed and decide again"
         ) from error
     except sa.exc.DBAPIError as error:
+        if error.connection_invalidated:
+            # A server that dies while it commits has perhaps committed.
+            raise JournalError(
+                f"{subject}: the connection to the database was lost ({error.orig}); what was being written is there "
+                "as a whole or not at all. Read the journal again before anything is decided or sent"
+            ) from error
         raise JournalError(
             f"{subject}: the database refused ({error.orig}); nothing was written. Check that the file is a journal, "
             "that its folder can be written and has space, and that no other program holds it"

@@ -1,6 +1,7 @@
 """The journal's two tables and the connections they are kept safe by.
 
-Belongs here: columns, constraints, the triggers that make the events append-only, and the settings of SQLite.
+Belongs here: columns, constraints, and what SQLite needs for a journal: its settings, its write lock and the triggers
+that make the events append-only. The same for PostgreSQL is :mod:`aegis.execution.journal_postgres`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aegis.errors import JournalError
+from aegis.postgres import PostgresSchema
 
 LOCK_TIMEOUT_SECONDS = 30
 
@@ -45,6 +47,9 @@ HEADS = sa.Table(
 )
 """Last row of each chain, moved by the transaction that appends; rows cut off the end would not be missed without."""
 
+JournalLocation = Path | str | PostgresSchema
+"""A file, its SQLAlchemy URL, or a schema of a PostgreSQL database."""
+
 _REFUSAL = "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
 _TRIGGERS = {
     "journal_events_refuse_update": "BEFORE UPDATE ON journal_events",
@@ -58,12 +63,12 @@ _TRIGGERS = {
 
 
 def create_engine(location: Path | str) -> sa.Engine:
-    """Return an engine for a file or an SQLAlchemy URL.
+    """Return an engine for a file or its SQLAlchemy URL.
 
     Raises
     ------
     JournalError
-        The URL cannot be read, or its database has no append-only triggers and write lock here yet.
+        The URL cannot be read, or is not that of a file.
     """
     try:
         url = sa.make_url(location) if isinstance(location, str) and "://" in location else _file_url(Path(location))
@@ -71,8 +76,8 @@ def create_engine(location: Path | str) -> sa.Engine:
         raise JournalError(f"journal location {location!r} is not a database URL ({error}); give a file") from error
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         raise JournalError(
-            f"journal location {url.render_as_string(hide_password=True)}: only an SQLite file can be a journal yet; "
-            "give a file path or sqlite:///<path>"
+            f"journal location {url.render_as_string(hide_password=True)}: only an SQLite file can be a journal by its "
+            "URL; give a file path or sqlite:///<path>, and for PostgreSQL set storage.postgres_url"
         )
     engine = sa.create_engine(url, connect_args={"timeout": LOCK_TIMEOUT_SECONDS})
     sa.event.listen(engine, "connect", _set_up_connection)
