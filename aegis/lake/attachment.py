@@ -169,6 +169,7 @@ def _attach_schema(
         f"DATA_PATH '{_quoted(location.data_url)}'",
         f"META_SECRET '{_CATALOG_SECRET}'",
         f"METADATA_SCHEMA '{server.name}'",
+        f"META_SCHEMA '{server.name}'",  # so that DuckLake's own tables are found without naming the schema
     )
     terms = " ".join(f"{name}={value}" for name, value in server.server_url().query.items() if name != "host")
     path = _quoted(f"ducklake:postgres:{terms}")  # sslmode and the like, which a secret has no place for

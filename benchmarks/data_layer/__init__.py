@@ -1,1 +1,1 @@
-"""Benchmarks of the data layer, each in a module of its own that can be run."""
+"""Benchmarks of the data layer: the lake beside other stores, and passes over long histories, each in one run."""

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from aegis.errors import JournalError, LakeError, LakeUnreadable, StorageUnavailable
 from aegis.execution.journal import Journal, NewEvent, holds_journal
 from aegis.lake.attachment import LakeLocation, connect
+from aegis.lake.compaction import merge_small_files, stored_files
 from aegis.lake.lake import CommitMessage, Lake, Replacement
 from aegis.lake.tables import ALL_TABLES, BOOK_STATES, DAILY_BARS, ORDERS
 from aegis.postgres import PostgresSchema
@@ -43,6 +44,7 @@ import pandas as pd
 from pydantic import SecretStr
 from aegis.execution.journal import Journal, NewEvent
 from aegis.lake.attachment import LakeLocation, connect
+from aegis.lake.compaction import merge_small_files, stored_files
 from aegis.lake.lake import CommitMessage, Lake, Replacement
 from aegis.lake.schema import Column, TableSchema
 from aegis.postgres import PostgresSchema
@@ -221,6 +223,21 @@ class _KilledBeforeCommit:
 
 def _never(_seconds: float) -> None:
     pytest.fail("a lost connection is no contention, and waiting for it helps nobody")
+
+
+def test_small_files_are_counted_and_merged_as_in_an_embedded_lake(place: LakeLocation) -> None:
+    days = [MONDAY + timedelta(days=number) for number in range(3)]
+    many = [pd.concat([cash(day).assign(account=f"a{n}") for n in range(60)]) for day in days]
+    with connect(place) as connection:
+        store = Lake(connection)
+        store.create_tables([ACCOUNTS])
+        for day, rows in zip(days, many, strict=True):
+            store.write([Replacement(ACCOUNTS, rows, day, day)], MESSAGE)
+        before, hashes = stored_files(store), ACCOUNTS.content_hashes(store.read(ACCOUNTS))
+        assert before.count == 3
+        merge_small_files(store, MESSAGE)
+        assert stored_files(store).count == 1
+        assert ACCOUNTS.content_hashes(store.read(ACCOUNTS)) == hashes
 
 
 def test_a_lake_with_an_embedded_catalog_is_not_begun_again_on_the_server(
