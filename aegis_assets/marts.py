@@ -151,15 +151,27 @@ def _metadata(mart: WrittenMart) -> dict[str, Any]:
     return {"dagster/row_count": mart.row_count, "lake_snapshot_id": mart.snapshot_id}
 
 
-def _lineage(query: str) -> dict[str, dg.TableColumnLineage]:
-    """Return what each column of a mart is computed from, as the UI draws it."""
+def _lineage(query: str) -> dict[str, Any]:
+    """Return what each column of a mart is computed from: as Dagster's metadata, and as a table that a person reads.
+
+    Notes
+    -----
+    The open-source UI stores column lineage and answers for it in GraphQL, but draws none.
+    """
     found = column_lineage(query, {table.key: table.column_names for table in SOURCE_TABLES})
     deps = {
         name: [dg.TableColumnDep(dg.AssetKey(source.table.split("/")), source.column) for source in sorted(sources)]
         for name, sources in found.items()
         if sources
     }
-    return {"dagster/column_lineage": dg.TableColumnLineage(deps)}
+    lines = ["| column | computed from |", "|---|---|"]
+    for name, sources in found.items():
+        named = ", ".join(f"`{source.table}.{source.column}`" for source in sorted(sources))
+        lines.append(f"| `{name}` | {named or 'no column'} |")
+    return {
+        "dagster/column_lineage": dg.TableColumnLineage(deps),
+        "computed_from": dg.MetadataValue.md("\n".join(lines)),
+    }
 
 
 def _check_results(build: DbtBuild) -> Iterator[dg.AssetCheckResult]:

@@ -114,6 +114,9 @@ def test_each_column_of_a_mart_leads_back_to_the_columns_it_is_computed_from(
     costs = found["costs"]["dagster/column_lineage"].deps_by_column
     fills = dg.AssetKey(["execution", "fills"])
     assert costs["cost_usd"] == [dg.TableColumnDep(fills, "commission_usd"), dg.TableColumnDep(fills, "slippage_usd")]
+    shown = str(found["costs"]["computed_from"])
+    assert "| `cost_usd` | `execution/fills.commission_usd`, `execution/fills.slippage_usd` |" in shown
+    assert "| `fill_count` | no column |" in shown
     rate = found["execution_by_order"]["dagster/column_lineage"].deps_by_column["participation_rate"]
     assert rate == [
         dg.TableColumnDep(fills, "quantity_shares"),
