@@ -59,7 +59,11 @@ _RESEARCH = (tables.ADJUSTMENT_FACTORS, tables.UNIVERSE, *tables.RESEARCH_TABLES
 """What a decision rests on besides bars; in the order in which it is computed."""
 _MARKET_INPUTS = (tables.DAILY_BARS, tables.CORPORATE_ACTIONS, tables.CHECK_RESULTS, tables.RAW_BARS)
 _PLACES: dict[str, tuple[str, str, tuple[TableSchema, ...]]] = {
-    tables.FILLS.key: (GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, (tables.DAILY_BARS, tables.CORPORATE_ACTIONS)),
+    tables.FILLS.key: (
+        GROUP_EXECUTION_AND_MONITORING,
+        OWNER_EXECUTOR,
+        (tables.DAILY_BARS, tables.CORPORATE_ACTIONS, tables.QUARANTINED_BARS),
+    ),
     tables.POSITIONS.key: (GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, (tables.FILLS,)),
     tables.ACCOUNT_VALUES.key: (GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, (tables.POSITIONS,)),
     tables.DAILY_PNL.key: (GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, (tables.ACCOUNT_VALUES,)),
@@ -72,6 +76,7 @@ _PLACES: dict[str, tuple[str, str, tuple[TableSchema, ...]]] = {
             tables.TARGET_WEIGHTS,
             tables.RISK_REPORT,
             tables.CHECK_RESULTS,
+            tables.QUARANTINED_BARS,
             tables.RAW_BARS,
             tables.CORPORATE_ACTIONS,
             tables.ADJUSTMENT_FACTORS,
@@ -186,6 +191,7 @@ def _inputs(store: Lake, market: Market, sessions: Sequence[date]) -> InputTable
         ensemble=rows(tables.ENSEMBLE_SIGNALS),
         covariances=rows(tables.COVARIANCES),
         checks=rows(tables.CHECK_RESULTS),
+        quarantined=rows(tables.QUARANTINED_BARS),
         content_hashes={
             tables.RAW_BARS.key: tables.RAW_BARS.content_hashes(rows(tables.RAW_BARS)),
             tables.CORPORATE_ACTIONS.key: tables.CORPORATE_ACTIONS.content_hashes(actions[ex_in_range]),

@@ -15,6 +15,7 @@ from aegis.market_data.adjustments import PREVIOUS_CLOSE_LOOKBACK
 from aegis.market_data.adjustments import adjustment_factors as compute_factors
 from aegis.market_data.expectations import CHECKS
 from aegis.market_data.price_jumps import LOOKBACK_SESSIONS
+from aegis.market_data.quarantine import untradable_symbols
 from aegis.market_data.universe import lookback_sessions
 from aegis.market_data.universe import universe as compute_universe
 from aegis_assets.materialization import TableRows, publish
@@ -27,6 +28,8 @@ from aegis_resources.market_data import Market
 
 _JUDGED = (tables.RAW_BARS, tables.CORPORATE_ACTIONS, tables.LISTINGS, tables.SOURCE_AGREEMENT)
 """What the quality gate reads."""
+_GATED = (tables.CHECK_RESULTS, tables.QUARANTINED_BARS, tables.REPAIRED_VALUES, tables.DAILY_BARS)
+"""What the gate writes, in one transaction."""
 
 
 def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsDefinition]:
@@ -51,7 +54,7 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
                 kinds={"greatexpectations", "ducklake"},
                 code_version="1",
             )
-            for table in (tables.CHECK_RESULTS, tables.DAILY_BARS)
+            for table in _GATED
         ],
         check_specs=[
             dg.AssetCheckSpec(check.name, asset=asset_key(tables.DAILY_BARS), description=check.description)
@@ -67,9 +70,10 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
         start = market.calendar.offset(sessions[0], -LOOKBACK_SESSIONS)
         with lake.open() as store:
             bars = store.read(tables.RAW_BARS, first=start, last=sessions[-1])
+            listings = store.read(tables.LISTINGS)
             result = gate.run_quality_gate(
                 bars,
-                listings=store.read(tables.LISTINGS),
+                listings=listings,
                 actions=store.read(tables.CORPORATE_ACTIONS, first=start, last=sessions[-1]),
                 calendar=market.calendar,
                 settings=market.config.quality,
@@ -77,14 +81,17 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
                 first=sessions[0],
                 last=sessions[-1],
                 agreement=store.read(tables.SOURCE_AGREEMENT, first=sessions[0], last=sessions[-1]),
+                protected=untradable_symbols(listings, sessions),
             )
             yield from _check_results(result)
             rows = [
                 TableRows(tables.CHECK_RESULTS, result.check_results),
+                TableRows(tables.QUARANTINED_BARS, result.quarantined_bars),
+                TableRows(tables.REPAIRED_VALUES, result.repaired_values),
                 TableRows(tables.DAILY_BARS, result.daily_bars, picture=bars_picture(result.daily_bars)),
             ]
             for published in publish(context, store, rows, sessions=sessions, metadata=read_from(start, bars)):
-                if published.asset_key == asset_key(tables.CHECK_RESULTS) or not result.daily_bars.empty:
+                if published.asset_key != asset_key(tables.DAILY_BARS) or not result.daily_bars.empty:
                     yield published
         if result.daily_bars.empty:
             raise dg.Failure(

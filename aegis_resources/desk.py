@@ -23,7 +23,7 @@ from aegis.live_trading.book_state import BookState
 from aegis.live_trading.journal_audit import require_recorded_past
 from aegis.live_trading.kill_switch import KillSwitch, KillSwitchStatus
 from aegis.live_trading.session_loop import BookPolicy
-from aegis.market_data.expectations import CHECKS
+from aegis.market_data.configured_checks import configured_checks
 from aegis.workspace import Workspace
 
 _INDIFFERENT_SETTINGS = {
@@ -76,7 +76,7 @@ class Desk:
             risk=self.config.risk,
             execution=self.config.eval.execution,
             costs=CostModel.from_settings(self.config.eval.backtesting),
-            required_checks={check.name: check.version for check in CHECKS if check.is_blocking},
+            required_checks={c.name: c.version for c in configured_checks(self.config.quality) if c.is_blocking},
             kill_switch_engaged=switch.is_engaged,
             kill_switch_told=switch.told,
             code_version=__version__,

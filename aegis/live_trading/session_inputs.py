@@ -6,7 +6,7 @@ Belongs here: the values that the session loop reads and how frames become them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -27,9 +27,9 @@ class InputTables:
 
     Parameters
     ----------
-    bars, actions, universe, ensemble, covariances, checks : DataFrame
+    bars, actions, universe, ensemble, covariances, checks, quarantined : DataFrame
         ``market_data/daily_bars``, ``corporate_actions``, ``universe``, ``signals/ensemble_signals``,
-        ``portfolio/covariances``, ``quality/check_results``.
+        ``portfolio/covariances``, ``quality/check_results``, ``quality/quarantined_bars``.
     content_hashes : mapping of str to mapping of date to str
         By table, the content hash of each session's rows as they are now, to be compared with the hash that was
         checked: of the raw bars, and of the corporate actions. Sessions without rows are absent.
@@ -47,6 +47,7 @@ class InputTables:
     ensemble: pd.DataFrame
     covariances: pd.DataFrame
     checks: pd.DataFrame
+    quarantined: pd.DataFrame
     content_hashes: Mapping[str, Mapping[date, str]]
     outdated_tables: Mapping[date, tuple[str, ...]]
     benchmark_returns: Mapping[date, float]
@@ -94,6 +95,8 @@ class SessionInputs:
         Total return of the benchmark in the session.
     snapshot_id : int
         Lake snapshot of the inputs.
+    quarantined : mapping of str to str
+        Symbols whose bars the gate set aside in the session, each with the reason.
     """
 
     session: date
@@ -114,6 +117,7 @@ class SessionInputs:
     outdated_tables: tuple[str, ...]
     benchmark_return: float | None
     snapshot_id: int
+    quarantined: Mapping[str, str] = field(default_factory=dict)
 
 
 class InputHistory:
@@ -142,6 +146,7 @@ class InputHistory:
         self._ensemble = _Cuts(tables.ensemble)
         self._covariances = _Cuts(tables.covariances)
         self._checks = _Cuts(tables.checks)
+        self._quarantined = _Cuts(tables.quarantined)
 
     def session(self, day: date) -> SessionInputs:
         """Return the inputs of one session."""
@@ -174,7 +179,12 @@ class InputHistory:
             outdated_tables=self._tables.outdated_tables.get(day, ()) if market.rows else (),
             benchmark_return=self._tables.benchmark_returns.get(day),
             snapshot_id=self._tables.snapshot_id,
+            quarantined=self._reasons(day),
         )
+
+    def _reasons(self, day: date) -> dict[str, str]:
+        rows = self._quarantined.session(day)
+        return dict(zip(rows["symbol"], rows["reason"], strict=True))
 
     def _content_hashes(self, day: date) -> dict[str, str]:
         hashes = {table: found[day] for table, found in self._tables.content_hashes.items() if day in found}

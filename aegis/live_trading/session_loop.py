@@ -29,6 +29,7 @@ from aegis.execution.orders import Fill, Order
 from aegis.live_trading.book_state import BookState
 from aegis.live_trading.checked_actions import refuse_unchecked_actions
 from aegis.live_trading.order_making import make_orders
+from aegis.live_trading.quarantined_holdings import without_bars_of_a_quarantined_holding
 from aegis.live_trading.reconciliation import reconcile
 from aegis.live_trading.session_inputs import SessionInputs
 from aegis.live_trading.simulated_books import SimulatedBooks
@@ -157,6 +158,7 @@ class SessionLoop:
             A part of the chain refused what it was given; the journal and the lake are unchanged.
         """
         refuse_unchecked_actions(inputs)
+        inputs = without_bars_of_a_quarantined_holding(inputs, state.account)
         booked = self._books.trade_session(state.account, inputs.market, at_utc=inputs.decided_at_utc)
         account = booked.account
         pnl = session_pnl(state.account, account, market=inputs.market, fills=booked.fills)

@@ -17,7 +17,11 @@ from aegis.calendars import TradingCalendar
 from aegis.config import QualitySettings
 from aegis.errors import CalendarError, MalformedData
 from aegis.instruments import require_symbol
-from aegis.market_data.price_jumps import LOOKBACK_SESSIONS, closes_in_context
+from aegis.market_data.bar_history import bars_in_history
+from aegis.market_data.price_jumps import LOOKBACK_SESSIONS, closes_in_context, one_close_each
+
+LONGEST_SOURCE = 120
+"""Characters of a source's name at most."""
 
 Days = npt.NDArray[np.datetime64]
 
@@ -98,11 +102,17 @@ def bar_evidence(
     DataFrame
         The columns of raw bars, ``session_number`` (judged session that answers for the row), ``calendar_session``
         (null unless the row's date is a judged session), ``is_after_range``, ``session_close_utc``, ``unclean_text``
-        (null when clean), ``wick_log_length`` (how far high or low lies outside open and close, null where a price is
-        not positive and finite) and the columns of :func:`~aegis.market_data.price_jumps.closes_in_context`.
+        (the symbol's; null when clean), ``unclean_ticker`` (null when clean, or when the symbol is not),
+        ``unclean_source``, ``wick_log_length`` (how far high or low lies outside open and close, null where a price is
+        not positive and finite), ``body_log_length`` (open and close apart) and the columns of
+        :func:`~aegis.market_data.price_jumps.closes_in_context` and
+        :func:`~aegis.market_data.bar_history.bars_in_history`.
     """
     dates = raw_bars["session"].to_numpy(dtype="datetime64[D]")
-    context = closes_in_context(raw_bars, actions, days=sessions.with_lookback, settings=settings)
+    days = sessions.with_lookback
+    context = closes_in_context(raw_bars, actions, days=days, settings=settings)
+    history = bars_in_history(one_close_each(raw_bars, days=days), context, days=days, settings=settings)
+    context = pd.concat([context, history.drop(columns=["session", "symbol"])], axis=1)
     numbers = sessions.numbers_of(dates)
     frame = raw_bars.assign(session_number=numbers)[numbers >= 0].reset_index(drop=True)
     at = frame["session_number"].to_numpy()
@@ -111,10 +121,12 @@ def bar_evidence(
     frame["calendar_session"] = frame["session"].where(on_session)
     frame["is_after_range"] = frame["session"].to_numpy(dtype="datetime64[D]") > sessions.days[-1]
     frame["session_close_utc"] = pd.Series(closes[at], index=frame.index).where(on_session)
-    unclean = {text: _unclean(text) for text in pd.unique(pd.concat([frame["symbol"], frame["ticker"]]))}
-    named = frame["symbol"].map(unclean)
-    frame["unclean_text"] = named.where(named.notna(), frame["ticker"].map(unclean)).astype(object)
-    frame["wick_log_length"] = _wick_log_length(frame)
+    symbols = frame["symbol"].map({text: _unclean(text) for text in pd.unique(frame["symbol"])}).astype(object)
+    tickers = frame["ticker"].map({text: _unclean(text) for text in pd.unique(frame["ticker"])}).astype(object)
+    frame["unclean_text"] = symbols
+    frame["unclean_ticker"] = tickers.where(symbols.isna(), None)
+    frame["unclean_source"] = frame["source"].map({t: _unnamed(t) for t in pd.unique(frame["source"])}).astype(object)
+    frame["wick_log_length"], frame["body_log_length"] = _wick_log_length(frame), _body_log_length(frame)
     return frame.merge(context, on=["session", "symbol"], how="left", validate="many_to_one")
 
 
@@ -162,13 +174,23 @@ def expected_bars(raw_bars: pd.DataFrame, listings: pd.DataFrame, *, sessions: J
     return frame.sort_values(["session", "symbol"], kind="stable", ignore_index=True)
 
 
-def _wick_log_length(bars: pd.DataFrame) -> npt.NDArray[np.float64]:
+def _log_prices(bars: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
     prices = {name: bars[f"{name}_raw_usd"].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close")}
-    logs = {name: np.log(np.where((p > 0) & np.isfinite(p), p, np.nan)) for name, p in prices.items()}
+    return {name: np.log(np.where((p > 0) & np.isfinite(p), p, np.nan)) for name, p in prices.items()}
+
+
+def _wick_log_length(bars: pd.DataFrame) -> npt.NDArray[np.float64]:
+    logs = _log_prices(bars)
     above = logs["high"] - np.maximum(logs["open"], logs["close"])
     below = np.minimum(logs["open"], logs["close"]) - logs["low"]
     longest: npt.NDArray[np.float64] = np.maximum(above, below)
     return longest
+
+
+def _body_log_length(bars: pd.DataFrame) -> npt.NDArray[np.float64]:
+    logs = _log_prices(bars)
+    length: npt.NDArray[np.float64] = np.abs(logs["open"] - logs["close"])
+    return length
 
 
 def _unclean(text: object) -> str | None:
@@ -177,3 +199,10 @@ def _unclean(text: object) -> str | None:
     except MalformedData:
         return ascii(text)[:80]
     return None
+
+
+def _unnamed(source: object) -> str | None:
+    is_named = (
+        isinstance(source, str) and 0 < len(source) <= LONGEST_SOURCE and source.isascii() and source.isprintable()
+    )
+    return None if is_named else ascii(source)[:80]

@@ -1,24 +1,18 @@
 """The rule table of the quality gate: every data check, what judges it, and what follows when it fails.
 
-Belongs here: definitions as values, importable in no time, because Dagster declares one asset check for each of them.
-Making the columns that are judged is :mod:`aegis.market_data.bar_evidence` and
-:mod:`aegis.market_data.action_evidence`; running Great Expectations is
+Belongs here: definitions as values, importable in no time, because Dagster declares one asset check for each of them;
+those about texts, listings and earlier bars are in :mod:`aegis.market_data.row_checks`. What a definition is, is
+:mod:`aegis.market_data.check_definition`. Making the columns that are judged is
+:mod:`aegis.market_data.bar_evidence` and :mod:`aegis.market_data.action_evidence`; running Great Expectations is
 :mod:`aegis.market_data.validation`; what happens to the rows is :mod:`aegis.market_data.quality_gate`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
-
 from aegis.config import QualitySettings
-from aegis.lake.schema import TableSchema
-from aegis.lake.tables import CORPORATE_ACTIONS, RAW_BARS
 from aegis.market_data.action_evidence import LARGE_DIVIDEND_SHARE
-
-Outcome = Literal["pass", "warn", "repair", "quarantine", "block"]
-Evidence = Literal["bars", "expected_bars", "actions"]
+from aegis.market_data.check_definition import CheckDefinition, Expectation
+from aegis.market_data.row_checks import HISTORY_CHECKS, REPAIR_CHECKS, ROW_CHECKS
 
 PRICES = ("open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd")
 NUMBERS = (*PRICES, "volume_shares")
@@ -28,64 +22,6 @@ LARGEST_VOLUME_SHARES = 1e12
 
 _LARGEST_FLOAT = 1.7976931348623157e308
 _FOUR_PRICES = "open {open_raw_usd:.6g}, high {high_raw_usd:.6g}, low {low_raw_usd:.6g}, close {close_raw_usd:.6g} USD"
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """One Great Expectations class by name, with its arguments.
-
-    Parameters
-    ----------
-    kind : str
-        A class of ``great_expectations.expectations``.
-    terms : mapping of str to object
-        Its arguments.
-    """
-
-    kind: str
-    terms: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class CheckDefinition:
-    """One data check: a row of the rule table.
-
-    Parameters
-    ----------
-    name : str
-        A sentence that is true when all is well.
-    description : str
-        What a person reads in the Dagster UI.
-    on_failure : {"warn", "repair", "quarantine", "block"}
-        What follows for the session. A quarantine becomes a block where its conditions do not hold.
-    version : str
-        Changes whenever the same rows could be judged differently.
-    evidence : {"bars", "expected_bars", "actions"}
-        Frame that is judged: rows as delivered, one row for each bar that the listings promise, or the corporate
-        actions that go ex.
-    expectations : callable
-        Settings to the expectations that must all hold of a row.
-    says : str
-        Format string over the columns of an offending row: what was found, and the remedy.
-    """
-
-    name: str
-    description: str
-    on_failure: Outcome
-    version: str
-    evidence: Evidence
-    expectations: Callable[[QualitySettings], tuple[Expectation, ...]]
-    says: str
-
-    @property
-    def table(self) -> TableSchema:
-        """Table whose rows the check vouches for."""
-        return CORPORATE_ACTIONS if self.evidence == "actions" else RAW_BARS
-
-    @property
-    def is_blocking(self) -> bool:
-        """Whether orders of a session need this check: its failure takes out rows or the session."""
-        return self.on_failure in ("quarantine", "block")
 
 
 def _primary_key(_: QualitySettings) -> tuple[Expectation, ...]:
@@ -218,17 +154,19 @@ CHECKS: tuple[CheckDefinition, ...] = (
         evidence="expected_bars",
         expectations=_coverage,
         says="{absence}; fetch the session again, or end the listing if it no longer trades",
+        may_become=("quarantine",),
     ),
     CheckDefinition(
         name="columns_have_their_types_and_no_nulls",
         description="Open, high, low, close and volume are there and finite numbers. (A frame whose columns or dtypes "
         "are not those of raw_bars is refused before any check.)",
-        on_failure="block",
-        version="1",
+        on_failure="quarantine",
+        version="2",
         evidence="bars",
         expectations=_complete,
         says=_FOUR_PRICES + ", volume {volume_shares:.6g} shares: a number is missing or infinite; complete the row in "
         "the source and fetch the session again",
+        may_become=("block",),
     ),
     CheckDefinition(
         name="prices_are_positive",
@@ -259,26 +197,29 @@ CHECKS: tuple[CheckDefinition, ...] = (
         expectations=_wicks,
         says=_FOUR_PRICES + ": high or low is far outside open and close, which looks like a bad tick; correct the row "
         "in the source and fetch the session again, or quarantine the row",
+        may_become=("block",),
     ),
     CheckDefinition(
         name="volume_is_not_negative",
         description="Volume is zero (a halt) or more.",
-        on_failure="block",
-        version="1",
+        on_failure="quarantine",
+        version="2",
         evidence="bars",
         expectations=_volume,
         says="volume is {volume_shares:.6g} shares, expected 0 or more; correct the row in the source and fetch the "
         "session again",
+        may_become=("block",),
     ),
     CheckDefinition(
         name="volume_is_below_a_trillion_shares",
         description="Volume is a number of shares, not of dollars, nor an overflow: orders are sized by it.",
-        on_failure="block",
-        version="1",
+        on_failure="quarantine",
+        version="2",
         evidence="bars",
         expectations=_countable_volume,
         says="volume is {volume_shares:.6g} shares, expected a trillion at most; correct the row in the source and "
         "fetch the session again",
+        may_become=("block",),
     ),
     CheckDefinition(
         name="no_row_outside_sessions",
@@ -294,21 +235,22 @@ CHECKS: tuple[CheckDefinition, ...] = (
     CheckDefinition(
         name="known_at_follows_close",
         description="A bar became known at the close of its session or later: earlier is look-ahead.",
-        on_failure="block",
-        version="1",
+        on_failure="quarantine",
+        version="2",
         evidence="bars",
         expectations=_point_in_time,
         says="known at {known_at_utc:%Y-%m-%d %H:%M:%S} UTC, before the close at {session_close_utc:%Y-%m-%d %H:%M:%S} "
         "UTC; correct known_at_utc in the source, a final bar cannot exist before the close",
+        may_become=("block",),
     ),
     CheckDefinition(
         name="symbols_are_clean_text",
-        description="Symbol and ticker are plain instrument names, safe in files, SQL, pages and spreadsheets.",
+        description="The symbol is a plain instrument name, safe in files, SQL, pages and spreadsheets.",
         on_failure="block",
-        version="1",
+        version="2",
         evidence="bars",
         expectations=_clean_text,
-        says="{unclean_text} is not a symbol or ticker; rename it in the source",
+        says="{unclean_text} is not a symbol; rename it in the source",
     ),
     CheckDefinition(
         name="recorded_actions_are_possible",
@@ -340,6 +282,7 @@ CHECKS: tuple[CheckDefinition, ...] = (
         expectations=_no_slip,
         says="close {close_raw_usd:.2f} is {close_ratio:.3g} x the previous close {reference_close_usd:.2f} and "
         "{recorded}: it looks like {suspected_cause}; {cure} or quarantine the row",
+        may_become=("block",),
     ),
     CheckDefinition(
         name="jumps_are_explained_by_actions",
@@ -351,6 +294,7 @@ CHECKS: tuple[CheckDefinition, ...] = (
         expectations=_explained,
         says="close {close_raw_usd:.2f} is {close_ratio:.3g} x the previous close {reference_close_usd:.2f} and "
         "{recorded}; look it up, and {cure} if it is not a true move",
+        may_become=("quarantine", "block"),
     ),
     CheckDefinition(
         name="dividends_are_a_small_share_of_the_close",
@@ -362,6 +306,7 @@ CHECKS: tuple[CheckDefinition, ...] = (
         expectations=_ordinary_dividends,
         says="a dividend of {dividend_usd:.6g} USD is {dividend_share:.0%} of the previous close "
         "{previous_close_usd:.6g}; compare it with another source",
+        may_become=("block",),
     ),
     CheckDefinition(
         name="closes_are_not_stale",
@@ -372,6 +317,7 @@ CHECKS: tuple[CheckDefinition, ...] = (
         expectations=_moving,
         says="close {close_raw_usd:.6g} USD is the same for {identical_closes:.0f} bars or more, all with volume; "
         "compare it with another source",
+        may_become=("quarantine", "block"),
     ),
     CheckDefinition(
         name="closes_agree_across_sources",
@@ -382,7 +328,8 @@ CHECKS: tuple[CheckDefinition, ...] = (
         evidence="bars",
         expectations=_same_close,
         says="close {close_raw_usd:.6g} USD from {source} and {other_close_raw_usd:.6g} USD from {other_source}, ratio "
-        "{close_ratio:.6g}; look the close up, leave out the source that is wrong and fetch the session again",
+        "{other_close_ratio:.6g}; look the close up, leave out the source that is wrong and fetch the session again",
+        may_become=("warn", "block"),
     ),
     CheckDefinition(
         name="ranges_and_volumes_agree_across_sources",
@@ -394,6 +341,10 @@ CHECKS: tuple[CheckDefinition, ...] = (
         expectations=_same_range_and_volume,
         says="{worst_field} is {worst_value:.6g} from {source} and {worst_other_value:.6g} from {other_source}; find "
         "out what each counts, or widen quality.range_disagreement or quality.volume_disagreement",
+        may_become=("quarantine", "block"),
     ),
+    *REPAIR_CHECKS,
+    *ROW_CHECKS,
+    *HISTORY_CHECKS,
 )
 """The rule table. Names are the primary key of ``quality/check_results`` and the Dagster asset checks."""

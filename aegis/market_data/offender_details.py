@@ -12,7 +12,7 @@ import pandas as pd
 
 from aegis.errors import MalformedData
 from aegis.instruments import require_symbol
-from aegis.market_data.expectations import CheckDefinition
+from aegis.market_data.check_definition import CheckDefinition
 from aegis.market_data.price_jumps import words_for
 
 SHOWN_OFFENDERS = 3
@@ -40,7 +40,7 @@ def offender_details(check: CheckDefinition, offenders: pd.DataFrame) -> dict[in
     for row in first:
         number = int(row["session_number"])
         is_whole[number] = _is_whole_session(row)
-        said.setdefault(number, []).append(_line(check, {str(name): value for name, value in row.items()}))
+        said.setdefault(number, []).append(row_detail(check, {str(name): value for name, value in row.items()}))
     return {
         number: lines[0] if is_whole[number] else _joined(lines, int(counts[number])) for number, lines in said.items()
     }
@@ -51,7 +51,8 @@ def _joined(lines: list[str], count: int) -> str:
     return " | ".join(dict.fromkeys(lines)) + more
 
 
-def _line(check: CheckDefinition, row: dict[str, Any]) -> str:
+def row_detail(check: CheckDefinition, row: dict[str, Any]) -> str:
+    """Return what is said of one offending row of evidence: symbol, session, value and remedy."""
     words: dict[str, str] = {}
     if check.evidence == "expected_bars":
         words = _absence_words(row)

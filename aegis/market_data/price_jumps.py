@@ -76,6 +76,12 @@ class _Ordered:
         shifted[bars:] = np.where(same & near, values[:earlier], np.nan)
         return shifted
 
+    def follows(self) -> npt.NDArray[np.bool_]:
+        """Return which bars follow one of the session before."""
+        follow = np.zeros(len(self.codes), dtype=np.bool_)
+        follow[1:] = (self.codes[1:] == self.codes[:-1]) & (np.diff(self.position) == 1)
+        return follow
+
 
 def closes_in_context(
     bars: pd.DataFrame, actions: pd.DataFrame, *, days: npt.NDArray[np.datetime64], settings: QualitySettings
@@ -98,7 +104,8 @@ def closes_in_context(
     DataFrame
         One row for each session and symbol with a positive close: ``session``, ``symbol``, ``reference_close_usd``
         (raw), ``close_ratio`` (close / that), ``recorded_split_ratio`` and ``recorded_dividend_usd`` since it,
-        ``unexplained_log_return``, ``suspected_cause`` (null unless the jump looks like an error),
+        ``unexplained_log_return``, ``one_session_log_return`` (the same from the session before; NaN without its bar),
+        ``suspected_cause`` (null unless the jump looks like an error),
         ``contradicts_actions`` (whether the prices do not show the recorded splits and dividends), ``identical_closes``
         (bars with this close in a row, counted up to the setting).
 
@@ -119,7 +126,7 @@ def closes_in_context(
             f"quality.stale_repeat_sessions: {settings.stale_repeat_sessions} exceeds the {LOOKBACK_SESSIONS} sessions "
             "that the gate looks back; choose a smaller number"
         )
-    closes = _one_close_each(bars, days)
+    closes = one_close_each(bars, days=days)
     ordered = _Ordered(closes, days)
     close = closes["close_raw_usd"].to_numpy()
     splits, dividends, delisted = _events_since_previous_bar(closes, actions)
@@ -142,13 +149,15 @@ def closes_in_context(
         recorded_dividend_usd=np.where(use_older, dividends + ordered.before(dividends, 1), dividends),
         unexplained_log_return=unexplained,
         suspected_cause=_causes(unexplained, opened / last_scaled, close, bound),
+        one_session_log_return=np.where(delisted, 0.0, np.where(ordered.follows(), moves[0], np.nan)),
         contradicts_actions=_contradicted(unexplained, _log_positive(opened / reference) + step, step, bound=bound),
         identical_closes=_identical_closes(ordered, close, closes["volume_shares"].to_numpy(), settings),
     )
     return context
 
 
-def _one_close_each(bars: pd.DataFrame, days: npt.NDArray[np.datetime64]) -> pd.DataFrame:
+def one_close_each(bars: pd.DataFrame, *, days: npt.NDArray[np.datetime64]) -> pd.DataFrame:
+    """Return one bar with a positive close for each symbol and session of `days`, by symbol and session."""
     close = bars["close_raw_usd"]
     dated = np.isin(bars["session"].to_numpy(dtype="datetime64[D]"), days)
     usable = bars[np.isfinite(close) & (close > 0) & dated]

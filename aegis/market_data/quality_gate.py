@@ -16,11 +16,23 @@ import pandas as pd
 
 from aegis.calendars import TradingCalendar
 from aegis.config import QualitySettings
-from aegis.lake.tables import CHECK_RESULTS, CORPORATE_ACTIONS, DAILY_BARS, RAW_BARS, SOURCE_AGREEMENT
+from aegis.errors import SchemaMismatch
+from aegis.lake.tables import (
+    CHECK_RESULTS,
+    CORPORATE_ACTIONS,
+    DAILY_BARS,
+    RAW_BARS,
+    REPAIRED_VALUES,
+    SOURCE_AGREEMENT,
+)
 from aegis.market_data.action_evidence import action_evidence
 from aegis.market_data.bar_evidence import JudgedSessions, bar_evidence, expected_bars
-from aegis.market_data.expectations import CHECKS, CheckDefinition
+from aegis.market_data.check_definition import CheckDefinition
+from aegis.market_data.configured_checks import configured_checks
+from aegis.market_data.listing_evidence import listed_counts, listing_words
 from aegis.market_data.offender_details import offender_details
+from aegis.market_data.quarantine import may_quarantine, quarantined_bars
+from aegis.market_data.repairs import repaired_bars
 from aegis.market_data.source_agreement import with_agreement
 from aegis.market_data.validation import Mask, offending_rows
 
@@ -73,7 +85,11 @@ class GateResult:
     check_results : DataFrame
         :data:`aegis.lake.tables.CHECK_RESULTS`: every check and every session, passed ones too.
     daily_bars : DataFrame
-        :data:`aegis.lake.tables.DAILY_BARS`: rows of sessions that are not blocked, without quarantined rows.
+        :data:`aegis.lake.tables.DAILY_BARS`: rows of sessions that are not blocked, repaired, without quarantined ones.
+    quarantined_bars : DataFrame
+        :data:`aegis.lake.tables.QUARANTINED_BARS`: the rows that were set aside in sessions that are not blocked.
+    repaired_values : DataFrame
+        :data:`aegis.lake.tables.REPAIRED_VALUES`: what differs between raw and daily bars, and why.
     blocked_sessions : dict of date to list of str
         Blocked sessions, ascending, each with the checks that block it.
     summary : tuple of CheckSummary
@@ -82,6 +98,8 @@ class GateResult:
 
     check_results: pd.DataFrame
     daily_bars: pd.DataFrame
+    quarantined_bars: pd.DataFrame
+    repaired_values: pd.DataFrame
     blocked_sessions: dict[date, list[str]]
     summary: tuple[CheckSummary, ...]
 
@@ -130,8 +148,10 @@ def run_quality_gate(
     first, last : date
         Range, both included.
     protected : mapping of date to frozenset of str, optional
-        Symbols held or targeted in each session, whose rows are never quarantined. All symbols are protected in a
-        session that the mapping lacks, and everywhere without a mapping.
+        Symbols whose rows are never quarantined in each session. All symbols are protected in a session that the
+        mapping lacks, and everywhere without a mapping. The daily graph protects what no book may hold
+        (:func:`~aegis.market_data.quarantine.untradable_symbols`), and the book refuses a session in which a symbol
+        that it holds or targets is quarantined.
     agreement : DataFrame, optional
         :data:`aegis.lake.tables.SOURCE_AGREEMENT`; a bar that it lacks has no second opinion and agrees.
 
@@ -142,11 +162,12 @@ def run_quality_gate(
     Raises
     ------
     SchemaMismatch
-        A column of `raw_bars` is missing or has values that cannot take its type.
+        A column of `raw_bars` is missing, unexpected or has another dtype, or a key or instant is null.
     CalendarError
         The range holds no session.
     ConfigurationError
-        ``quality.stale_repeat_sessions`` exceeds the look-back.
+        ``quality.stale_repeat_sessions`` exceeds the look-back, or ``quality.outcomes`` gives a check an outcome that
+        it may not have.
     QualityGateBlocked
         An expectation could not be evaluated.
 
@@ -156,30 +177,44 @@ def run_quality_gate(
     with its bars: judged alone or within any range, it is the same. An action that became known later explains nothing
     earlier.
     """
+    checks = configured_checks(settings)
     sessions = JudgedSessions.between(first, last, calendar)
-    bars = RAW_BARS.conform(raw_bars)
+    raw = RAW_BARS.conform(_delivered_as_declared(raw_bars))
+    repaired = repaired_bars(raw)
+    bars = repaired.bars
     rows = bar_evidence(bars, actions, sessions=sessions, calendar=calendar, settings=settings)
     rows = with_agreement(rows, SOURCE_AGREEMENT.empty() if agreement is None else agreement, settings=settings)
+    rows = pd.concat([rows, listing_words(rows, listings)], axis=1)
     evidence = {
         "bars": rows,
         "expected_bars": expected_bars(bars, listings, sessions=sessions),
         "actions": action_evidence(bars, actions, rows, sessions=sessions),
+        "sessions": listed_counts(listings, sessions=sessions),
     }
     offenders: dict[str, Mask] = {}
     for name, frame in evidence.items():
-        checks = [check for check in CHECKS if check.evidence == name]
-        offenders |= offending_rows(frame, checks, settings=settings)
-    may_quarantine = _may_quarantine(rows, offenders, sessions=sessions, settings=settings, protected=protected)
+        offenders |= offending_rows(frame, [c for c in checks if c.evidence == name], settings=settings)
+    quarantine_allowed = may_quarantine(
+        evidence,
+        offenders,
+        checks,
+        sessions=sessions,
+        largest_share=settings.max_quarantined_share,
+        protected=protected,
+    )
     verdicts = [
-        _verdict(check, evidence[check.evidence], offenders[check.name], sessions, may_quarantine) for check in CHECKS
+        _verdict(check, evidence[check.evidence], offenders[check.name], sessions, quarantine_allowed)
+        for check in checks
     ]
     blocked = np.logical_or.reduce([verdict.outcomes == "block" for verdict in verdicts])
-    removed = np.logical_or.reduce([v.offenders for v in verdicts if v.check.on_failure == "quarantine"])
     passes = ~blocked[rows["session_number"].to_numpy()]
-    judged = rows[RAW_BARS.column_names]
+    judged = raw[sessions.numbers_of(raw["session"].to_numpy(dtype="datetime64[D]")) >= 0]
+    changes = bars[["session", "symbol"]].merge(repaired.changes, left_index=True, right_on="row")
     return GateResult(
         check_results=_check_results(verdicts, _content(judged, actions, sessions), sessions, snapshot_id),
-        daily_bars=DAILY_BARS.conform(judged[passes & ~removed]),
+        daily_bars=DAILY_BARS.conform(rows.loc[passes & ~_removed(verdicts, len(rows)), RAW_BARS.column_names]),
+        quarantined_bars=quarantined_bars(evidence, offenders, checks, quarantined=~blocked),
+        repaired_values=_in_sessions(changes, sessions, ~blocked),
         blocked_sessions={
             sessions.days[number].item(): [v.check.name for v in verdicts if v.outcomes[number] == "block"]
             for number in np.flatnonzero(blocked)
@@ -188,25 +223,30 @@ def run_quality_gate(
     )
 
 
-def _may_quarantine(
-    rows: pd.DataFrame,
-    offenders: Mapping[str, Mask],
-    *,
-    sessions: JudgedSessions,
-    settings: QualitySettings,
-    protected: Mapping[date, frozenset[str]] | None,
-) -> Mask:
-    """Return for each session whether its offending rows of quarantine rules may be taken out instead of blocking."""
-    suspects = np.logical_or.reduce([offenders[check.name] for check in CHECKS if check.on_failure == "quarantine"])
-    numbers = rows["session_number"].to_numpy()
-    counted = np.bincount(numbers, minlength=len(sessions.days))
-    suspected = np.bincount(numbers[suspects], minlength=len(sessions.days))
-    allowed = suspected <= settings.max_quarantined_share * counted
-    for number, symbol in zip(numbers[suspects], rows["symbol"].to_numpy()[suspects], strict=True):
-        kept = None if protected is None else protected.get(sessions.days[number].item())
-        if kept is None or symbol in kept:
-            allowed[number] = False
-    return np.asarray(allowed, dtype=np.bool_)
+def _delivered_as_declared(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame, or refuse columns whose dtypes are not the table's: text, other time zones, short floats."""
+    declared = RAW_BARS.empty().dtypes
+    for name, dtype in frame.dtypes.items():
+        expected = declared.get(str(name), dtype)
+        if dtype != expected:
+            raise SchemaMismatch(
+                f"{RAW_BARS.key}.{name}: expected dtype {expected}, found {dtype} "
+                f"(first value {ascii(frame[name].iloc[0])[:40] if len(frame) else 'none'}); convert the column in the "
+                "source"
+            )
+    return frame
+
+
+def _removed(verdicts: list[_Verdict], rows: int) -> Mask:
+    taken = [v.offenders for v in verdicts if v.check.on_failure == "quarantine" and v.check.evidence == "bars"]
+    removed: Mask = np.logical_or.reduce([np.zeros(rows, dtype=np.bool_), *taken])
+    return removed
+
+
+def _in_sessions(changes: pd.DataFrame, sessions: JudgedSessions, released: Mask) -> pd.DataFrame:
+    numbers = sessions.numbers_of(changes["session"].to_numpy(dtype="datetime64[D]"))
+    kept = changes[(numbers >= 0) & released[numbers]]
+    return REPAIRED_VALUES.conform(kept[REPAIRED_VALUES.column_names])
 
 
 def _verdict(

@@ -91,7 +91,7 @@ def with_agreement(rows: pd.DataFrame, agreement: pd.DataFrame, *, settings: Qua
     Returns
     -------
     DataFrame
-        Also ``other_source``, ``other_close_raw_usd``, ``close_ratio`` (other / own), ``close_gap``, ``range_gap`` and
+        Also ``other_source``, ``other_close_raw_usd``, ``other_close_ratio`` (other / own), ``close_gap``, ``range_gap`` and
         ``volume_gap`` (larger / smaller - 1; null where there is no second opinion or a number is missing), and
         ``worst_field``, ``worst_value``, ``worst_other_value``: of open, high, low and volume the one that is furthest
         beyond its tolerance.
@@ -102,13 +102,13 @@ def with_agreement(rows: pd.DataFrame, agreement: pd.DataFrame, *, settings: Qua
     judged as it is now.
     """
     if agreement.empty:
-        numbers = ("other_close_raw_usd", "close_ratio", "close_gap", "range_gap", "volume_gap")
+        numbers = ("other_close_raw_usd", "other_close_ratio", "close_gap", "range_gap", "volume_gap")
         values = ("worst_value", "worst_other_value")
         return rows.assign(other_source=None, worst_field=None, **dict.fromkeys((*numbers, *values), np.nan))
     others = agreement[[*_KEY, "other_source", *(f"other_{field}" for field in FIELDS)]]
     joined = rows.merge(others, on=_KEY, how="left", validate="many_to_one")
     gaps = {field: _gap(joined[field], joined[f"other_{field}"]) for field in FIELDS}
-    joined["close_ratio"] = _ratio(joined["other_close_raw_usd"], joined["close_raw_usd"])
+    joined["other_close_ratio"] = _ratio(joined["other_close_raw_usd"], joined["close_raw_usd"])
     joined["close_gap"] = gaps["close_raw_usd"]
     joined["range_gap"] = np.fmax.reduce([gaps[field] for field in _RANGE])
     joined["volume_gap"] = gaps["volume_shares"]

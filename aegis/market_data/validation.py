@@ -16,7 +16,7 @@ import pandas as pd
 
 from aegis.config import QualitySettings
 from aegis.errors import QualityGateBlocked
-from aegis.market_data.expectations import CheckDefinition
+from aegis.market_data.check_definition import CheckDefinition
 
 Mask = npt.NDArray[np.bool_]
 

@@ -34,6 +34,7 @@ VOLUME = "volume_is_not_negative"
 DAYS = "no_row_outside_sessions"
 KNOWN = "known_at_follows_close"
 TEXT = "symbols_are_clean_text"
+TICKER = "tickers_are_clean_text"
 SLIP = "jumps_hide_no_split_or_unit_slip"
 WICK = "wicks_stay_near_the_body"
 JUMP = "jumps_are_explained_by_actions"
@@ -183,7 +184,7 @@ def known_too_early(market: Tampered, session: date, symbol: str) -> None:
 
 def hostile_ticker(market: Tampered, session: date, symbol: str) -> None:
     market.bars.loc[market.at(session, symbol), "ticker"] = "=cmd|' /C calc'!A0"
-    market.accuse(session, TEXT)
+    market.accuse(session, TICKER)
 
 
 def cents_for_dollars(market: Tampered, session: date, symbol: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from aegis.lake.tables.market import CORPORATE_ACTIONS, LISTINGS, RAW_BARS
 FIRST, LAST = date(2021, 8, 2), date(2021, 12, 10)
 SYMBOLS = tuple(f"S{number:02d}" for number in range(40))
 PRICES = ["open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd"]
-HALF_DAY = date(2021, 11, 26)
+HALF_DAY = pd.Timestamp("2021-11-26")
 VENDOR_DELAY = timedelta(minutes=20)
 
 
@@ -32,28 +33,28 @@ class Market:
 
     def rows(self, symbol: str, first: date, last: date) -> pd.Series:
         """Return which bars are of `symbol` in ``[first, last]``."""
-        return (self.bars["symbol"] == symbol) & self.bars["session"].between(first, last)
+        return (self.bars["symbol"] == symbol) & self.bars["session"].between(pd.Timestamp(first), pd.Timestamp(last))
 
     def with_bars(self, bars: pd.DataFrame) -> Market:
         """Return the market with other bars."""
         return replace(self, bars=bars.reset_index(drop=True))
 
-    def with_action(self, **fields: object) -> Market:
+    def with_action(self, **fields: Any) -> Market:
         """Return the market with one more corporate action."""
-        row = {
+        row: dict[str, Any] = {
             "split_ratio": 1.0,
             "dividend_usd": 0.0,
             "pay_session": None,
             "new_ticker": None,
             "source": "vendor",
         } | fields
-        row["known_at_utc"] = CALENDAR.open_utc(row["session"])  # type: ignore[arg-type]
+        row["known_at_utc"] = CALENDAR.open_utc(row["session"].date())
         more = pd.DataFrame([row])[[column.name for column in CORPORATE_ACTIONS.columns]]
         return replace(self, actions=more if self.actions.empty else pd.concat([self.actions, more], ignore_index=True))
 
 
 CALENDAR = TradingCalendar("XNYS")
-SESSIONS = tuple(CALENDAR.sessions(FIRST, LAST))
+SESSIONS = tuple(pd.Timestamp(day) for day in CALENDAR.sessions(FIRST, LAST))
 
 
 def clean_market(seed: int) -> Market:
@@ -70,7 +71,7 @@ def clean_market(seed: int) -> Market:
     known_at = CALENDAR.closes_utc(SESSIONS) + VENDOR_DELAY
     bars = pd.DataFrame(
         {
-            "session": np.repeat(np.array(SESSIONS, dtype=object), width),
+            "session": np.repeat(np.array(SESSIONS, dtype="datetime64[ns]"), width),
             "symbol": np.tile(np.array(SYMBOLS, dtype=object), count),
             "ticker": np.tile(np.array(SYMBOLS, dtype=object), count),
             "open_raw_usd": opening.round(2).ravel(),
@@ -81,7 +82,7 @@ def clean_market(seed: int) -> Market:
             "source": "vendor",
             "known_at_utc": known_at.repeat(width),
         }
-    )[[column.name for column in RAW_BARS.columns]]
+    )
     listings = pd.DataFrame(
         {
             "symbol": SYMBOLS,
@@ -95,4 +96,4 @@ def clean_market(seed: int) -> Market:
         }
     )[[column.name for column in LISTINGS.columns]]
     actions = pd.DataFrame({column.name: [] for column in CORPORATE_ACTIONS.columns})
-    return Market(bars, actions, listings)
+    return Market(RAW_BARS.conform(bars), actions, listings)

@@ -5,6 +5,10 @@ Belongs here: what a fault is and how one is put into a market. The faults thems
 at. A label is the strictest outcome that any session of the market may get when nobody holds or targets the symbol; a
 quarantine becomes a block when somebody does.
 
+Where the platform promised more, the label followed the promise and became a block: a price that is not positive, high
+and low that do not bracket, a row delivered twice and a missing bar always block, a recorded action cannot be set aside
+(docs/data_quality.md), and a row without ticker or instant is refused by the table's schema.
+
 Notes
 -----
 On the day of a move nobody can know that it will revert. A move that honest news could make is therefore a warning on

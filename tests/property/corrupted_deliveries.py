@@ -105,13 +105,13 @@ def _priced_in(columns: list[str]) -> Callable[[pd.DataFrame], pd.DataFrame]:
 
 
 _ROWS = (
-    Fault("a row missing", "quarantine", _without(0, 1, None)),
-    Fault("three rows missing", "quarantine", _without(0, 3, None)),
+    Fault("a row missing", "block", _without(0, 1, None)),
+    Fault("three rows missing", "block", _without(0, 3, None)),
     Fault("a whole session missing", "block", _without(0, 1, 1.0), concerns_symbol=False),
     Fault("half the universe missing", "block", _without(0, 1, 0.5), concerns_symbol=False),
     Fault("a fifth of the universe missing", "block", _without(0, 1, 0.2), concerns_symbol=False),
-    Fault("the same row twice", "repair", _again(factor=1.0)),
-    Fault("two rows that differ", "quarantine", _again(factor=1.01)),
+    Fault("the same row twice", "block", _again(factor=1.0)),
+    Fault("two rows that differ", "block", _again(factor=1.01)),
     Fault("a row on a Saturday", "block", _redated(_saturday)),
     Fault("a row on a Sunday", "block", _redated(lambda at: _saturday(at) + timedelta(days=1))),
     Fault("a row on Thanksgiving", "block", _redated(lambda _: date(2021, 11, 25))),
@@ -124,7 +124,7 @@ _TIMES = (
     Fault("known before the close", "quarantine", _known(-timedelta(hours=3), everyone=False)),
     Fault("known the day before", "quarantine", _known(-timedelta(days=1), everyone=False)),
     Fault("New York time labelled UTC", "block", _known(-timedelta(hours=5), everyone=True), concerns_symbol=False),
-    Fault("known instant missing", "quarantine", set_to("known_at_utc", pd.NaT)),
+    Fault("known instant missing", "block", set_to("known_at_utc", pd.NaT)),
     Fault(
         "known instants without a time zone",
         "block",
@@ -168,7 +168,7 @@ _TEXTS = (
     Fault("right-to-left mark in the ticker", "quarantine", _text("ticker", lambda value: f"\u202e{value}")),
     Fault("ticker of ten kilobytes", "quarantine", _text("ticker", lambda value: value * 3_400)),
     Fault("ticker empty", "quarantine", _text("ticker", lambda _: "")),
-    Fault("ticker missing", "quarantine", _text("ticker", lambda _: None)),
+    Fault("ticker missing", "block", _text("ticker", lambda _: None)),
     Fault("ticker of another instrument", "quarantine", _text("ticker", lambda _: "QQQQ")),
     Fault("source empty", "quarantine", _text("source", lambda _: "")),
     Fault("path in the symbol", "block", _text("symbol", lambda value: f"../{value}"), concerns_symbol=False),

@@ -132,21 +132,21 @@ _PRICE_LEVEL = (
         for ratio in (2, 3, 4, 5, 7, 10, 20, 0.5, 0.2, 0.125, 0.1, 0.05)
     ),
     Fault("split recorded a session late", "quarantine", _split(2, recorded_ratio=2, recorded_late=1)),
-    Fault("split recorded with another ratio", "quarantine", _split(2, recorded_ratio=4)),
-    Fault("split recorded upside down", "quarantine", _split(4, recorded_ratio=0.25)),
-    Fault("split recorded, prices already adjusted", "quarantine", _split(1, recorded_ratio=2)),
-    Fault("reverse split recorded, prices already adjusted", "quarantine", _split(1, recorded_ratio=0.1)),
+    Fault("split recorded with another ratio", "block", _split(2, recorded_ratio=4)),
+    Fault("split recorded upside down", "block", _split(4, recorded_ratio=0.25)),
+    Fault("split recorded, prices already adjusted", "block", _split(1, recorded_ratio=2)),
+    Fault("reverse split recorded, prices already adjusted", "block", _split(1, recorded_ratio=0.1)),
     Fault("bar of another instrument", "quarantine", _bar_of_another),
 )
 _BAR_SHAPE = (
-    Fault("high below the close", "quarantine", _beside(_HIGH, _CLOSE, 0.99)),
-    Fault("high below the open", "quarantine", _beside(_HIGH, _OPEN, 0.98)),
-    Fault("low above the close", "quarantine", _beside(_LOW, _CLOSE, 1.01)),
-    Fault("low above the open", "quarantine", _beside(_LOW, _OPEN, 1.02)),
-    Fault("high and low swapped", "quarantine", _swapped(_HIGH, _LOW)),
-    Fault("close beyond the high", "quarantine", _beside(_CLOSE, _HIGH, 1.04)),
-    Fault("close beyond the low", "quarantine", _beside(_CLOSE, _LOW, 0.96)),
-    Fault("volume in the close's column", "quarantine", _swapped(_CLOSE, "volume_shares")),
+    Fault("high below the close", "block", _beside(_HIGH, _CLOSE, 0.99)),
+    Fault("high below the open", "block", _beside(_HIGH, _OPEN, 0.98)),
+    Fault("low above the close", "block", _beside(_LOW, _CLOSE, 1.01)),
+    Fault("low above the open", "block", _beside(_LOW, _OPEN, 1.02)),
+    Fault("high and low swapped", "block", _swapped(_HIGH, _LOW)),
+    Fault("close beyond the high", "block", _beside(_CLOSE, _HIGH, 1.04)),
+    Fault("close beyond the low", "block", _beside(_CLOSE, _LOW, 0.96)),
+    Fault("volume in the close's column", "block", _swapped(_CLOSE, "volume_shares")),
     Fault("high below the body by float noise", "repair", _float_noise(_HIGH, np.fmax, -2e-15)),
     Fault("low above the body by float noise", "repair", _float_noise(_LOW, np.fmin, 2e-15)),
     Fault("high at twice the close", "quarantine", _beside(_HIGH, _CLOSE, 2.0)),
@@ -157,15 +157,22 @@ _BAR_SHAPE = (
 )
 _VALUES = (
     *(
-        Fault(f"{name} of {value:g}", "quarantine", set_to(column, value))
+        Fault(f"{name} of {value:g}", "block", set_to(column, value))
         for name, column in _COLUMNS.items()
-        for value in (0.0, -1.0, np.nan, np.inf)
+        for value in (0.0, -1.0)
     ),
-    Fault("close of minus infinity", "quarantine", set_to(_CLOSE, -np.inf)),
-    Fault("every price zero", "quarantine", scaled(PRICES, 0.0)),
-    Fault("every price negative", "quarantine", scaled(PRICES, -1.0)),
+    *(Fault(f"{name} missing", "quarantine", set_to(column, np.nan)) for name, column in _COLUMNS.items()),
+    Fault("high infinite", "quarantine", set_to(_HIGH, np.inf)),
+    *(
+        Fault(f"{name} infinite", "block", set_to(column, np.inf))
+        for name, column in _COLUMNS.items()
+        if column != _HIGH
+    ),
+    Fault("close of minus infinity", "block", set_to(_CLOSE, -np.inf)),
+    Fault("every price zero", "block", scaled(PRICES, 0.0)),
+    Fault("every price negative", "block", scaled(PRICES, -1.0)),
     Fault("every price missing", "quarantine", scaled(PRICES, np.nan)),
-    Fault("sentinel 99999.99 as the close", "quarantine", set_to("close_raw_usd", 99999.99)),
+    Fault("sentinel 99999.99 as the close", "block", set_to("close_raw_usd", 99999.99)),
     Fault("volume of -1", "quarantine", set_to("volume_shares", -1.0)),
     Fault("volume missing", "quarantine", set_to("volume_shares", np.nan)),
     Fault("volume infinite", "quarantine", set_to("volume_shares", np.inf)),

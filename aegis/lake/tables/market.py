@@ -118,6 +118,37 @@ DAILY_BARS = TableSchema(
     + _BAR_COLUMNS[8:],
 )
 
+QUARANTINED_BARS = TableSchema(
+    "quality",
+    "quarantined_bars",
+    "Raw bars that were set aside, as delivered, once for each check that they break. They are not in daily_bars; a "
+    "book that holds or targets the symbol trades nothing in that session. A missing bar has no numbers.",
+    ("session", "symbol", "check"),
+    (
+        SESSION,
+        SYMBOL,
+        *(Column(c.name, c.kind, c.description, c.unit, nullable=True) for c in _BAR_COLUMNS[2:]),
+        text("check", "Name of the check that the row breaks."),
+        text("reason", "What was found, and the remedy."),
+    ),
+)
+
+REPAIRED_VALUES = TableSchema(
+    "quality",
+    "repaired_values",
+    "Values of raw bars that are taken otherwise in daily_bars: blanks around a text, and highs and lows that miss the "
+    "body by the rounding of floating point. The raw row stays as delivered.",
+    ("session", "symbol", "column"),
+    (
+        SESSION,
+        SYMBOL,
+        text("column", "Column of the value."),
+        text("check", "Name of the check that the raw value breaks."),
+        text("original", "Value as delivered; a price reads back to the same bits."),
+        text("repaired", "Value as taken."),
+    ),
+)
+
 ADJUSTMENT_FACTORS = TableSchema(
     "market_data",
     "adjustment_factors",
@@ -157,6 +188,8 @@ MARKET_TABLES = (
     CORPORATE_ACTIONS,
     SOURCE_AGREEMENT,
     CHECK_RESULTS,
+    QUARANTINED_BARS,
+    REPAIRED_VALUES,
     DAILY_BARS,
     ADJUSTMENT_FACTORS,
     UNIVERSE,

@@ -36,6 +36,12 @@ def test_only_the_checks_that_true_markets_can_break_do_not_block():
         "dividends_are_a_small_share_of_the_close",
         "closes_are_not_stale",
         "ranges_and_volumes_agree_across_sources",
+        "moves_are_within_robust_volatility",
+        "volume_is_near_its_usual",
+        "prices_move_only_with_volume",
+        "universe_keeps_its_size",
+        "texts_have_no_blanks_around_them",
+        "highs_and_lows_reach_the_body",
     }
 
 

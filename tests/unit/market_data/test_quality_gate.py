@@ -9,7 +9,8 @@ from aegis.calendars import trading_calendar
 from aegis.config import QualitySettings
 from aegis.errors import CalendarError, QualityGateBlocked, SchemaMismatch
 from aegis.lake.tables import CHECK_RESULTS, CORPORATE_ACTIONS, DAILY_BARS, LISTINGS, RAW_BARS
-from aegis.market_data.expectations import CHECKS, CheckDefinition, Expectation
+from aegis.market_data.check_definition import CheckDefinition, Expectation
+from aegis.market_data.expectations import CHECKS
 from aegis.market_data.quality_gate import run_quality_gate
 from aegis.market_data.validation import offending_rows
 
