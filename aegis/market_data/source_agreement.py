@@ -91,10 +91,10 @@ def with_agreement(rows: pd.DataFrame, agreement: pd.DataFrame, *, settings: Qua
     Returns
     -------
     DataFrame
-        Also ``other_source``, ``other_close_raw_usd``, ``other_close_ratio`` (other / own), ``close_gap``, ``range_gap`` and
-        ``volume_gap`` (larger / smaller - 1; null where there is no second opinion or a number is missing), and
-        ``worst_field``, ``worst_value``, ``worst_other_value``: of open, high, low and volume the one that is furthest
-        beyond its tolerance.
+        Also ``other_source``, ``other_close_raw_usd``, ``other_close_ratio`` (other / own), ``close_gap``,
+        ``range_gap`` and ``volume_gap`` (larger / smaller - 1; null where there is no second opinion or a number is
+        missing), and ``worst_field``, ``worst_value``, ``worst_other_value``: of open, high, low and volume the one
+        that is furthest beyond its tolerance.
 
     Notes
     -----
