@@ -58,6 +58,11 @@ class Workspace:
         return self.folder / "dbt"
 
     @property
+    def data_docs(self) -> Path:
+        """Folder of the pages that show every data check of every session."""
+        return self.folder / "data_docs"
+
+    @property
     def mlflow_tracking_uri(self) -> str:
         """Where MLflow keeps runs; on PostgreSQL it holds the password, so it is for MLflow alone."""
         server = self.server("mlflow")

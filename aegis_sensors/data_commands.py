@@ -74,6 +74,21 @@ def add_data_commands(commands: Any) -> None:
     expire.add_argument("--reason", default="", help="required with --apply")
     expire.set_defaults(command=_expire)
 
+    quality = ways.add_parser("quality", help="print what the data checks said of a session, or write their pages")
+    quality.add_argument("--session", type=session, help="default: the newest that was judged")
+    quality.add_argument("--symbol", help="only what concerns this symbol")
+    quality.add_argument("--docs", dest="output", action="store_const", const="pages", default="terminal")
+    quality.set_defaults(command=_quality)
+
+
+def _quality(chosen: argparse.Namespace) -> int:
+    from aegis.config import load_config  # noqa: PLC0415
+    from aegis_sensors.quality_command import QualityRequest, quality_command  # noqa: PLC0415
+
+    request = QualityRequest(session=chosen.session, symbol=chosen.symbol, output=chosen.output)
+    quality_command(load_config(), request, console=Console())
+    return 0
+
 
 def _versions(chosen: argparse.Namespace) -> int:
     from aegis.config import load_config  # noqa: PLC0415
