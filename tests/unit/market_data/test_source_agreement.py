@@ -21,11 +21,11 @@ RANGES = "ranges_and_volumes_agree_across_sources"
 
 
 def bars(source: str, *rows: tuple[date, str, float], **changed: float) -> pd.DataFrame:
-    """Bars with open and close at the given price, a dollar of wick on both sides, and a million shares."""
+    """Bars with open and close at the given price, a dollar of wick on both sides, and about a million shares."""
     frame = [
         {
             "session": session, "symbol": symbol, "ticker": symbol, "open_raw_usd": price, "high_raw_usd": price + 1,
-            "low_raw_usd": price - 1, "close_raw_usd": price, "volume_shares": 1e6, "source": source,
+            "low_raw_usd": price - 1, "close_raw_usd": price, "volume_shares": 1e6 + session.day, "source": source,
             "known_at_utc": CALENDAR.close_utc(session), **changed,
         }
         for session, symbol, price in rows
