@@ -25,8 +25,8 @@ def bars(source: str, *rows: tuple[date, str, float], **changed: float) -> pd.Da
     frame = [
         {
             "session": session, "symbol": symbol, "ticker": symbol, "open_raw_usd": price, "high_raw_usd": price + 1,
-            "low_raw_usd": price - 1, "close_raw_usd": price, "volume_shares": 1e6 + (session - MONDAY).days, "source": source,
-            "known_at_utc": CALENDAR.close_utc(session), **changed,
+            "low_raw_usd": price - 1, "close_raw_usd": price, "volume_shares": 1e6 + (session - MONDAY).days,
+            "source": source, "known_at_utc": CALENDAR.close_utc(session), **changed,
         }
         for session, symbol, price in rows
     ]  # fmt: skip
