@@ -18,6 +18,9 @@ from aegis.lake.attachment import ALIAS, LakeLocation, attach
 from aegis.lake.lake import Lake
 from aegis.lake.object_store import ObjectStore
 from aegis.lake.tables import ALL_TABLES
+from aegis.lake.tables.market import MARKET_TABLES
+from aegis.lake.tables.research import RESEARCH_TABLES
+from aegis.lake.verified_lake import VerifiedLake
 from aegis.postgres import PostgresSchema
 from aegis.workspace import Workspace
 
@@ -87,7 +90,7 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def open(self) -> Iterator[Lake]:
-        """Yield the lake on a connection of its own, with every table created.
+        """Yield the lake on a connection of its own, with every table created; a damaged data file is not read.
 
         Notes
         -----
@@ -98,7 +101,7 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         connection = idle.pop() if idle else ExitStack().enter_context(self.duckdb.get_connection())
         try:
             attach(connection, self.location)
-            lake = Lake(connection)
+            lake = VerifiedLake(connection)
             self._create_tables_once(lake)
             yield lake
             connection.execute(f"DETACH {ALIAS}")
@@ -113,4 +116,6 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         identity = (location.catalog_name, location.catalog.stat().st_ino if location.server is None else 0)
         if identity not in _PREPARED:
             lake.create_tables(ALL_TABLES)
+            lake.checksums.cover(MARKET_TABLES + RESEARCH_TABLES)
+            lake.checksums.record()  # what a killed process, dbt or an earlier version wrote without
             _PREPARED.add(identity)

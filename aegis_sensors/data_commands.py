@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from aegis_sensors.arguments import positive, session
+from aegis_sensors.safekeeping_words import add_safekeeping_commands
 
 _VERSIONS_SHOWN = 20
 _ROWS_SHOWN = 40
@@ -88,6 +89,8 @@ def _quality(chosen: argparse.Namespace) -> int:
     request = QualityRequest(session=chosen.session, symbol=chosen.symbol, output=chosen.output)
     quality_command(load_config(), request, console=Console())
     return 0
+
+    add_safekeeping_commands(ways)
 
 
 def _versions(chosen: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ import pyarrow as pa
 from aegis.errors import LakeError, LakeUnreadable, SchemaMismatch, SnapshotNotFound
 from aegis.lake.added_columns import missing_columns, select_list
 from aegis.lake.attachment import ALIAS
+from aegis.lake.checksums import ANCHOR, DataFileChecksums
 from aegis.lake.schema import TableSchema
 from aegis.lake.snapshot_log import snapshot_log
 
@@ -94,6 +95,7 @@ class Lake:
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._connection = connection
         self._sleep = sleep
+        self.checksums = DataFileChecksums(connection)
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -171,6 +173,7 @@ class Lake:
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         source = f"{table_name(table)}{version}"
         with reading(table, snapshot_id):
+            self._before_read(table, first, last, snapshot_id)
             columns = self._select_list(table, source) if version else select_list(table, table.column_names)
             frame = self._connection.execute(f"SELECT {columns} FROM {source}{where}", values).df()  # noqa: S608
         return table.conform(frame)
@@ -179,6 +182,9 @@ class Lake:
         """Return the columns of a version of a table, which may lack those that came later."""
         held = self._connection.execute(f"SELECT * FROM {source} LIMIT 0").description  # noqa: S608 - the schema's name
         return select_list(table, [column[0] for column in held])
+
+    def _before_read(self, table: TableSchema, first: date | None, last: date | None, snapshot_id: int | None) -> None:
+        """Refuse a read; a plain lake refuses none, see :mod:`aegis.lake.verified_lake`."""
 
     def sessions(self, table: TableSchema, *, account: str | None = None) -> list[date]:
         """Return the sessions for which `table` has rows, ascending."""
@@ -256,9 +262,11 @@ class Lake:
         """
         for attempt in range(_WRITE_ATTEMPTS):
             try:
+                anchor = self.checksums.highest()
                 self._connection.execute("BEGIN TRANSACTION")
                 change()
-                subject, details = f"{message.asset} {message.sessions}", json.dumps(asdict(message), sort_keys=True)
+                subject = f"{message.asset} {message.sessions}"
+                details = json.dumps({**asdict(message), ANCHOR: anchor}, sort_keys=True)
                 self._connection.execute(
                     f"CALL {ALIAS}.set_commit_message(?, ?, extra_info => ?)", ["aegis", subject.strip(), details]
                 )
@@ -269,10 +277,27 @@ class Lake:
                     raise LakeError(f"{message.asset}: nothing was written: {error}") from error
                 self._sleep(min(_FIRST_BACKOFF_SECONDS * 2**attempt, 2.0))
             else:
-                return self._committed_snapshot_id()
+                snapshot_id = self._committed_snapshot_id()
+                self._record_checksums(message, snapshot_id, after=anchor)
+                return snapshot_id
         raise LakeError(
             f"{message.asset}: other writers held the lake for {_WRITE_ATTEMPTS} attempts; nothing was written, "
             "run it again"
+        )
+
+    def _record_checksums(self, message: CommitMessage, snapshot_id: int, *, after: int) -> None:
+        for attempt in range(_WRITE_ATTEMPTS):
+            try:
+                self.checksums.record(after)
+            except duckdb.Error as error:
+                if not _is_contention(error):
+                    raise LakeError(f"{message.asset}: snapshot {snapshot_id} has no checksums: {error}") from error
+                self._sleep(min(_FIRST_BACKOFF_SECONDS * 2**attempt, 2.0))
+            else:
+                return
+        raise LakeError(
+            f"{message.asset}: snapshot {snapshot_id} is written, and other writers held the lake for "
+            f"{_WRITE_ATTEMPTS} attempts to record its checksums; the next write records them"
         )
 
     def _committed_snapshot_id(self) -> int:

@@ -160,6 +160,7 @@ def test_a_snapshot_says_who_wrote_it_and_why(lake: Lake) -> None:
         "journal_head": "",
         "code_version": "v3",
         "reason": "vendor corrected the close",
+        "highest_checksummed_file": -1,
     }
 
 

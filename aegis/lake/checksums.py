@@ -1,0 +1,262 @@
+"""SHA-256 of every data file of the lake, recorded in its catalog when a snapshot is made.
+
+Belongs here: recording and comparing. Who refuses to read a damaged file is :mod:`aegis.lake.verified_lake`; what a
+person sees is :mod:`aegis.lake.verification`.
+
+Notes
+-----
+DuckLake writes a data file before its transaction commits and lists it when it does, so the checksum follows the
+commit at once. A process that is killed in between leaves the newest files without one: the next write records them.
+That could also hide checksums that somebody cut off at the end, so every commit message names the highest file that had
+one: a list that ends before it was cut, and is refused. Data files are never changed in place.
+
+The checksums are a table beside DuckLake's own in the catalog's database: they travel with it, whatever database it is,
+and no expired snapshot takes them along.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from aegis.durable_files import flush_file
+from aegis.errors import LakeUnreadable
+from aegis.lake.attachment import ALIAS
+from aegis.lake.schema import TableSchema
+
+ANCHOR = "highest_checksummed_file"
+"""Name, in a commit message, of the highest file that had a checksum before the commit."""
+NONE_YET = -1
+_CATALOG = f"__ducklake_metadata_{ALIAS}"
+_CHECKSUMS = f"{_CATALOG}.aegis_data_file_checksums"
+_FILES = f"""
+SELECT files.file_id, schemas.schema_name || '/' || tables.table_name AS table_key, files.begin_snapshot,
+    files.end_snapshot, files.size_bytes, checksums.sha256,
+    CASE WHEN files.path_is_relative THEN
+        CASE WHEN tables.path_is_relative THEN
+            CASE WHEN schemas.path_is_relative THEN ? || schemas.path ELSE schemas.path END || tables.path
+        ELSE tables.path END || files.path
+    ELSE files.path END AS path,
+    files.data_file_id, files.table_id
+FROM (
+    SELECT data_file_id AS file_id, data_file_id, table_id, begin_snapshot, end_snapshot, file_size_bytes AS size_bytes,
+        path, path_is_relative::BOOLEAN AS path_is_relative FROM {_CATALOG}.ducklake_data_file
+    UNION ALL
+    SELECT delete_file_id, data_file_id, table_id, begin_snapshot, end_snapshot, file_size_bytes,
+        path, path_is_relative::BOOLEAN FROM {_CATALOG}.ducklake_delete_file
+) AS files
+JOIN (SELECT DISTINCT table_id, schema_id, table_name, path, path_is_relative::BOOLEAN AS path_is_relative
+    FROM {_CATALOG}.ducklake_table) AS tables USING (table_id)
+JOIN (SELECT schema_id, schema_name, path, path_is_relative::BOOLEAN AS path_is_relative
+    FROM {_CATALOG}.ducklake_schema) AS schemas USING (schema_id)
+LEFT JOIN (SELECT DISTINCT file_id, sha256 FROM {_CHECKSUMS}) AS checksums USING (file_id)
+"""  # noqa: S608 - names are constants
+_IN_RANGE = f"""
+files.data_file_id NOT IN (
+    SELECT stats.data_file_id FROM {_CATALOG}.ducklake_file_column_stats AS stats
+    JOIN {_CATALOG}.ducklake_column AS columns USING (table_id, column_id)
+    WHERE columns.column_name = 'session' AND stats.max_value IS NOT NULL
+        AND (stats.max_value < ? OR stats.min_value > ?)
+)
+"""  # noqa: S608 - names are constants
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A Parquet file of rows, or of the places of deleted rows, that the catalog lists.
+
+    Parameters
+    ----------
+    file_id : int
+        DuckLake's number of it; later files have higher ones.
+    table_key : str
+        Table that it belongs to.
+    begin_snapshot : int
+        First snapshot that its rows belong to.
+    end_snapshot : int or None
+        First snapshot that does without it; None while it is in use.
+    size_bytes : int
+        As the catalog lists it.
+    sha256 : str or None
+        Recorded when it was written.
+    path : str
+        Where it is: absolute, or an address in an object store.
+    """
+
+    file_id: int
+    table_key: str
+    begin_snapshot: int
+    end_snapshot: int | None
+    size_bytes: int
+    sha256: str | None
+    path: str
+
+
+class DataFileChecksums:
+    """The checksums of an attached lake.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        With the lake attached.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._data_path: str | None = None
+
+    def highest(self) -> int:
+        """Return the highest file with a checksum, :data:`NONE_YET` where there is none.
+
+        Raises
+        ------
+        LakeUnreadable
+            A commit message names a higher one: checksums were cut off.
+        """
+        self._prepare()
+        found = self._fetch(f"SELECT coalesce(max(file_id), {NONE_YET}) FROM {_CHECKSUMS}")  # noqa: S608
+        highest = int(found[0][0])
+        promised = self._promised()
+        if promised > highest:
+            raise LakeUnreadable(
+                f"checksums of the lake's data files end with file {highest}, and file {promised} had one: they were "
+                "cut off, so that damage would pass unseen; restore the lake from a backup (`aegis data restore`)"
+            )
+        return highest
+
+    def record(self, after: int | None = None) -> int:
+        """Hash the files that are newer than the newest with a checksum, flush and record them; return how many.
+
+        Parameters
+        ----------
+        after : int, optional
+            What :meth:`highest` said before these files were committed; asked again if not given.
+
+        Raises
+        ------
+        LakeUnreadable
+            A file is not there, or not as long as the catalog says.
+        duckdb.Error
+            Another process holds the catalog; nothing was recorded.
+        """
+        newest = self.highest() if after is None else after
+        fresh = self._select("WHERE files.file_id > ? AND checksums.sha256 IS NULL", [newest])
+        rows = [[file.file_id, self._first_digest(file)] for file in fresh]
+        if rows:
+            values = ", ".join("(?, ?)" for _ in rows)
+            self._connection.execute(
+                f"INSERT INTO {_CHECKSUMS} VALUES {values}",  # noqa: S608 - placeholders
+                [value for row in rows for value in row],
+            )
+        return len(rows)
+
+    def cover(self, tables: Iterable[TableSchema]) -> None:
+        """Let every row of `tables` lie in a data file from now on, which has a checksum.
+
+        Notes
+        -----
+        DuckLake keeps an insert of up to ten rows in the catalog's database instead, where no checksum sees it.
+        """
+        scopes = self._fetch(
+            f"SELECT scope_entry FROM ducklake_options('{ALIAS}') WHERE option_name = 'data_inlining_row_limit'"  # noqa: S608
+        )
+        covered = {scope for (scope,) in scopes}
+        for table in tables:
+            if f"{table.layer}.{table.name}" not in covered:
+                self._connection.execute(
+                    f"CALL {ALIAS}.set_option('data_inlining_row_limit', 0, schema => ?, table_name => ?)",
+                    [table.layer, table.name],
+                )
+
+    def all_files(self, *, since: date | None = None) -> list[DataFile]:
+        """Return every file that the catalog lists, of whatever snapshot, by ascending number.
+
+        Parameters
+        ----------
+        since : date, optional
+            Only files that may hold rows of this session or later ones.
+
+        Raises
+        ------
+        LakeUnreadable
+            As :meth:`highest`.
+        """
+        self.highest()
+        if since is None:
+            return self._select("ORDER BY files.file_id", [])
+        return self._select(f"WHERE {_IN_RANGE} ORDER BY files.file_id", [str(since), str(date.max)])
+
+    def files_read(
+        self, table: TableSchema, *, first: date | None, last: date | None, snapshot_id: int | None
+    ) -> list[DataFile]:
+        """Return the files that hold rows of `table` between two sessions, at a snapshot or now."""
+        terms, values = ["schemas.schema_name = ?", "tables.table_name = ?"], [table.layer, table.name]
+        given: list[Any] = [*values]
+        if snapshot_id is None:
+            terms.append("files.end_snapshot IS NULL")
+        else:
+            terms.append("files.begin_snapshot <= ? AND coalesce(files.end_snapshot > ?, true)")
+            given += [snapshot_id, snapshot_id]
+        if first is not None or last is not None:
+            terms.append(_IN_RANGE)
+            given += [str(first or date.min), str(last or date.max)]
+        return self._select(f"WHERE {' AND '.join(terms)}", given)
+
+    def digest(self, file: DataFile) -> str:
+        """Return the SHA-256 of a file as it is now.
+
+        Raises
+        ------
+        OSError, duckdb.Error
+            It is not there or cannot be read.
+        """
+        if "://" in file.path:
+            return str(self._fetch("SELECT sha256(content) FROM read_blob(?)", [file.path])[0][0])
+        with Path(file.path).open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+
+    def _first_digest(self, file: DataFile) -> str:
+        try:
+            if "://" not in file.path:
+                _require_length(file)
+                flush_file(Path(file.path))
+            return self.digest(file)
+        except OSError as error:
+            raise LakeUnreadable(
+                f"{file.table_key}: data file {file.path} of snapshot {file.begin_snapshot} was just written and "
+                f"cannot be read: {error}; see whether the disk is full or failing, and materialize these rows again"
+            ) from error
+
+    def _promised(self) -> int:
+        found = self._fetch(
+            f"SELECT commit_extra_info FROM {_CATALOG}.ducklake_snapshot_changes "  # noqa: S608
+            "WHERE contains(commit_extra_info, ?) ORDER BY snapshot_id DESC LIMIT 1",
+            [f'"{ANCHOR}"'],
+        )
+        return int(json.loads(found[0][0])[ANCHOR]) if found else NONE_YET
+
+    def _prepare(self) -> None:
+        if self._data_path is None:
+            self._connection.execute(f"CREATE TABLE IF NOT EXISTS {_CHECKSUMS} (file_id BIGINT, sha256 VARCHAR)")
+            self._data_path = self._fetch(f"SELECT data_path FROM ducklake_settings('{ALIAS}')")[0][0]  # noqa: S608
+
+    def _select(self, condition: str, values: Sequence[Any]) -> list[DataFile]:
+        self._prepare()
+        rows = self._fetch(f"{_FILES} {condition}", [self._data_path, *values])
+        return [DataFile(*row[:7]) for row in rows]
+
+    def _fetch(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._connection.execute(statement, list(values)).fetchall()
+
+
+def _require_length(file: DataFile) -> None:
+    length = Path(file.path).stat().st_size
+    if length != file.size_bytes:
+        raise OSError(f"it has {length:,} bytes, and the catalog lists {file.size_bytes:,}")
