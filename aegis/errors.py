@@ -24,6 +24,7 @@
     │   └── DecisionConflict      a committed decision was recomputed with another result
     ├── JournalError              the append-only event table cannot be read or does not verify
     │   └── DuplicateEvent        an event that is recorded once only is in the journal already
+    ├── BackupError               a backup cannot be made or restored; nothing was left half done
     ├── ReconciliationError       our books and the broker's differ
     ├── BacktestError             a backtest cannot be run as asked
     │   └── StrategyFailed        the strategy itself went wrong; what it did until then is kept
@@ -119,6 +120,10 @@ class JournalError(AegisError):
 
 class DuplicateEvent(JournalError):
     """An event that may be recorded once only is in the journal already; nothing of its batch was written."""
+
+
+class BackupError(AegisError):
+    """A backup cannot be made, read or restored; earlier backups and the target are as they were."""
 
 
 class ReconciliationError(AegisError):

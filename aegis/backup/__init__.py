@@ -1,0 +1,1 @@
+"""Backups of a workspace: its lake, journals, Dagster home, runs and settings, in a folder or an object store."""
