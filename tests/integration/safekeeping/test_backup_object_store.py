@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.fs
 import pytest
 
 from aegis.backup.making import back_up
@@ -24,7 +25,6 @@ __all__ = ["workspace"]
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
     """An S3 server with an empty bucket; yields where backups go, with the server's address in the query."""
-    import boto3  # noqa: PLC0415 - a second
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - two seconds
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -34,7 +34,8 @@ def bucket() -> Iterator[str]:
         patch.setenv("AWS_ACCESS_KEY_ID", "someone")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "not a secret")
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1").create_bucket(Bucket="kept")
+        address = {"scheme": "http", "region": "us-east-1", "endpoint_override": f"{host}:{port}"}
+        pyarrow.fs.S3FileSystem(**address, allow_bucket_creation=True).create_dir("kept")
         yield f"s3://kept/aegis?scheme=http&region=us-east-1&endpoint_override={host}:{port}"
     server.stop()
 
