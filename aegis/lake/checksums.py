@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -27,13 +27,15 @@ from typing import Any
 import duckdb
 
 from aegis.durable_files import flush_file
-from aegis.errors import LakeUnreadable
+from aegis.errors import LakeError, LakeUnreadable
 from aegis.lake.attachment import ALIAS
 from aegis.lake.schema import TableSchema
 
 ANCHOR = "highest_checksummed_file"
 """Name, in a commit message, of the highest file that had a checksum before the commit."""
 NONE_YET = -1
+_ATTEMPTS = 12
+_FIRST_BACKOFF_SECONDS = 0.05
 _CATALOG = f"__ducklake_metadata_{ALIAS}"
 _CHECKSUMS = f"{_CATALOG}.aegis_data_file_checksums"
 _FILES = f"""
@@ -157,6 +159,28 @@ class DataFileChecksums:
             )
         return len(rows)
 
+    def record_patiently(self, written: str, after: int, *, sleep: Callable[[float], None]) -> None:
+        """Record as :meth:`record`, and wait for other writers of the catalog.
+
+        Raises
+        ------
+        LakeError
+            `written` is committed and has no checksums yet; the next write records them.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                self.record(after)
+            except duckdb.Error as error:
+                if not is_contention(error):
+                    raise LakeError(f"{written} is written and has no checksums: {error}; write again") from error
+                sleep(min(_FIRST_BACKOFF_SECONDS * 2**attempt, 2.0))
+            else:
+                return
+        raise LakeError(
+            f"{written} is written, and other writers held the lake for {_ATTEMPTS} attempts to record its checksums; "
+            "the next write records them"
+        )
+
     def cover(self, tables: Iterable[TableSchema]) -> None:
         """Let every row of `tables` lie in a data file from now on, which has a checksum.
 
@@ -254,6 +278,12 @@ class DataFileChecksums:
 
     def _fetch(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement, list(values)).fetchall()
+
+
+def is_contention(error: duckdb.Error) -> bool:
+    """Return whether another process held the catalog, so that the same attempt may succeed later."""
+    text = str(error).lower()
+    return "database is locked" in text or "conflict" in text
 
 
 def _require_length(file: DataFile) -> None:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from aegis.errors import LakeError, LakeUnreadable, SchemaMismatch, SnapshotNotFound
 from aegis.lake.added_columns import missing_columns, select_list
 from aegis.lake.attachment import ALIAS
-from aegis.lake.checksums import ANCHOR, DataFileChecksums
+from aegis.lake.checksums import ANCHOR, DataFileChecksums, is_contention
 from aegis.lake.schema import TableSchema
 from aegis.lake.snapshot_log import snapshot_log
 
@@ -273,31 +273,16 @@ class Lake:
                 self._connection.execute("COMMIT")
             except duckdb.Error as error:
                 self._roll_back()
-                if not _is_contention(error):
+                if not is_contention(error):
                     raise LakeError(f"{message.asset}: nothing was written: {error}") from error
                 self._sleep(min(_FIRST_BACKOFF_SECONDS * 2**attempt, 2.0))
             else:
                 snapshot_id = self._committed_snapshot_id()
-                self._record_checksums(message, snapshot_id, after=anchor)
+                self.checksums.record_patiently(f"{message.asset} snapshot {snapshot_id}", anchor, sleep=self._sleep)
                 return snapshot_id
         raise LakeError(
             f"{message.asset}: other writers held the lake for {_WRITE_ATTEMPTS} attempts; nothing was written, "
             "run it again"
-        )
-
-    def _record_checksums(self, message: CommitMessage, snapshot_id: int, *, after: int) -> None:
-        for attempt in range(_WRITE_ATTEMPTS):
-            try:
-                self.checksums.record(after)
-            except duckdb.Error as error:
-                if not _is_contention(error):
-                    raise LakeError(f"{message.asset}: snapshot {snapshot_id} has no checksums: {error}") from error
-                self._sleep(min(_FIRST_BACKOFF_SECONDS * 2**attempt, 2.0))
-            else:
-                return
-        raise LakeError(
-            f"{message.asset}: snapshot {snapshot_id} is written, and other writers held the lake for "
-            f"{_WRITE_ATTEMPTS} attempts to record its checksums; the next write records them"
         )
 
     def _committed_snapshot_id(self) -> int:
@@ -405,8 +390,3 @@ def arrow_schema(table: TableSchema) -> pa.Schema:
 def arrow_rows(table: TableSchema, frame: pd.DataFrame) -> pa.Table:
     """Return a conforming frame as Arrow rows."""
     return pa.Table.from_pandas(frame, schema=arrow_schema(table), preserve_index=False, safe=False)
-
-
-def _is_contention(error: duckdb.Error) -> bool:
-    text = str(error).lower()
-    return "database is locked" in text or "conflict" in text
