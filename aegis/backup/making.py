@@ -67,6 +67,11 @@ def back_up(
     """
     if {_LAKE, _JOURNALS} & set(leave_out):
         raise BackupError("the lake and the journals cannot be left out: they are what a backup is for")
+    if workspace.lake.server is not None or workspace.lake.store is not None:
+        raise BackupError(
+            f"workspace {workspace.name} keeps its lake on a PostgreSQL server or in a bucket; back up with pg_dump "
+            "and the bucket's versions, at one moment"
+        )
     with TemporaryDirectory(prefix="aegis-backup-") as made:
         scratch = Path(made)
         top = sorted(path.name for path in workspace.folder.iterdir())

@@ -10,8 +10,8 @@ commit at once. A process that is killed in between leaves the newest files with
 That could also hide checksums that somebody cut off at the end, so every commit message names the highest file that had
 one: a list that ends before it was cut, and is refused. Data files are never changed in place.
 
-The checksums are a table beside DuckLake's own in the catalog's database: they travel with it, whatever database it is,
-and no expired snapshot takes them along.
+The checksums are a table beside DuckLake's own in the catalog's database: they travel with it, and no expired snapshot
+takes them along. A catalog on PostgreSQL has none yet.
 """
 
 from __future__ import annotations
@@ -113,6 +113,7 @@ class DataFileChecksums:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self._data_path: str | None = None
+        self._is_kept = True
 
     def highest(self) -> int:
         """Return the highest file with a checksum, :data:`NONE_YET` where there is none.
@@ -123,6 +124,8 @@ class DataFileChecksums:
             A commit message names a higher one: checksums were cut off.
         """
         self._prepare()
+        if not self._is_kept:
+            return NONE_YET
         found = self._fetch(f"SELECT coalesce(max(file_id), {NONE_YET}) FROM {_CHECKSUMS}")  # noqa: S608
         highest = int(found[0][0])
         promised = self._promised()
@@ -268,11 +271,16 @@ class DataFileChecksums:
 
     def _prepare(self) -> None:
         if self._data_path is None:
-            self._connection.execute(f"CREATE TABLE IF NOT EXISTS {_CHECKSUMS} (file_id BIGINT, sha256 VARCHAR)")
-            self._data_path = self._fetch(f"SELECT data_path FROM ducklake_settings('{ALIAS}')")[0][0]  # noqa: S608
+            kind, place = self._fetch(f"SELECT catalog_type, data_path FROM ducklake_settings('{ALIAS}')")[0]  # noqa: S608
+            self._is_kept = kind == "sqlite"
+            if self._is_kept:
+                self._connection.execute(f"CREATE TABLE IF NOT EXISTS {_CHECKSUMS} (file_id BIGINT, sha256 VARCHAR)")
+            self._data_path = place
 
     def _select(self, condition: str, values: Sequence[Any]) -> list[DataFile]:
         self._prepare()
+        if not self._is_kept:
+            return []
         rows = self._fetch(f"{_FILES} {condition}", [self._data_path, *values])
         return [DataFile(*row[:7]) for row in rows]
 
