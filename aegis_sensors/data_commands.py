@@ -81,6 +81,8 @@ def add_data_commands(commands: Any) -> None:
     quality.add_argument("--docs", dest="output", action="store_const", const="pages", default="terminal")
     quality.set_defaults(command=_quality)
 
+    add_safekeeping_commands(ways)
+
 
 def _quality(chosen: argparse.Namespace) -> int:
     from aegis.config import load_config  # noqa: PLC0415
@@ -89,8 +91,6 @@ def _quality(chosen: argparse.Namespace) -> int:
     request = QualityRequest(session=chosen.session, symbol=chosen.symbol, output=chosen.output)
     quality_command(load_config(), request, console=Console())
     return 0
-
-    add_safekeeping_commands(ways)
 
 
 def _versions(chosen: argparse.Namespace) -> int:
