@@ -75,13 +75,16 @@ def add_data_commands(commands: Any) -> None:
     expire.add_argument("--reason", default="", help="required with --apply")
     expire.set_defaults(command=_expire)
 
+    _add_quality(ways)
+    add_safekeeping_commands(ways)
+
+
+def _add_quality(ways: Any) -> None:
     quality = ways.add_parser("quality", help="print what the data checks said of a session, or write their pages")
     quality.add_argument("--session", type=session, help="default: the newest that was judged")
     quality.add_argument("--symbol", help="only what concerns this symbol")
     quality.add_argument("--docs", dest="output", action="store_const", const="pages", default="terminal")
     quality.set_defaults(command=_quality)
-
-    add_safekeeping_commands(ways)
 
 
 def _quality(chosen: argparse.Namespace) -> int:
