@@ -5,8 +5,9 @@ Belongs here: comparing rows. Which later decisions were made from the rows as t
 
 Notes
 -----
-DuckLake's change feed says which sessions were written between the snapshots, and when. A write replaces whole
-sessions, so most of what it lists did not change; what did is found by joining the two versions of those sessions.
+DuckLake's change feed says which sessions were written between the snapshots. A write replaces whole sessions, so most
+of what it lists did not change; what did is found by joining the two versions of those sessions. Since when is asked of
+the snapshots themselves.
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ from typing import Any, Literal
 from aegis.lake.attachment import ALIAS
 from aegis.lake.lake import Lake, reading, table_name
 from aegis.lake.schema import TableSchema
-from aegis.lake.versions import VersionHistory
+from aegis.lake.versions import Version, VersionHistory
 
 _ROWS_PER_BLOCK = 50_000
 _COPY = "copy_number"
-_WRITTEN = ("insert", "update_postimage")
 
 _FEED = f"ducklake_table_changes('{ALIAS}', ?, ?, ?, ?)"
 
@@ -84,13 +84,14 @@ def changed_rows(lake: Lake, comparison: Comparison, history: VersionHistory) ->
     enforce its key are paired in the order of their values.
     """
     versions = history.of_table(comparison.table)
-    if not any(comparison.before < version.snapshot_id <= comparison.after for version in versions):
+    between = [version for version in versions if comparison.before < version.snapshot_id <= comparison.after]
+    if not between:
         return
     existed = versions[0].snapshot_id <= comparison.before
     for sessions in _blocks(lake, comparison):
         differing = _differing(lake, comparison, sessions, existed=existed)
         if differing:
-            since = _since(lake, comparison, sessions, {key: after for key, _, after in differing})
+            since = _since(lake, comparison, sessions, {key: after for key, _, after in differing}, between)
             for key, old, new in differing:
                 yield _change(comparison.table, key, old, new, since[key])
 
@@ -163,45 +164,55 @@ def _version(table: TableSchema, snapshot_id: int | None, sessions: Sequence[dat
 
 
 def _since(
-    lake: Lake, comparison: Comparison, sessions: Sequence[date] | None, final: Mapping[Row, Row | None]
+    lake: Lake,
+    comparison: Comparison,
+    sessions: Sequence[date] | None,
+    final: Mapping[Row, Row | None],
+    versions: Sequence[Version],
 ) -> dict[Row, int]:
     """Return for each key the snapshot from which on its row is as it is in the later snapshot.
 
     Notes
     -----
-    A row that was written again with the same values is older than its last write. Where the snapshots that wrote it
-    have expired and left no trace, the later snapshot is said. Copies of one key share their key's history.
+    A row that was written again with the same values is older than its last write, so the snapshots that wrote its
+    session are read again, latest first, until one differs. Those that were expired cannot be asked: then it is the
+    first that can be read and agrees, or the later snapshot where none does.
     """
     table = comparison.table
-    columns = ", ".join(_quoted(table.column_names))
-    where, values = ("", []) if sessions is None else (" AND list_contains(?, session)", [list(sessions)])
-    rows = _fetch(
-        lake,
-        comparison,
-        f"SELECT snapshot_id, change_type, {columns} FROM {_FEED} WHERE snapshot_id > ?{where} "  # noqa: S608
-        "ORDER BY snapshot_id",
-        [*_feed_values(comparison), comparison.before, *values],
-    )
-    width = len(table.primary_key)
-    places = [table.column_names.index(name) for name in table.primary_key]
-    states: dict[Row, dict[int, list[str]]] = {key[:width]: {} for key in final}
-    for snapshot_id, change, *found in rows:
-        history = states.get(tuple(found[place] for place in places))
-        if history is not None:
-            written = history.setdefault(int(snapshot_id), [])
-            if change in _WRITTEN:
-                written.append(repr(tuple(found)))
-    return {key: _last_turn(states[key[:width]], row, comparison.after) for key, row in final.items()}
+    since = dict.fromkeys(final, comparison.after)
+    for written, writers in _writers(sessions, versions).items():
+        unsettled = {key: row for key, row in final.items() if written is None or key[_place(table)] == written}
+        if len(writers) == 1:
+            since |= dict.fromkeys(unsettled, writers[0].snapshot_id)
+            continue
+        for version in reversed(writers):
+            if version.is_expired or not unsettled:
+                continue
+            rows = _rows(lake, table, version.snapshot_id, None if written is None else [written])
+            unsettled = {key: row for key, row in unsettled.items() if repr(rows.get(key)) == repr(row)}
+            since |= dict.fromkeys(unsettled, version.snapshot_id)
+    return since
 
 
-def _last_turn(history: Mapping[int, Sequence[str]], row: Row | None, otherwise: int) -> int:
-    """Return the first snapshot after which no other state was written than the final one."""
-    wanted = None if row is None else repr(row)
-    since: int | None = None
-    for snapshot_id, written in sorted(history.items()):
-        is_final = not written if wanted is None else wanted in written
-        since = (since if since is not None else snapshot_id) if is_final else None
-    return otherwise if since is None else since
+def _writers(sessions: Sequence[date] | None, versions: Sequence[Version]) -> Mapping[date | None, Sequence[Version]]:
+    """Return the snapshots that may have written each session, oldest first; under None for a table without any."""
+    if sessions is None:
+        return {None: versions}
+    return {day: [version for version in versions if version.may_have_written(day)] for day in sessions}
+
+
+def _place(table: TableSchema) -> int:
+    return table.primary_key.index("session")
+
+
+def _rows(lake: Lake, table: TableSchema, snapshot_id: int, sessions: Sequence[date] | None) -> dict[Row, Row]:
+    """Return the rows of `sessions` at a snapshot by their keys; copies of one key are numbered."""
+    statement, values = _version(table, snapshot_id, sessions)
+    with reading(table, snapshot_id):
+        found = lake.connection.execute(statement, values).fetchall()
+    width = len(table.columns)
+    places = [table.column_names.index(name) for name in table.primary_key] + ([] if table.enforce_key else [width])
+    return {tuple(row[place] for place in places): row[:width] for row in found}
 
 
 def _change(table: TableSchema, key: Row, old: Row | None, new: Row | None, snapshot_id: int) -> RowChange:

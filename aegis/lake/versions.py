@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -65,6 +65,11 @@ class Version:
     tables: tuple[str, ...]
     is_expired: bool
     kept_because: str
+
+    def may_have_written(self, session: date) -> bool:
+        """Whether `session` lies within the sessions that the writer named, or it named none."""
+        first, _, last = self.sessions.partition("..")
+        return not last or first <= session.isoformat() <= last
 
 
 @dataclass(frozen=True, slots=True)
