@@ -28,7 +28,7 @@ from aegis_resources.market_data import Market
 
 _JUDGED = (tables.RAW_BARS, tables.CORPORATE_ACTIONS, tables.LISTINGS, tables.SOURCE_AGREEMENT)
 """What the quality gate reads."""
-_GATED = (tables.CHECK_RESULTS, tables.QUARANTINED_BARS, tables.REPAIRED_VALUES, tables.DAILY_BARS)
+GATED_TABLES = (tables.CHECK_RESULTS, tables.QUARANTINED_BARS, tables.REPAIRED_VALUES, tables.DAILY_BARS)
 """What the gate writes, in one transaction."""
 
 
@@ -54,7 +54,7 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
                 kinds={"greatexpectations", "ducklake"},
                 code_version="1",
             )
-            for table in _GATED
+            for table in GATED_TABLES
         ],
         check_specs=[
             dg.AssetCheckSpec(check.name, asset=asset_key(tables.DAILY_BARS), description=check.description)

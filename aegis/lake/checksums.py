@@ -291,7 +291,9 @@ class DataFileChecksums:
 def is_contention(error: duckdb.Error) -> bool:
     """Return whether another process held the catalog, so that the same attempt may succeed later."""
     text = str(error).lower()
-    return "database is locked" in text or "conflict" in text
+    # Two that begin a lake together: one reads the catalog between the other's steps.
+    half_begun = "failed to load ducklake" in text and "does not exist" in text
+    return "database is locked" in text or "conflict" in text or half_begun
 
 
 def _require_length(file: DataFile) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 
+from aegis.durable_files import replace_file
 from aegis.errors import ReportingError
 from aegis.lake import tables
 from aegis.lake.schema import Column, TableSchema
@@ -100,8 +101,8 @@ def columns_md() -> str:
 def write_sources(project: Path) -> None:
     """Write both files into the dbt project in folder `project`."""
     staging = project / "models" / "staging"
-    (staging / "sources.yml").write_text(sources_yml(), encoding="utf-8")
-    (staging / "columns.md").write_text(columns_md(), encoding="utf-8")
+    replace_file(staging / "sources.yml", sources_yml().encode())
+    replace_file(staging / "columns.md", columns_md().encode())
 
 
 def _table_lines(table: TableSchema) -> list[str]:

@@ -19,6 +19,7 @@ from aegis.config import AegisConfig
 from aegis.execution.order_projections import recorded_fills
 from aegis.lake import tables
 from aegis.market_data.sources.wrapped import WrappedSource
+from aegis_assets.market_data import GATED_TABLES
 from aegis_assets.table_assets import asset_key
 from aegis_resources.market_data import Market
 from aegis_sensors.jobs import EXECUTE_TRADES, FETCH_MARKET_DATA, MONITOR
@@ -64,7 +65,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
 
     config = AegisConfig(**sections)
     chain = Chain(config, Dearer(Market(config).source))
-    bars = [asset_key(t) for t in (tables.RAW_BARS, tables.CHECK_RESULTS, tables.DAILY_BARS)]
+    bars = [asset_key(t) for t in (tables.RAW_BARS, *GATED_TABLES)]
     chain.run(FETCH_MARKET_DATA, BLOCKED, BLOCKED, assets=bars)
     half = chain.run(EXECUTE_TRADES, BLOCKED, AFTER)
     gate = chain.read(tables.PRE_TRADE_GATE, first=BLOCKED, last=BLOCKED)

@@ -46,7 +46,7 @@ def test_the_range_holds_what_the_comparison_is_about(one_shot: Chain) -> None:
     assert len(one_shot.read(tables.FILLS, first=DAY_BY_DAY_FROM)) > 50
 
 
-@pytest.mark.parametrize("sessions", [13, pytest.param(63, marks=pytest.mark.long)])
+@pytest.mark.parametrize("sessions", [8, pytest.param(63, marks=pytest.mark.long)])
 def test_one_shot_equals_two_halves_equals_day_by_day(one_shot: Chain, make_chain: MakeChain, sessions: int) -> None:
     # The last thirteen hold the split, a half day and Christmas; the 63 all that the first lines of this file name.
     cut = len(SESSIONS) - sessions

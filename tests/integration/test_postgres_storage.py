@@ -104,7 +104,7 @@ def append(journal: Journal, *payloads: str) -> None:
             batch.append(event)
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(90, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [pytest.param(count, marks=pytest.mark.long) for count in (2, 90)])
 def test_a_chain_on_postgresql_decides_and_stores_what_the_embedded_one_does(
     server: PostgresServer, make_chain: MakeChain, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:

@@ -16,7 +16,7 @@ from aegis.errors import SourceUnavailable
 from aegis.lake import tables
 from aegis.market_data.multi_source import MultiSource
 from aegis.workspace import Workspace
-from aegis_assets.market_data import market_data_assets
+from aegis_assets.market_data import GATED_TABLES, market_data_assets
 from aegis_assets.partitions import session_partitions
 from aegis_resources.market_data import Market
 from aegis_sensors.definitions import lake_resource
@@ -75,7 +75,7 @@ def test_a_disagreement_blocks_its_session_and_is_kept_with_both_values(tmp_path
         resources={"market": desk.market, "lake": desk.lake},
     )
     assert listed.success
-    result = desk.materialize(*VENDOR_DATA, "quality/check_results", "market_data/daily_bars")
+    result = desk.materialize(*VENDOR_DATA, *(table.key for table in GATED_TABLES))
 
     agreement = desk.read(tables.SOURCE_AGREEMENT)
     assert len(agreement) == len(WHOLE)
@@ -83,7 +83,8 @@ def test_a_disagreement_blocks_its_session_and_is_kept_with_both_values(tmp_path
     columns = ["session", "symbol", "source", "other_source", "close_raw_usd", "other_close_raw_usd"]
     assert apart[columns].to_numpy().tolist() == [[pd.Timestamp(THURSDAY), "BBB", "one", "two", 100.0, 104.0]]
     checks = desk.read(tables.CHECK_RESULTS)
-    (told,) = checks.loc[checks["outcome"] == "block", ["session", "check", "detail"]].to_numpy().tolist()
+    judged = checks["check"].str.endswith("_agree_across_sources") & (checks["outcome"] == "block")
+    (told,) = checks.loc[judged, ["session", "check", "detail"]].to_numpy().tolist()
     assert told[:2] == [pd.Timestamp(THURSDAY), "closes_agree_across_sources"]
     assert told[2].startswith("BBB 2014-06-12: close 100 USD from one and 104 USD from two, ratio 1.04;")
     assert pd.Timestamp(THURSDAY) not in set(desk.read(tables.DAILY_BARS)["session"])

@@ -46,8 +46,8 @@ def _write_config(folder: Path, **sections: Any) -> Path:
 def _write_bars(folder: Path) -> None:
     folder.mkdir()
     rows = ["symbol,date,open,high,low,close,volume"]
-    for day in trading_calendar("XNYS").sessions(RANGE["first_session"], RANGE["last_session"]):
-        rows += [f"{symbol},{day},10.5,11,10,10.75,120000" for symbol in ("SPY", "AAA")]
+    for n, day in enumerate(trading_calendar("XNYS").sessions(RANGE["first_session"], RANGE["last_session"])):
+        rows += [f"{symbol},{day},10.5,11,{10 - n / 100:.2f},10.75,{120000 + n}" for symbol in ("SPY", "AAA")]
     (folder / "bars.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
