@@ -123,6 +123,7 @@ def test_both_checks_pass_with_what_they_observed(backtested: Backtested) -> Non
     assert found["orders_and_fills_are_legal"].metadata["detail"].value == "nothing found"
 
 
+@pytest.mark.long
 def test_the_vectorized_engine_on_adjusted_prices_comes_to_nearly_the_same(backtested: Backtested) -> None:
     """Other whole shares, and dividends that scale prices where the kernel books cash."""
     chain = backtested.chain

@@ -96,6 +96,7 @@ def make_daemon(tmp_path: Any) -> Callable[..., Daemon]:
     return lambda **sections: Daemon(tmp_path, **sections)
 
 
+@pytest.mark.long
 def test_after_a_blocked_session_the_schedules_go_on_and_its_book_holds(make_daemon: Callable[..., Daemon]) -> None:
     daemon = make_daemon(market_data={"faults": [FAULT]})
     for day in (2, 3, 4):

@@ -228,6 +228,7 @@ def test_documentation_of_the_project_is_generated_with_every_table(built: DbtLa
     assert catalog["errors"] is None
 
 
+@pytest.mark.long
 def test_freshness_asks_when_a_run_last_wrote_each_source(built: DbtLake) -> None:
     """Rows put there by hand have no run; a commit of Aegis names the tables that it wrote."""
     stamp = (

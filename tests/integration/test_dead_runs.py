@@ -79,6 +79,7 @@ def statuses(workspace: Workspace) -> list[DagsterRunStatus]:
         return [run.status for run in reversed(instance.get_runs())]
 
 
+@pytest.mark.long
 def test_the_next_aegis_run_marks_a_killed_one_as_failed_and_succeeds(killed: AegisConfig) -> None:
     workspace = Workspace.of(killed)
     assert statuses(workspace) == [DagsterRunStatus.STARTED], "nobody was left to say that it ended"

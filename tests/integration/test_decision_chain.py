@@ -48,7 +48,7 @@ def test_the_range_holds_what_the_comparison_is_about(one_shot: Chain) -> None:
 
 @pytest.mark.parametrize("sessions", [8, pytest.param(63, marks=pytest.mark.long)])
 def test_one_shot_equals_two_halves_equals_day_by_day(one_shot: Chain, make_chain: MakeChain, sessions: int) -> None:
-    # The last thirteen hold the split, a half day and Christmas; the 63 all that the first lines of this file name.
+    # The last eight hold the split, a half day and Christmas; the 63 all that the first lines of this file name.
     cut = len(SESSIONS) - sessions
     halves = make_chain(**settings())
     halves.fetch_and_trade(FIRST, SESSIONS[cut - 1])
@@ -65,7 +65,7 @@ def test_one_shot_equals_two_halves_equals_day_by_day(one_shot: Chain, make_chai
         assert daily.hashes(table) == expected, table.key
 
 
-@pytest.mark.parametrize("cut", [date(2014, 10, 15), date(2014, 12, 22)])
+@pytest.mark.parametrize("cut", [pytest.param(date(2014, 10, 15), marks=pytest.mark.long), date(2014, 12, 22)])
 def test_deleting_the_future_changes_no_row_decided_before(one_shot: Chain, make_chain: MakeChain, cut: date) -> None:
     whole = SimulatedSource(
         one_shot.config.market_data.simulated, CALENDAR, last_session=LAST, vendor_delay=timedelta(minutes=15)

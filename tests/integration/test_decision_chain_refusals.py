@@ -107,7 +107,7 @@ class WithAction(WrappedSource):
     ("action", "check"),
     [
         ({"action": "dividend", "dividend_usd": 5000.0}, "recorded_actions_are_possible"),
-        ({"action": "split", "split_ratio": 1e9}, "recorded_actions_are_possible"),
+        pytest.param({"action": "split", "split_ratio": 1e9}, "recorded_actions_are_possible", marks=pytest.mark.long),
         ({"action": "split", "split_ratio": 1.5}, "prices_show_the_recorded_actions"),
     ],
     ids=["dividend above the price", "split of a billion", "split that the prices do not show"],

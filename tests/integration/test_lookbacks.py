@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from aegis.lake import tables
 from tests.integration.conftest import FIRST, SESSIONS, SETTINGS, Chain, settings
 
@@ -20,6 +22,7 @@ COMPARED = (*tables.RESEARCH_TABLES, tables.DAILY_BARS, tables.ADJUSTMENT_FACTOR
 MakeChain = Callable[..., Chain]
 
 
+@pytest.mark.long
 def test_a_session_alone_sees_what_a_range_sees_beyond_blocked_sessions(make_chain: MakeChain) -> None:
     whole, alone = make_chain(**_faulty()), make_chain(**_faulty())
     last = SESSIONS[DECIDED + 1]

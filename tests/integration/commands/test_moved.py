@@ -28,6 +28,7 @@ def _sessions(workspace: Workspace) -> tuple[int, int]:
         return len(recorded), len(Lake(connection).sessions(tables.RAW_BARS))
 
 
+@pytest.mark.long
 def test_a_moved_clone_keeps_its_history_and_carries_on(
     own: Path, tmp_path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

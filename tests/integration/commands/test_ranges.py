@@ -67,6 +67,7 @@ def test_a_range_after_a_gap_is_refused(own: Path, ask: Ask, contents: Contents)
     assert contents(_workspace(own) / "lake") == before
 
 
+@pytest.mark.long
 def test_a_report_that_failed_is_made_by_the_next_run(own: Path, ask: Ask) -> None:
     reports = own.parent / "reports" / "simulated-simulated"
     for file in reports.iterdir():
@@ -87,6 +88,7 @@ def test_a_report_that_failed_is_made_by_the_next_run(own: Path, ask: Ask) -> No
     assert "Nothing to do: every session is materialised." in ask(own, "run")[1]
 
 
+@pytest.mark.long
 def test_a_check_that_fails_makes_the_run_fail_and_is_printed_below_the_summary(own: Path, ask: Ask) -> None:
     with sqlite3.connect(_workspace(own) / "journals" / "simulated.sqlite") as journal:
         journal.execute("DROP TRIGGER journal_events_refuse_update")

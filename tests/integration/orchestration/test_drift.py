@@ -43,7 +43,7 @@ def test_a_split_is_no_drift(platform: Platform) -> None:
     )
 
 
-@pytest.mark.parametrize("close", [115.0, 87.0])
+@pytest.mark.parametrize("close", [115.0, pytest.param(87.0, marks=pytest.mark.long)])
 def test_prices_that_leave_the_band_start_the_next_decision_once(platform: Platform, close: float) -> None:
     """20 % at 115 for 100 is 0.23 / 1.03 = 22.3 %, at 87 it is 0.174 / 0.974 = 17.9 %."""
     platform.decide(date(2014, 6, 4), {"AAAA": (0.05, 0.05)})
