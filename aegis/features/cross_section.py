@@ -8,7 +8,7 @@ from __future__ import annotations
 import pandas as pd
 
 from aegis.lake.tables.features import RANKED_FEATURES
-from aegis.signals.cross_section import rank, z_score
+from aegis.signals.cross_section import CrossSections
 
 
 def cross_sectional_features(features: pd.DataFrame) -> dict[str, pd.Series]:
@@ -19,8 +19,9 @@ def cross_sectional_features(features: pd.DataFrame) -> dict[str, pd.Series]:
     features : DataFrame
         ``session`` and the ranked features, one row for each member.
     """
+    members = CrossSections(features["session"])
     compared = {}
     for name in RANKED_FEATURES:
-        compared[f"{name}_rank"] = rank(features[name], features["session"])
-        compared[f"{name}_z"] = z_score(features[name], features["session"])
+        compared[f"{name}_rank"] = members.rank(features[name])
+        compared[f"{name}_z"] = members.z_score(features[name])
     return compared

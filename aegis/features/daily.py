@@ -28,6 +28,7 @@ import pandas as pd
 
 from aegis.calendars import TradingCalendar
 from aegis.errors import FeatureError
+from aegis.features import compiled_windows
 from aegis.features.cross_section import cross_sectional_features
 from aegis.features.observations import observations
 from aegis.features.panel import (
@@ -38,6 +39,7 @@ from aegis.features.panel import (
     epoch_panels,
 )
 from aegis.features.registry import LONGEST_WINDOW_SESSIONS, symbol_features
+from aegis.lake.schema import ascends_strictly
 from aegis.lake.tables.features import DAILY_FEATURES, SYMBOL_FEATURES
 from aegis.market_data.panel_cells import cell_positions
 
@@ -90,7 +92,7 @@ def daily_features(
     members = members_between(universe, first, last)
     symbols = sorted(members["symbol"].unique())
     parts = [
-        _epoch_features(panel, members, bars, actions, epoch=epoch, benchmark=benchmark)
+        _epoch_features(panel, members, epoch=epoch, benchmark=benchmark)
         for epoch, panel in epoch_panels(
             bars,
             actions,
@@ -105,33 +107,33 @@ def daily_features(
     features = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     columns = {name: features[name] for name in features.columns} | cross_sectional_features(features)
     columns["known_at_utc"] = decision_instants(features["session"], decision_times)
-    return DAILY_FEATURES.conform(pd.DataFrame(columns, copy=False))
+    return DAILY_FEATURES.adopt(pd.DataFrame(columns, copy=False))
 
 
 def members_between(universe: pd.DataFrame, first: date, last: date) -> pd.DataFrame:
     """Return ``session`` and ``symbol`` of the members in ``[first, last]``, in key order."""
     inside = universe["session"].between(pd.Timestamp(first), pd.Timestamp(last)) & universe["is_member"]
-    return universe.loc[inside, ["session", "symbol"]].sort_values(["session", "symbol"], ignore_index=True)
+    members = universe.loc[inside, ["session", "symbol"]]
+    if ascends_strictly(members, ["session", "symbol"]):
+        return members.reset_index(drop=True)
+    return members.sort_values(["session", "symbol"], ignore_index=True)
 
 
 def _epoch_features(
     panel: SessionSymbolPanel,
     members: pd.DataFrame,
-    bars: pd.DataFrame,
-    actions: pd.DataFrame,
     *,
     epoch: KnowledgeEpoch,
     benchmark: str,
 ) -> pd.DataFrame:
     row, column = cell_positions(members, sessions=epoch.sessions, symbols=panel.symbols)
     inside = row >= 0
-    cells = row[inside], column[inside]
-    shape = len(epoch.sessions), len(panel.symbols)
-    panels = {feature.name: np.empty(shape) for feature in SYMBOL_FEATURES}
-    for block in observations(panel, bars, actions, rows=shape[0], benchmark=benchmark, as_known_at=epoch.as_known_at):
-        own = slice(block.first_symbol, block.first_symbol + block.symbols)
-        for name, found in symbol_features(block).items():
-            panels[name][:, own] = found
     own_members = members if inside.all() else members[inside].reset_index(drop=True)
-    values = {name: panels.pop(name)[cells] for name in list(panels)}
+    values = {feature.name: np.empty(len(own_members)) for feature in SYMBOL_FEATURES}
+    places = np.full((len(epoch.sessions), len(panel.symbols)), -1, dtype=np.int64)
+    places[row[inside], column[inside]] = np.arange(len(own_members))
+    for block in observations(panel, rows=len(epoch.sessions), benchmark=benchmark):
+        own = np.ascontiguousarray(places[:, block.first_symbol : block.first_symbol + block.symbols])
+        for name, found in symbol_features(block).items():
+            compiled_windows.place_cells(found, own, values[name])
     return pd.DataFrame({"session": own_members["session"], "symbol": own_members["symbol"], **values}, copy=False)

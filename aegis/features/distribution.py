@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 
 def skewness(observed: Observations, *, sessions: int) -> Floats:
-    """Return the sample skewness (G1) of the daily total returns, shape (rows, n_symbols).
+    """Return the sample skewness (G1) of the daily total returns, shape (n_symbols, rows).
 
     Notes
     -----
@@ -31,14 +31,14 @@ def skewness(observed: Observations, *, sessions: int) -> Floats:
     third = segment_sum(squares * returns, sessions, rows=rows)
     spread = second - count * mean**2
     usable = observed.is_full(sessions + 1) & (spread > NO_DISPERSION * second)
-    deviation = np.sqrt(np.where(usable, spread, 1.0) / (count - 1.0))
-    cubes = third - 3.0 * mean * second + 2.0 * count * mean**3
-    value = count / ((count - 1.0) * (count - 2.0)) * cubes / deviation**3
+    variance = np.where(usable, spread, 1.0) / (count - 1.0)
+    cubes = third - 3.0 * mean * second + 2.0 * count * mean * mean * mean
+    value = count / ((count - 1.0) * (count - 2.0)) * cubes / (variance * np.sqrt(variance))
     return np.where(usable, value, np.nan)
 
 
 def largest_return(observed: Observations, *, sessions: int) -> Floats:
-    """Return the largest daily total return of the last `sessions` sessions, shape (rows, n_symbols)."""
+    """Return the largest daily total return of the last `sessions` sessions, shape (n_symbols, rows)."""
     found = np.where(observed.is_observed, observed.total_returns, -np.inf)
     value = segment_maximum(found, sessions, rows=observed.rows)
     return np.where(observed.is_full(sessions + 1), value, np.nan)

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aegis.features.observations import Observations, missing_allowed
-from aegis.features.segments import segment_sum
-from aegis.market_data.windows import window_median
+from aegis.features.segments import segment_sum, window_median
 
 _USD_PER_MILLION = 1e6
 _CORWIN_SCHULTZ_K = 3.0 - 2.0 * math.sqrt(2.0)
@@ -22,7 +21,7 @@ Floats = NDArray[np.float64]
 
 
 def log_median_dollar_volume(observed: Observations, *, sessions: int) -> Floats:
-    """Return the log of the median dollar volume (raw close times volume), log USD, shape (rows, n_symbols).
+    """Return the log of the median dollar volume (raw close times volume), log USD, shape (n_symbols, rows).
 
     Notes
     -----
@@ -34,7 +33,7 @@ def log_median_dollar_volume(observed: Observations, *, sessions: int) -> Floats
 
 
 def price_impact(observed: Observations, *, sessions: int) -> Floats:
-    """Return the mean absolute total return per million USD traded, 1/million USD, shape (rows, n_symbols).
+    """Return the mean absolute total return per million USD traded, 1/million USD, shape (n_symbols, rows).
 
     Notes
     -----
@@ -50,7 +49,7 @@ def price_impact(observed: Observations, *, sessions: int) -> Floats:
 
 
 def volume_ratio(observed: Observations, *, short: int, long: int) -> Floats:
-    """Return the log ratio of the mean dollar volume of `short` sessions to that of `long`, shape (rows, n_symbols).
+    """Return the log ratio of the mean dollar volume of `short` sessions to that of `long`, shape (n_symbols, rows).
 
     Notes
     -----
@@ -67,7 +66,7 @@ def volume_ratio(observed: Observations, *, short: int, long: int) -> Floats:
 
 
 def corwin_schultz_spread(observed: Observations, *, pairs: int) -> Floats:
-    """Return the mean estimated bid-ask spread of `pairs` of neighbouring sessions, a share, shape (rows, n_symbols).
+    """Return the mean estimated bid-ask spread of `pairs` of neighbouring sessions, a share, shape (n_symbols, rows).
 
     Notes
     -----
@@ -76,19 +75,19 @@ def corwin_schultz_spread(observed: Observations, *, pairs: int) -> Floats:
     where the second session's range does not contain the first one's close, it is shifted until it does. A missing bar
     costs two pairs, and twice as many may lack as of bars; sessions without trading count as missing.
     """
-    before = slice(None, -1), slice(1, None)
+    earlier, later = np.s_[:, :-1], np.s_[:, 1:]
     paired = observed.has_one_session_return.copy()
     paired &= observed.has_traded
-    paired[1:] &= observed.has_traded[:-1]
-    paired[0] = False
+    paired[later] &= observed.has_traded[earlier]
+    paired[:, 0] = False
     high, low = np.where(paired, observed.high_usd, 1.0), np.where(paired, observed.low_usd, 1.0)
     first_high, first_low, first_close = np.ones_like(high), np.ones_like(high), np.ones_like(high)
     adjusted_close = observed.close_usd / observed.gross_returns
-    scale = adjusted_close[before[1]] / observed.close_usd[before[0]]
+    scale = adjusted_close[later] / observed.close_usd[earlier]
     for target, prices in (
         (first_high, observed.high_usd), (first_low, observed.low_usd), (first_close, observed.close_usd)
     ):  # fmt: skip
-        target[before[1]] = np.where(paired[before[1]], prices[before[0]] * scale, 1.0)
+        target[later] = np.where(paired[later], prices[earlier] * scale, 1.0)
     shift = np.maximum(first_close - high, 0.0) - np.maximum(low - first_close, 0.0)
     high, low = high + shift, low + shift
     beta = np.log(first_high / first_low) ** 2 + np.log(high / low) ** 2

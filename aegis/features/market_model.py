@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aegis.features.observations import Observations, missing_allowed
-from aegis.features.segments import Segment, window_segment
+from aegis.features.segments import segment_sum
 from aegis.metrics.returns import SESSIONS_PER_YEAR
 
 NO_DISPERSION = 1e-10
@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MarketModel:
-    """Regression of each symbol's returns on the benchmark's; arrays of shape (rows, n_symbols).
+    """Regression of each symbol's returns on the benchmark's; arrays of shape (n_symbols, rows).
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ def market_model(observed: Observations, *, sessions: int) -> MarketModel:
     paired = observed.has_one_session_return & ~np.isnan(observed.benchmark_returns)
     returns = np.where(paired, observed.returns, 0.0)
     market = np.where(paired, observed.benchmark_returns, 0.0)
-    leaves = (market, returns, market * market, market * returns, returns * returns)
-    sum_x, sum_y, sum_xx, sum_xy, sum_yy = window_segment(leaves, _added, sessions, rows=observed.rows)
+    summed = (market, returns, market * market, market * returns, returns * returns)
+    sum_x, sum_y, sum_xx, sum_xy, sum_yy = (segment_sum(values, sessions, rows=observed.rows) for values in summed)
     count = observed.count(paired, sessions)
     number = np.maximum(count, 1)
     spread_x = sum_xx - sum_x * sum_x / number
@@ -62,7 +62,3 @@ def market_model(observed: Observations, *, sessions: int) -> MarketModel:
     beta = np.where(usable, shared / np.where(usable, spread_x, 1.0), np.nan)
     residual = np.maximum(spread_y - beta * shared, 0.0)
     return MarketModel(beta, np.sqrt(SESSIONS_PER_YEAR * residual / np.maximum(count - 2, 1)))
-
-
-def _added(older: Segment, newer: Segment, _older_length: int, _newer_length: int) -> Segment:
-    return tuple(a + b for a, b in zip(older, newer, strict=True))

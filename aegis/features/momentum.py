@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aegis.features.observations import Observations
-from aegis.features.segments import Segment, segment_product, window_segment
+from aegis.features.segments import nearness_to_largest, segment_product
 
 Floats = NDArray[np.float64]
 
@@ -27,36 +27,29 @@ class WindowProduct(Protocol):
     """
 
     def __call__(self, values: Floats, length: int, *, rows: int, lag: int) -> Floats:
-        """Return an array of shape (rows, n_symbols)."""
+        """Return an array of shape (n_symbols, rows)."""
         ...
 
 
 def momentum(observed: Observations, *, since: int, until: int, product: WindowProduct = segment_product) -> Floats:
-    """Return the total return from `since` to `until` sessions ago, shape (rows, n_symbols)."""
+    """Return the total return from `since` to `until` sessions ago, shape (n_symbols, rows)."""
     length = since - until
     value = product(observed.gross_returns, length, rows=observed.rows, lag=until) - 1.0
     return np.where(observed.is_full(length + 1, lag=until), value, np.nan)
 
 
 def reversal(observed: Observations, *, sessions: int, product: WindowProduct = segment_product) -> Floats:
-    """Return minus the total return of the last `sessions` sessions, shape (rows, n_symbols)."""
+    """Return minus the total return of the last `sessions` sessions, shape (n_symbols, rows)."""
     value = 1.0 - product(observed.gross_returns, sessions, rows=observed.rows, lag=0)
     return np.where(observed.is_full(sessions + 1), value, np.nan)
 
 
 def nearness_to_high(observed: Observations, *, closes: int) -> Floats:
-    """Return the adjusted close over the highest of `closes` adjusted closes, 0 to 1, shape (rows, n_symbols).
+    """Return the adjusted close over the highest of `closes` adjusted closes, 0 to 1, shape (n_symbols, rows).
 
     Notes
     -----
     The smallest of 1 and the growth since each earlier close of the window: no level of the adjusted close is needed.
     """
-    growth = observed.gross_returns
-    sessions = (growth, np.minimum(growth, 1.0))
-    _, nearness = window_segment(sessions, _growth_and_nearness, closes - 1, rows=observed.rows)
+    nearness = nearness_to_largest(observed.gross_returns, closes - 1, rows=observed.rows)
     return np.where(observed.is_full(closes), nearness, np.nan)
-
-
-def _growth_and_nearness(older: Segment, newer: Segment, _older_length: int, _newer_length: int) -> Segment:
-    growth, nearness = older
-    return growth * newer[0], np.minimum(nearness * newer[0], newer[1])

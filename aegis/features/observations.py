@@ -8,29 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from aegis.features.panel import SessionSymbolPanel
-from aegis.market_data.adjustments import splits_and_dividends
-from aegis.market_data.panel_cells import session_symbol_arrays
 
-CELLS_OF_A_BLOCK = 48_000
+CELLS_OF_A_BLOCK = 24_000
 """Sessions times symbols of a block: its few dozen arrays then stay near the processor instead of in main memory."""
+
+_CUT_FROM_THE_PANEL = (
+    "has_bar", "is_known", "total_returns", "dollar_volume_usd", "open_usd", "high_usd", "low_usd", "close_usd",
+    "split_ratios", "dividends_usd",
+)  # fmt: skip
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-
-_PRICES = ("open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd")
 
 
 @dataclass(frozen=True)
 class Observations:
     """A block of symbols over consecutive sessions, the last `rows` of which get features.
+
+    Arrays are those of :class:`~aegis.features.panel.SessionSymbolPanel` with axes exchanged: each symbol's sessions
+    stand side by side.
 
     Parameters
     ----------
@@ -38,15 +40,15 @@ class Observations:
         Position of the block's first symbol in the panel that it was cut from.
     rows : int
         Number of sessions, the last ones, that get features.
-    has_bar, is_known : ndarray of bool, shape (n_sessions, n_symbols)
-    total_returns : ndarray of float64, shape (n_sessions, n_symbols)
-    dollar_volume_usd : ndarray of float64, shape (n_sessions, n_symbols)
+    has_bar, is_known : ndarray of bool, shape (n_symbols, n_sessions)
+    total_returns : ndarray of float64, shape (n_symbols, n_sessions)
+    dollar_volume_usd : ndarray of float64, shape (n_symbols, n_sessions)
         These four as in :class:`~aegis.features.panel.SessionSymbolPanel`.
-    open_usd, high_usd, low_usd, close_usd : ndarray of float64, shape (n_sessions, n_symbols)
+    open_usd, high_usd, low_usd, close_usd : ndarray of float64, shape (n_symbols, n_sessions)
         Raw prices; NaN without a bar.
-    split_ratios, dividends_usd : ndarray of float64, shape (n_sessions, n_symbols)
+    split_ratios, dividends_usd : ndarray of float64, shape (n_symbols, n_sessions)
         New shares for one old, 1 without a split; cash per share held before the ex-session, 0 without a dividend.
-    benchmark_returns : ndarray of float64, shape (n_sessions, 1)
+    benchmark_returns : ndarray of float64, shape (1, n_sessions)
         Total return of the benchmark over one session; NaN without its bar in that session or the one before.
     """
 
@@ -97,7 +99,7 @@ class Observations:
     @property
     def symbols(self) -> int:
         """Number of symbols."""
-        return int(self.has_bar.shape[1])
+        return len(self.has_bar)
 
     def is_full(self, closes: int, *, lag: int = 0) -> Flags:
         """Return whether the closes of a window are known and few enough of its bars are missing.
@@ -111,17 +113,21 @@ class Observations:
 
         Returns
         -------
-        ndarray of bool, shape (rows, n_symbols)
+        ndarray of bool, shape (n_symbols, rows)
         """
-        known = self._counted(self._known_counts, closes, lag)
-        full: Flags = (known == closes) & (
-            self._counted(self._bar_counts, closes, lag) >= closes - missing_allowed(closes)
-        )
-        return full
+        if (closes, lag) not in self._full_windows:
+            known = self._counted(self._known_counts, closes, lag) == closes
+            enough = self._counted(self._bar_counts, closes, lag) >= closes - missing_allowed(closes)
+            self._full_windows[closes, lag] = known & enough
+        return self._full_windows[closes, lag]
 
     def count(self, flags: Flags, length: int) -> NDArray[np.int32]:
-        """Return how many flags are true in each trailing window, shape (rows, n_symbols)."""
+        """Return how many flags are true in each trailing window, shape (n_symbols, rows)."""
         return self._counted(_counts(flags), length, 0)
+
+    @cached_property
+    def _full_windows(self) -> dict[tuple[int, int], Flags]:
+        return {}
 
     @cached_property
     def _bar_counts(self) -> NDArray[np.int32]:
@@ -132,12 +138,12 @@ class Observations:
         return _counts(self.is_known)
 
     def _counted(self, counts: NDArray[np.int32], length: int, lag: int) -> NDArray[np.int32]:
-        end = len(counts) - lag
-        newest = counts[end - self.rows : end]
+        end = counts.shape[1] - lag
+        newest = counts[:, end - self.rows : end]
         start = end - self.rows - length
         if start < 0:
             raise ValueError(f"{self.rows} windows of {length} sessions, {lag} back, need {-start} more sessions")
-        found: NDArray[np.int32] = newest - counts[start : start + self.rows]
+        found: NDArray[np.int32] = newest - counts[:, start : start + self.rows]
         return found
 
 
@@ -148,12 +154,9 @@ def missing_allowed(length: int) -> int:
 
 def observations(
     panel: SessionSymbolPanel,
-    bars: pd.DataFrame,
-    actions: pd.DataFrame,
     *,
     rows: int,
     benchmark: str,
-    as_known_at: datetime,
 ) -> Iterator[Observations]:
     """Yield the panel in blocks of neighbouring symbols.
 
@@ -161,49 +164,28 @@ def observations(
     ----------
     panel : SessionSymbolPanel
         Holds the benchmark among its symbols.
-    bars, actions : DataFrame
-        What the panel was built from.
     rows : int
         Number of sessions, the last of the panel, that get features.
     benchmark : str
         Permanent symbol of the benchmark.
-    as_known_at : datetime
-        As the panel's: an action that became known later is not applied.
     """
-    sessions, symbols = panel.sessions, panel.symbols
-    wanted = bars[bars["session"].between(pd.Timestamp(sessions[0]), pd.Timestamp(sessions[-1]))]
-    prices = session_symbol_arrays(wanted, _PRICES, sessions=sessions, symbols=symbols)
-    ratios, dividends = splits_and_dividends(actions, symbols, sessions, as_known_at=as_known_at)
-    market = symbols.index(benchmark)
+    market = panel.symbols.index(benchmark)
     one_session = _session_before(panel.has_bar[:, market])
-    market_returns = np.where(one_session, panel.total_returns[:, market], np.nan)[:, None]
-    width = max(1, CELLS_OF_A_BLOCK // len(sessions))
-    for start in range(0, len(symbols), width):
-        block = slice(start, start + width)
-        opens, highs, lows, closes = (np.ascontiguousarray(values[:, block]) for values in prices)
-        yield Observations(
-            first_symbol=start,
-            rows=rows,
-            has_bar=np.ascontiguousarray(panel.has_bar[:, block]),
-            is_known=np.ascontiguousarray(panel.is_known[:, block]),
-            total_returns=np.ascontiguousarray(panel.total_returns[:, block]),
-            dollar_volume_usd=np.ascontiguousarray(panel.dollar_volume_usd[:, block]),
-            open_usd=opens,
-            high_usd=highs,
-            low_usd=lows,
-            close_usd=closes,
-            split_ratios=np.ascontiguousarray(ratios[:, block]),
-            dividends_usd=np.ascontiguousarray(dividends[:, block]),
-            benchmark_returns=market_returns,
-        )
+    market_returns = np.where(one_session, panel.total_returns[:, market], np.nan)[None, :]
+    width = max(1, CELLS_OF_A_BLOCK // len(panel.sessions))
+    for start in range(0, len(panel.symbols), width):
+        arrays = {
+            name: np.ascontiguousarray(getattr(panel, name)[:, start : start + width].T) for name in _CUT_FROM_THE_PANEL
+        }
+        yield Observations(first_symbol=start, rows=rows, benchmark_returns=market_returns, **arrays)
 
 
 def _session_before(has_bar: Flags) -> Flags:
     before = np.zeros_like(has_bar)
-    before[1:] = has_bar[:-1]
+    before[..., 1:] = has_bar[..., :-1]
     return before
 
 
 def _counts(flags: Flags) -> NDArray[np.int32]:
     """Return running counts: whole numbers, so that their differences are exact."""
-    return np.cumsum(flags, axis=0, dtype=np.int32)
+    return np.cumsum(flags, axis=1, dtype=np.int32)

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from aegis.calendars import TradingCalendar
 from aegis.errors import FeatureError
-from aegis.market_data.adjustments import total_return_panel
-from aegis.market_data.panel_cells import session_symbol_array
+from aegis.market_data.adjustments import splits_and_dividends, total_returns
+from aegis.market_data.panel_cells import session_symbol_arrays
 
 MAX_GAP_SESSIONS = 5
 """A close stands for at most this many following sessions without a bar; a longer gap is not bridged."""
+
+_FIELDS = ("open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd", "volume_shares")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class SessionSymbolPanel:
         NaN without a bar and after a gap of more than `MAX_GAP_SESSIONS`.
     dollar_volume_usd : ndarray of float64, shape (n_sessions, n_symbols)
         Raw close times volume; NaN without a bar.
+    open_usd, high_usd, low_usd, close_usd : ndarray of float64, shape (n_sessions, n_symbols)
+        Raw prices; NaN without a bar.
+    split_ratios, dividends_usd : ndarray of float64, shape (n_sessions, n_symbols)
+        New shares for one old, 1 without a split; cash per share held before the ex-session, 0 without a dividend.
     """
 
     sessions: tuple[date, ...]
@@ -51,6 +57,12 @@ class SessionSymbolPanel:
     is_known: NDArray[np.bool_]
     total_returns: NDArray[np.float64]
     dollar_volume_usd: NDArray[np.float64]
+    open_usd: NDArray[np.float64]
+    high_usd: NDArray[np.float64]
+    low_usd: NDArray[np.float64]
+    close_usd: NDArray[np.float64]
+    split_ratios: NDArray[np.float64]
+    dividends_usd: NDArray[np.float64]
 
     @property
     def gross_returns(self) -> NDArray[np.float64]:
@@ -83,19 +95,22 @@ def session_symbol_panel(
     as_known_at : datetime
         Aware UTC; a split or dividend that became known later does not enter a return.
     """
-    wanted = bars[bars["session"].between(pd.Timestamp(sessions[0]), pd.Timestamp(sessions[-1]))]
-    close = session_symbol_array(wanted, "close_raw_usd", sessions=sessions, symbols=symbols)
-    volume = session_symbol_array(wanted, "volume_shares", sessions=sessions, symbols=symbols)
+    opens, highs, lows, close, volume = session_symbol_arrays(bars, _FIELDS, sessions=sessions, symbols=symbols)
+    ratios, dividends = splits_and_dividends(actions, symbols, sessions, as_known_at=as_known_at)
     has_bar = ~np.isnan(close)
     return SessionSymbolPanel(
         tuple(sessions),
         tuple(symbols),
         has_bar,
         _is_known(has_bar),
-        total_return_panel(
-            wanted, actions, symbols, sessions, as_known_at=as_known_at, max_gap_sessions=MAX_GAP_SESSIONS
-        ),
+        total_returns(close, ratios, dividends, max_gap_sessions=MAX_GAP_SESSIONS),
         close * volume,
+        opens,
+        highs,
+        lows,
+        close,
+        ratios,
+        dividends,
     )
 
 
@@ -174,8 +189,11 @@ def knowledge_epochs(
 
 def decision_instants(session_column: pd.Series, decision_times: Mapping[date, datetime]) -> pd.Series:
     """Return the decision instant of each row's session: what stamps ``known_at_utc`` of a computed row."""
-    instants = {pd.Timestamp(session): pd.Timestamp(instant) for session, instant in decision_times.items()}
-    return pd.Series(pd.to_datetime(session_column.map(instants), utc=True), index=session_column.index)
+    sessions = pd.DatetimeIndex(session_column)
+    decided = pd.Series(decision_times).sort_index()
+    places = pd.DatetimeIndex(decided.index).get_indexer(sessions)
+    instants = pd.DatetimeIndex(pd.to_datetime(decided.to_numpy(), utc=True)).as_unit("ns")
+    return pd.Series(instants[places], index=session_column.index)
 
 
 def _is_known(has_bar: NDArray[np.bool_]) -> NDArray[np.bool_]:

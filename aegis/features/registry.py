@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from aegis.features import distribution, liquidity, momentum, trend, value, volatility
 from aegis.features.market_model import market_model
 from aegis.features.observations import Observations
+from aegis.features.segments import ordered_product
 from aegis.lake.tables.features import SYMBOL_FEATURES
-from aegis.market_data.windows import window_product
 
 Floats = NDArray[np.float64]
 
 _COMPUTED: Mapping[str, Callable[[Observations], Floats]] = {
-    "momentum_12_1": partial(momentum.momentum, since=252, until=21, product=window_product),
+    "momentum_12_1": partial(momentum.momentum, since=252, until=21, product=ordered_product),
     "momentum_12_7": partial(momentum.momentum, since=252, until=126),
     "momentum_6_1": partial(momentum.momentum, since=126, until=21),
     "momentum_3_1": partial(momentum.momentum, since=63, until=21),
     "high_52w": partial(momentum.nearness_to_high, closes=252),
     "seasonality_12": partial(momentum.momentum, since=252, until=231),
     "reversal_1": partial(momentum.reversal, sessions=1),
-    "reversal_5": partial(momentum.reversal, sessions=5, product=window_product),
+    "reversal_5": partial(momentum.reversal, sessions=5, product=ordered_product),
     "reversal_21": partial(momentum.reversal, sessions=21),
     "volatility_21": partial(volatility.volatility, sessions=21),
     "volatility_63": partial(volatility.volatility, sessions=63),

@@ -1,8 +1,8 @@
-"""Trailing windows put together from segments of 1, 2, 4, ... sessions.
+"""Trailing windows of a block of symbols.
 
-Belongs here: the way such a window is put together, and the few ways to join two neighbouring segments. A window of n
-sessions takes about 2 log2(n) passes over the panel instead of n. Windows that are walked session by session, where
-what is added depends on the window's own mean, are :mod:`aegis.market_data.windows`.
+Belongs here: the ways to go through windows that features ask for, and what they need to reach back. Sums and products
+of long windows are put together from segments of 1, 2, 4, ... sessions: a window of n sessions takes about 2 log2(n)
+passes instead of n. The compiled loops are :mod:`aegis.features.compiled_windows`.
 
 Notes
 -----
@@ -12,28 +12,21 @@ cut, and nothing outside its window. A running sum would carry rounding over fro
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
+from aegis.features import compiled_windows
+
 Floats = NDArray[np.float64]
-Segment = tuple[Floats, ...]
-"""What is known of a segment of sessions, for all places of it in the panel: arrays of shape (n_places, n_symbols)."""
-
-Join = Callable[[Segment, Segment, int, int], Segment]
-"""From two neighbours, the older one first, and their lengths in sessions, to what is known of both together."""
 
 
-def window_segment(sessions: Segment, join: Join, length: int, *, rows: int, lag: int = 0) -> Segment:
-    """Return what is known of each trailing window.
+def window_start(values: Floats, length: int, *, rows: int, lag: int = 0) -> int:
+    """Return where the first of the trailing windows begins.
 
     Parameters
     ----------
-    sessions : tuple of ndarray, each of shape (n_sessions, n_symbols)
-        What is known of each single session, ascending.
-    join : callable
-        Associative but for rounding.
+    values : ndarray of shape (n_symbols, n_sessions)
+        A panel, sessions ascending.
     length : int
         Number of sessions in a window.
     rows : int
@@ -41,56 +34,100 @@ def window_segment(sessions: Segment, join: Join, length: int, *, rows: int, lag
     lag : int, default=0
         Number of sessions between the end of the window and the session it belongs to.
 
-    Returns
-    -------
-    tuple of ndarray, each of shape (rows, n_symbols)
-
     Raises
     ------
     ValueError
         The panel does not reach back far enough.
     """
-    end = len(sessions[0]) - lag
-    start = end - rows - length + 1
+    sessions = int(values.shape[1])
+    start = sessions - lag - rows - length + 1
     if start < 0:
-        raise ValueError(f"{rows} windows of {length} sessions, {lag} back, need {-start} more rows than {end + lag}")
-    segment, size = tuple(values[start:end] for values in sessions), 1
-    window: Segment = ()
-    covered = 0
-    while covered < length:
-        if length & size:
-            piece = tuple(values[covered : covered + rows] for values in segment)
-            window = join(window, piece, covered, size) if covered else piece
-            covered += size
-        if covered < length:
-            older = tuple(values[:-size] for values in segment)
-            newer = tuple(values[size:] for values in segment)
-            segment, size = join(older, newer, size, size), 2 * size
-    return window
+        raise ValueError(
+            f"{rows} windows of {length} sessions, {lag} back, need {-start} more sessions than {sessions}"
+        )
+    return start
 
 
 def segment_sum(values: Floats, length: int, *, rows: int, lag: int = 0) -> Floats:
-    """Return the sum over each trailing window; see :func:`window_segment`."""
-    return window_segment((values,), _added, length, rows=rows, lag=lag)[0]
+    """Return the sum over each trailing window, shape (n_symbols, rows); see :func:`window_start`."""
+    return _joined(compiled_windows.SUM, values, length, rows=rows, lag=lag)
 
 
 def segment_product(values: Floats, length: int, *, rows: int, lag: int = 0) -> Floats:
-    """Return the product over each trailing window; see :func:`window_segment`."""
-    return window_segment((values,), _multiplied, length, rows=rows, lag=lag)[0]
+    """Return the product over each trailing window, shape (n_symbols, rows); see :func:`window_start`."""
+    return _joined(compiled_windows.PRODUCT, values, length, rows=rows, lag=lag)
 
 
-def segment_maximum(values: Floats, length: int, *, rows: int, lag: int = 0) -> Floats:
-    """Return the largest value of each trailing window; see :func:`window_segment`."""
-    return window_segment((values,), _larger, length, rows=rows, lag=lag)[0]
+def segment_maximum(values: Floats, length: int, *, rows: int) -> Floats:
+    """Return the largest value of each trailing window, shape (n_symbols, rows); see :func:`window_start`."""
+    return _joined(compiled_windows.LARGEST, values, length, rows=rows, lag=0)
 
 
-def _added(older: Segment, newer: Segment, _older_length: int, _newer_length: int) -> Segment:
-    return (older[0] + newer[0],)
+def ordered_product(values: Floats, length: int, *, rows: int, lag: int = 0) -> Floats:
+    """Return the product over each trailing window, multiplied oldest first; see :func:`window_start`."""
+    start = window_start(values, length, rows=rows, lag=lag)
+    found = np.empty((len(values), rows))
+    compiled_windows.multiply_in_order(values, start, length, rows, found)
+    return found
 
 
-def _multiplied(older: Segment, newer: Segment, _older_length: int, _newer_length: int) -> Segment:
-    return (older[0] * newer[0],)
+def nearness_to_largest(growth: Floats, length: int, *, rows: int) -> Floats:
+    """Return the last level over the largest since before each trailing window, shape (n_symbols, rows).
+
+    Parameters
+    ----------
+    growth : ndarray of shape (n_symbols, n_sessions)
+        Each session's level over the one before. No level itself is needed.
+    length, rows
+        As for :func:`window_start`.
+    """
+    kind = compiled_windows.NEAREST_TO_HIGH
+    return _scaled(kind, growth, np.minimum(growth, 1.0), length, rows=rows)
 
 
-def _larger(older: Segment, newer: Segment, _older_length: int, _newer_length: int) -> Segment:
-    return (np.maximum(older[0], newer[0]),)
+def discounted_growth(growth: Floats, length: int, *, rows: int, decay: float) -> Floats:
+    """Return the sum of the levels within each trailing window, shape (n_symbols, rows).
+
+    Parameters
+    ----------
+    growth : ndarray of shape (n_symbols, n_sessions)
+        Each session's level over the one before; the level before the window is 1.
+    length, rows
+        As for :func:`window_start`.
+    decay : float
+        A level counts by this to the power of its age in sessions.
+    """
+    return _scaled(compiled_windows.DISCOUNTED_SUM, growth, growth, length, rows=rows, decay=decay)
+
+
+def cash_per_share(ratios: Floats, cash: Floats, length: int, *, rows: int) -> Floats:
+    """Return the cash of each trailing window, divided by the ratios that came after it, shape (n_symbols, rows)."""
+    return _scaled(compiled_windows.CASH, ratios, cash, length, rows=rows)
+
+
+def window_median(values: Floats, length: int, *, rows: int) -> Floats:
+    """Return the median of the numbers in each trailing window; NaN where it holds none; see :func:`window_start`.
+
+    Notes
+    -----
+    Missing values are left out; of an even number of values the two middle ones are averaged.
+    """
+    start = window_start(values, length, rows=rows)
+    found = np.empty((len(values), rows))
+    compiled_windows.medians(values, start, length, rows, found)
+    return found
+
+
+def _joined(kind: int, values: Floats, length: int, *, rows: int, lag: int) -> Floats:
+    start = window_start(values, length, rows=rows, lag=lag)
+    found = np.empty((len(values), rows))
+    compiled_windows.segments(kind, values, start, length, rows, found)
+    return found
+
+
+def _scaled(kind: int, scales: Floats, values: Floats, length: int, *, rows: int, decay: float = 1.0) -> Floats:
+    start = window_start(values, length, rows=rows)
+    found = np.empty((len(values), rows))
+    weights = np.array([decay ** (1 << level) for level in range(length.bit_length())])
+    compiled_windows.scaled_segments(kind, scales, values, weights, start, length, rows, found)
+    return found

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from aegis.features import compiled_windows
 from aegis.features.observations import Observations
-from aegis.features.segments import Segment, window_segment
-from aegis.market_data.windows import window_rows
+from aegis.features.segments import discounted_growth, window_start
 
 NO_RESIDUAL = 1e-12
 """A residual that is a smaller share of the variation than this is rounding: the path is a line."""
@@ -21,36 +21,26 @@ Floats = NDArray[np.float64]
 
 
 def mean_ratio(observed: Observations, *, short: int, long: int) -> Floats:
-    """Return the log ratio of the mean of `short` adjusted closes to that of `long`, shape (rows, n_symbols)."""
-    level = np.ones((observed.rows, observed.symbols))
-    total_long = level.copy()
-    total_short = np.zeros_like(level)
-    growth = window_rows(observed.gross_returns, long - 1, rows=observed.rows)
-    for age, row in zip(range(long - 2, -1, -1), growth, strict=True):
-        level *= row
-        total_long += level
-        if age < short:
-            total_short += level
+    """Return the log ratio of the mean of `short` adjusted closes to that of `long`, shape (n_symbols, rows)."""
+    growth = observed.gross_returns
+    start = window_start(growth, long - 1, rows=observed.rows)
+    total_short, total_long = np.empty((2, observed.symbols, observed.rows))
+    compiled_windows.compounded_sums(growth, start, short, long, observed.rows, total_short, total_long)
     value = np.log((total_short / short) / (total_long / long))
     return np.where(observed.is_full(long), value, np.nan)
 
 
 def slope_t_statistic(observed: Observations, *, closes: int) -> Floats:
-    """Return the t-statistic of the slope of the log adjusted close over time, shape (rows, n_symbols).
+    """Return the t-statistic of the slope of the log adjusted close over time, shape (n_symbols, rows).
 
     Notes
     -----
     Null as well where the close did not move, or moved along a line without any residual.
     """
-    path = np.zeros((observed.rows, observed.symbols))
-    total, moment, squares = np.zeros_like(path), np.zeros_like(path), np.zeros_like(path)
-    steps = window_rows(np.log(observed.gross_returns), closes - 1, rows=observed.rows)
-    middle = (closes - 1) / 2.0
-    for number, step in enumerate(steps, start=1):
-        path += step
-        total += path
-        moment += (number - middle) * path
-        squares += path * path
+    steps = np.log(observed.gross_returns)
+    start = window_start(steps, closes - 1, rows=observed.rows)
+    total, moment, squares = np.empty((3, observed.symbols, observed.rows))
+    compiled_windows.path_moments(steps, start, closes, observed.rows, total, moment, squares)
     variation = squares - total * total / closes
     spread_of_time = closes * (closes**2 - 1) / 12.0
     slope = moment / spread_of_time
@@ -61,7 +51,7 @@ def slope_t_statistic(observed: Observations, *, closes: int) -> Floats:
 
 
 def exponential_mean_ratio(observed: Observations, *, short: int, long: int, closes: int) -> Floats:
-    """Return the exponential mean of `short` sessions over that of `long`, less 1, shape (rows, n_symbols).
+    """Return the exponential mean of `short` sessions over that of `long`, less 1, shape (n_symbols, rows).
 
     Notes
     -----
@@ -69,14 +59,7 @@ def exponential_mean_ratio(observed: Observations, *, short: int, long: int, clo
     history, and its bits on where the history starts.
     """
     decays = 1.0 - 2.0 / (short + 1), 1.0 - 2.0 / (long + 1)
-
-    def join(older: Segment, newer: Segment, _older_length: int, newer_length: int) -> Segment:
-        growth = older[0]
-        means = (d**newer_length * a + growth * b for d, a, b in zip(decays, older[1:], newer[1:], strict=True))
-        return growth * newer[0], *means
-
-    growth = observed.gross_returns
-    _, *sums = window_segment((growth, growth, growth), join, closes - 1, rows=observed.rows)
+    sums = (discounted_growth(observed.gross_returns, closes - 1, rows=observed.rows, decay=d) for d in decays)
     weights = [sum(decay**age for age in range(closes)) for decay in decays]
     short_mean, long_mean = ((s + d ** (closes - 1)) / w for s, d, w in zip(sums, decays, weights, strict=True))
     return np.where(observed.is_full(closes), short_mean / long_mean - 1.0, np.nan)

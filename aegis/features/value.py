@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aegis.features.observations import Observations
-from aegis.features.segments import Segment, window_segment
+from aegis.features.segments import cash_per_share
 
 
 def dividend_yield(observed: Observations, *, sessions: int) -> NDArray[np.float64]:
-    """Return the dividends of `sessions` sessions over the raw close, shape (rows, n_symbols).
+    """Return the dividends of `sessions` sessions over the raw close, shape (n_symbols, rows).
 
     Notes
     -----
@@ -23,10 +23,6 @@ def dividend_yield(observed: Observations, *, sessions: int) -> NDArray[np.float
     """
     ratios = observed.split_ratios
     # On a day of both, the dividend is per share held before the split.
-    _, cash = window_segment((ratios, observed.dividends_usd / ratios), _split_and_cash, sessions, rows=observed.rows)
-    value = cash / observed.close_usd[-observed.rows :]
+    cash = cash_per_share(ratios, observed.dividends_usd / ratios, sessions, rows=observed.rows)
+    value = cash / observed.close_usd[:, -observed.rows :]
     return np.where(observed.is_full(sessions), value, np.nan)
-
-
-def _split_and_cash(older: Segment, newer: Segment, _older_length: int, _newer_length: int) -> Segment:
-    return older[0] * newer[0], older[1] / newer[0] + newer[1]

@@ -171,7 +171,10 @@ def _attach_schema(
         f"METADATA_SCHEMA '{server.name}'",
         f"META_SCHEMA '{server.name}'",  # so that DuckLake's own tables are found without naming the schema
     )
-    terms = " ".join(f"{name}={value}" for name, value in server.server_url().query.items() if name != "host")
+    given_terms = {name: value for name, value in server.server_url().query.items() if name != "host"}
+    # For questions in PostgreSQL's own SQL, which name no schema (aegis.lake.catalog_database).
+    given_terms["options"] = f"{given_terms.get('options', '')} -csearch_path={server.name}".strip()
+    terms = " ".join(f"{name}={_quoted_term(str(value))}" for name, value in given_terms.items())
     path = _quoted(f"ducklake:postgres:{terms}")  # sslmode and the like, which a secret has no place for
     connection.execute(f"ATTACH '{path}' AS {ALIAS} ({', '.join([*given, *options])})")
 
@@ -189,8 +192,8 @@ def _attach_embedded(connection: duckdb.DuckDBPyConnection, location: LakeLocati
     except (duckdb.Error, sqlite3.Error, OSError) as error:
         state = "cannot be opened" if existed else "cannot be created"
         raise LakeUnreadable(
-            f"lake catalog {location.catalog} {state}: {error}; restore it from a backup, "
-            "or name another workspace with run.workspace"
+            f"lake catalog {location.catalog} {state}: {error}; {remedy_of(error)}, or name another workspace with "
+            "run.workspace"
         ) from error
 
 
@@ -289,5 +292,22 @@ def connect(location: LakeLocation) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
+def _quoted_term(value: str) -> str:
+    """Return a value of a connection string of libpq, in quotation marks."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 def _quoted(path: Path | str) -> str:
     return str(path).replace("'", "''")
+
+
+def remedy_of(error: Exception) -> str:
+    """Return what mends a database that SQLite cannot use: nothing is damaged where its folder cannot be written.
+
+    Notes
+    -----
+    Reading a catalog writes as well: its log of writes ahead lies beside it.
+    """
+    is_read_only = "readonly database" in str(error) or isinstance(error, PermissionError)
+    return "make its folder writable" if is_read_only else "restore it from a backup"

@@ -11,14 +11,14 @@ That could also hide checksums that somebody cut off at the end, so every commit
 one: a list that ends before it was cut, and is refused. Data files are never changed in place.
 
 The checksums are a table beside DuckLake's own in the catalog's database: they travel with it, and no expired snapshot
-takes them along. A catalog on PostgreSQL has none yet.
+takes them along.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -29,6 +29,7 @@ import duckdb
 from aegis.durable_files import flush_file
 from aegis.errors import LakeError, LakeUnreadable
 from aegis.lake.attachment import ALIAS
+from aegis.lake.catalog_database import CatalogDatabase
 from aegis.lake.schema import TableSchema
 
 ANCHOR = "highest_checksummed_file"
@@ -36,38 +37,42 @@ ANCHOR = "highest_checksummed_file"
 NONE_YET = -1
 _ATTEMPTS = 12
 _FIRST_BACKOFF_SECONDS = 0.05
-_CATALOG = f"__ducklake_metadata_{ALIAS}"
-_CHECKSUMS = f"{_CATALOG}.aegis_data_file_checksums"
-_FILES = f"""
-SELECT files.file_id, schemas.schema_name || '/' || tables.table_name AS table_key, files.begin_snapshot,
-    files.end_snapshot, files.size_bytes, checksums.sha256,
+_TABLE = "aegis_data_file_checksums"
+_FILES = """
+SELECT files.file_id, schemas.schema_name, tables.table_name, files.begin_snapshot, files.end_snapshot,
+    files.size_bytes, checksums.sha256,
     CASE WHEN files.path_is_relative THEN
-        CASE WHEN tables.path_is_relative THEN
-            CASE WHEN schemas.path_is_relative THEN ? || schemas.path ELSE schemas.path END || tables.path
-        ELSE tables.path END || files.path
+        CASE WHEN tables.path_is_relative THEN schemas.path || tables.path ELSE tables.path END || files.path
     ELSE files.path END AS path,
-    files.data_file_id, files.table_id
+    CASE WHEN files.path_is_relative AND tables.path_is_relative AND schemas.path_is_relative
+        THEN 'below data path' ELSE 'absolute' END AS place
 FROM (
     SELECT data_file_id AS file_id, data_file_id, table_id, begin_snapshot, end_snapshot, file_size_bytes AS size_bytes,
-        path, path_is_relative::BOOLEAN AS path_is_relative FROM {_CATALOG}.ducklake_data_file
+        path, path_is_relative FROM ducklake_data_file
     UNION ALL
-    SELECT delete_file_id, data_file_id, table_id, begin_snapshot, end_snapshot, file_size_bytes,
-        path, path_is_relative::BOOLEAN FROM {_CATALOG}.ducklake_delete_file
+    SELECT delete_file_id, data_file_id, table_id, begin_snapshot, end_snapshot, file_size_bytes, path, path_is_relative
+        FROM ducklake_delete_file
 ) AS files
-JOIN (SELECT DISTINCT table_id, schema_id, table_name, path, path_is_relative::BOOLEAN AS path_is_relative
-    FROM {_CATALOG}.ducklake_table) AS tables USING (table_id)
-JOIN (SELECT schema_id, schema_name, path, path_is_relative::BOOLEAN AS path_is_relative
-    FROM {_CATALOG}.ducklake_schema) AS schemas USING (schema_id)
-LEFT JOIN (SELECT DISTINCT file_id, sha256 FROM {_CHECKSUMS}) AS checksums USING (file_id)
-"""  # noqa: S608 - names are constants
-_IN_RANGE = f"""
+JOIN (SELECT DISTINCT table_id, schema_id, table_name, path, path_is_relative FROM ducklake_table) AS tables
+    ON tables.table_id = files.table_id
+JOIN (SELECT DISTINCT schema_id, schema_name, path, path_is_relative FROM ducklake_schema) AS schemas
+    ON schemas.schema_id = tables.schema_id
+LEFT JOIN (SELECT DISTINCT file_id, sha256 FROM {checksums}) AS checksums ON checksums.file_id = files.file_id
+"""
+_IN_RANGE = """
 files.data_file_id NOT IN (
-    SELECT stats.data_file_id FROM {_CATALOG}.ducklake_file_column_stats AS stats
-    JOIN {_CATALOG}.ducklake_column AS columns USING (table_id, column_id)
+    SELECT stats.data_file_id FROM ducklake_file_column_stats AS stats
+    JOIN ducklake_column AS columns
+        ON columns.table_id = stats.table_id AND columns.column_id = stats.column_id
     WHERE columns.column_name = 'session' AND stats.max_value IS NOT NULL
-        AND (stats.max_value < ? OR stats.min_value > ?)
+        AND (stats.max_value < '{first}' OR stats.min_value > '{last}')
 )
-"""  # noqa: S608 - names are constants
+"""
+_HIGHEST = """
+SELECT (SELECT max(file_id) FROM {checksums}) AS highest,
+    (SELECT commit_extra_info FROM ducklake_snapshot_changes
+        WHERE commit_extra_info LIKE '%"{anchor}"%' ORDER BY snapshot_id DESC LIMIT 1) AS details
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +117,7 @@ class DataFileChecksums:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
-        self._data_path: str | None = None
-        self._is_kept = True
+        self._opened: CatalogDatabase | None = None
 
     def highest(self) -> int:
         """Return the highest file with a checksum, :data:`NONE_YET` where there is none.
@@ -123,12 +127,9 @@ class DataFileChecksums:
         LakeUnreadable
             A commit message names a higher one: checksums were cut off.
         """
-        self._prepare()
-        if not self._is_kept:
-            return NONE_YET
-        found = self._fetch(f"SELECT coalesce(max(file_id), {NONE_YET}) FROM {_CHECKSUMS}")  # noqa: S608
-        highest = int(found[0][0])
-        promised = self._promised()
+        newest, details = self._ask(_HIGHEST, anchor=ANCHOR)[0]
+        highest = NONE_YET if newest is None else int(newest)
+        promised = NONE_YET if details is None else int(json.loads(details)[ANCHOR])
         if promised > highest:
             raise LakeUnreadable(
                 f"checksums of the lake's data files end with file {highest}, and file {promised} had one: they were "
@@ -152,12 +153,12 @@ class DataFileChecksums:
             Another process holds the catalog; nothing was recorded.
         """
         newest = self.highest() if after is None else after
-        fresh = self._select("WHERE files.file_id > ? AND checksums.sha256 IS NULL", [newest])
+        fresh = self._files(f"files.file_id > {int(newest)}", "checksums.sha256 IS NULL")
         rows = [[file.file_id, self._first_digest(file)] for file in fresh]
         if rows:
             values = ", ".join("(?, ?)" for _ in rows)
             self._connection.execute(
-                f"INSERT INTO {_CHECKSUMS} VALUES {values}",  # noqa: S608 - placeholders
+                f"INSERT INTO {self._catalog().attached_name(_TABLE)} VALUES {values}",  # noqa: S608 - placeholders
                 [value for row in rows for value in row],
             )
         return len(rows)
@@ -191,9 +192,9 @@ class DataFileChecksums:
         -----
         DuckLake keeps an insert of up to ten rows in the catalog's database instead, where no checksum sees it.
         """
-        scopes = self._fetch(
+        scopes = self._connection.execute(
             f"SELECT scope_entry FROM ducklake_options('{ALIAS}') WHERE option_name = 'data_inlining_row_limit'"  # noqa: S608
-        )
+        ).fetchall()
         covered = {scope for (scope,) in scopes}
         for table in tables:
             if f"{table.layer}.{table.name}" not in covered:
@@ -216,25 +217,22 @@ class DataFileChecksums:
             As :meth:`highest`.
         """
         self.highest()
-        if since is None:
-            return self._select("ORDER BY files.file_id", [])
-        return self._select(f"WHERE {_IN_RANGE} ORDER BY files.file_id", [str(since), str(date.max)])
+        terms = [] if since is None else [_in_range(since, None)]
+        return sorted(self._files(*terms), key=lambda file: file.file_id)
 
     def files_read(
         self, table: TableSchema, *, first: date | None, last: date | None, snapshot_id: int | None
     ) -> list[DataFile]:
         """Return the files that hold rows of `table` between two sessions, at a snapshot or now."""
-        terms, values = ["schemas.schema_name = ?", "tables.table_name = ?"], [table.layer, table.name]
-        given: list[Any] = [*values]
+        terms = [f"schemas.schema_name = '{table.layer}'", f"tables.table_name = '{table.name}'"]
         if snapshot_id is None:
             terms.append("files.end_snapshot IS NULL")
         else:
-            terms.append("files.begin_snapshot <= ? AND coalesce(files.end_snapshot > ?, true)")
-            given += [snapshot_id, snapshot_id]
+            terms.append(f"files.begin_snapshot <= {int(snapshot_id)}")
+            terms.append(f"(files.end_snapshot IS NULL OR files.end_snapshot > {int(snapshot_id)})")
         if first is not None or last is not None:
-            terms.append(_IN_RANGE)
-            given += [str(first or date.min), str(last or date.max)]
-        return self._select(f"WHERE {' AND '.join(terms)}", given)
+            terms.append(_in_range(first, last))
+        return self._files(*terms)
 
     def digest(self, file: DataFile) -> str:
         """Return the SHA-256 of a file as it is now.
@@ -245,7 +243,8 @@ class DataFileChecksums:
             It is not there or cannot be read.
         """
         if "://" in file.path:
-            return str(self._fetch("SELECT sha256(content) FROM read_blob(?)", [file.path])[0][0])
+            statement = "SELECT sha256(content) FROM read_blob(?)"
+            return str(self._connection.execute(statement, [file.path]).fetchall()[0][0])
         with Path(file.path).open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
 
@@ -261,31 +260,39 @@ class DataFileChecksums:
                 f"cannot be read: {error}; see whether the disk is full or failing, and materialize these rows again"
             ) from error
 
-    def _promised(self) -> int:
-        found = self._fetch(
-            f"SELECT commit_extra_info FROM {_CATALOG}.ducklake_snapshot_changes "  # noqa: S608
-            "WHERE contains(commit_extra_info, ?) ORDER BY snapshot_id DESC LIMIT 1",
-            [f'"{ANCHOR}"'],
-        )
-        return int(json.loads(found[0][0])[ANCHOR]) if found else NONE_YET
+    def _files(self, *terms: str) -> list[DataFile]:
+        """Return the files for which all `terms`, conditions in SQL, hold."""
+        where = f" WHERE {' AND '.join(terms)}" if terms else ""
+        below = self._catalog().data_path
+        return [
+            DataFile(
+                file_id=int(number),
+                table_key=f"{layer}/{name}",
+                begin_snapshot=int(begin),
+                end_snapshot=None if end is None else int(end),
+                size_bytes=int(size),
+                sha256=sha256,
+                path=path if place == "absolute" else below + path,
+            )
+            for number, layer, name, begin, end, size, sha256, path, place in self._ask(_FILES + where)
+        ]
 
-    def _prepare(self) -> None:
-        if self._data_path is None:
-            kind, place = self._fetch(f"SELECT catalog_type, data_path FROM ducklake_settings('{ALIAS}')")[0]  # noqa: S608
-            self._is_kept = kind == "sqlite"
-            if self._is_kept:
-                self._connection.execute(f"CREATE TABLE IF NOT EXISTS {_CHECKSUMS} (file_id BIGINT, sha256 VARCHAR)")
-            self._data_path = place
+    def _ask(self, question: str, **names: str) -> list[tuple[Any, ...]]:
+        return self._catalog().ask(question.format(checksums=_TABLE, **names))
 
-    def _select(self, condition: str, values: Sequence[Any]) -> list[DataFile]:
-        self._prepare()
-        if not self._is_kept:
-            return []
-        rows = self._fetch(f"{_FILES} {condition}", [self._data_path, *values])
-        return [DataFile(*row[:7]) for row in rows]
+    def _catalog(self) -> CatalogDatabase:
+        if self._opened is None:
+            catalog = CatalogDatabase(self._connection)
+            self._connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {catalog.attached_name(_TABLE)} (file_id BIGINT, sha256 VARCHAR)"
+            )
+            self._opened = catalog
+        return self._opened
 
-    def _fetch(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        return self._connection.execute(statement, list(values)).fetchall()
+
+def _in_range(first: date | None, last: date | None) -> str:
+    """Return the condition that a file may hold rows between two sessions."""
+    return _IN_RANGE.format(first=first or date.min, last=last or date.max)
 
 
 def is_contention(error: duckdb.Error) -> bool:
@@ -293,7 +300,9 @@ def is_contention(error: duckdb.Error) -> bool:
     text = str(error).lower()
     # Two that begin a lake together: one reads the catalog between the other's steps.
     half_begun = "failed to load ducklake" in text and "does not exist" in text
-    return "database is locked" in text or "conflict" in text or half_begun
+    # Two that make the table of checksums on PostgreSQL together.
+    made_twice = "duplicate key" in text and "pg_type" in text
+    return "database is locked" in text or "conflict" in text or half_begun or made_twice
 
 
 def _require_length(file: DataFile) -> None:

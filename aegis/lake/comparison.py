@@ -80,8 +80,9 @@ def changed_rows(lake: Lake, comparison: Comparison, history: VersionHistory) ->
 
     Notes
     -----
-    Values are compared as DuckDB compares them: NaN equals NaN, and -0.0 equals 0.0. Rows of a table that does not
-    enforce its key are paired in the order of their values.
+    Values are compared as DuckDB compares them: NaN equals NaN, and -0.0 equals 0.0. A column that a snapshot lacks,
+    because it came later, is null there. Rows of a table that does not enforce its key are paired in the order of their
+    values.
     """
     versions = history.of_table(comparison.table)
     between = [version for version in versions if comparison.before < version.snapshot_id <= comparison.after]
@@ -125,8 +126,8 @@ def _differing(
     """Return key, earlier and later values of the rows that differ."""
     table = comparison.table
     names = [*table.column_names, *([] if table.enforce_key else [_COPY])]
-    before, values = _version(table, comparison.before if existed else None, sessions)
-    after, more = _version(table, comparison.after, sessions)
+    before, values = _version(lake, table, comparison.before if existed else None, sessions)
+    after, more = _version(lake, table, comparison.after, sessions)
     keys = [*table.primary_key, *([] if table.enforce_key else [_COPY])]
     same_key = " AND ".join(f'old."{name}" = new."{name}"' for name in keys)
     differs = " OR ".join(f'old."{name}" IS DISTINCT FROM new."{name}"' for name in names)
@@ -146,21 +147,29 @@ def _differing(
     return found
 
 
-def _version(table: TableSchema, snapshot_id: int | None, sessions: Sequence[date] | None) -> tuple[str, list[object]]:
-    """Return a query of the rows of `sessions` at a snapshot; of no rows where the table did not exist."""
+def _version(
+    lake: Lake, table: TableSchema, snapshot_id: int | None, sessions: Sequence[date] | None
+) -> tuple[str, list[object]]:
+    """Return a query of the rows of `sessions` at a snapshot; of no rows where the table did not exist.
+
+    A column that the snapshot lacks, because it came later, is null in all its rows.
+    """
     columns = ", ".join(_quoted(table.column_names))
     copies = (
         ""
         if table.enforce_key
         else f", row_number() OVER (PARTITION BY {', '.join(_quoted(table.primary_key))} ORDER BY {columns}) AS {_COPY}"
     )
-    version = "" if snapshot_id is None else f" AT (VERSION => {int(snapshot_id)})"
+    source = table_name(table) + ("" if snapshot_id is None else f" AT (VERSION => {int(snapshot_id)})")
     conditions = (["false"] if snapshot_id is None else []) + (
         [] if sessions is None else ["list_contains(?, session)"]
     )
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     values: list[object] = [] if sessions is None else [list(sessions)]
-    return f"SELECT {columns}{copies}, true AS is_there FROM {table_name(table)}{version}{where}", values  # noqa: S608
+    with reading(table, snapshot_id):
+        held = lake.select_list(table, source)
+    rows = f"SELECT {held} FROM {source}{where}"  # noqa: S608
+    return f"SELECT {columns}{copies}, true AS is_there FROM ({rows})", values  # noqa: S608
 
 
 def _since(
@@ -207,7 +216,7 @@ def _place(table: TableSchema) -> int:
 
 def _rows(lake: Lake, table: TableSchema, snapshot_id: int, sessions: Sequence[date] | None) -> dict[Row, Row]:
     """Return the rows of `sessions` at a snapshot by their keys; copies of one key are numbered."""
-    statement, values = _version(table, snapshot_id, sessions)
+    statement, values = _version(lake, table, snapshot_id, sessions)
     with reading(table, snapshot_id):
         found = lake.connection.execute(statement, values).fetchall()
     width = len(table.columns)

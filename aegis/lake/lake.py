@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from aegis.errors import LakeError, LakeUnreadable, SchemaMismatch, SnapshotNotFound
 from aegis.lake.added_columns import missing_columns, select_list
-from aegis.lake.attachment import ALIAS
+from aegis.lake.attachment import ALIAS, remedy_of
 from aegis.lake.checksums import ANCHOR, DataFileChecksums, is_contention
 from aegis.lake.schema import TableSchema
 from aegis.lake.snapshot_log import snapshot_log
@@ -174,11 +174,11 @@ class Lake:
         source = f"{table_name(table)}{version}"
         with reading(table, snapshot_id):
             self._before_read(table, first, last, snapshot_id)
-            columns = self._select_list(table, source) if version else select_list(table, table.column_names)
+            columns = self.select_list(table, source) if version else select_list(table, table.column_names)
             frame = self._connection.execute(f"SELECT {columns} FROM {source}{where}", values).df()  # noqa: S608
-        return table.conform(frame)
+        return table.adopt(frame)
 
-    def _select_list(self, table: TableSchema, source: str) -> str:
+    def select_list(self, table: TableSchema, source: str) -> str:
         """Return the columns of a version of a table, which may lack those that came later."""
         held = self._connection.execute(f"SELECT * FROM {source} LIMIT 0").description  # noqa: S608 - the schema's name
         return select_list(table, [column[0] for column in held])
@@ -319,7 +319,7 @@ def reading(table: TableSchema, snapshot_id: int | None) -> Iterator[None]:
             raise SnapshotNotFound(
                 f"{table.key} at snapshot {snapshot_id}: {error}; see `aegis data versions`"
             ) from error
-        raise LakeUnreadable(f"{table.key} cannot be read: {error}; restore the lake from a backup") from error
+        raise LakeUnreadable(f"{table.key} cannot be read: {error}; the lake: {remedy_of(error)}") from error
 
 
 def table_name(table: TableSchema) -> str:
@@ -344,7 +344,7 @@ def row_conditions(
 
 def _checked(replacement: Replacement) -> pd.DataFrame:
     table = replacement.table
-    frame = table.conform(replacement.frame)
+    frame = table.adopt(replacement.frame)  # it is only read
     if replacement.account is not None:
         _refuse_other_accounts(table, frame, replacement.account)
     if not table.is_sessioned:

@@ -82,7 +82,7 @@ def require_symbols(lake: Lake, selection: Selection) -> None:
     known = [row[0] for row in rows]
     for symbol in selection.symbols:
         if symbol not in known:
-            near = difflib.get_close_matches(symbol[:_SHOWN], known, n=1, cutoff=0.0)
+            near = difflib.get_close_matches(symbol[:_SHOWN].upper(), known, n=1, cutoff=0.0)
             hint = f"the nearest is {near[0]}" if near else "it has no rows at all"
             raise LakeError(
                 f"{selection.table.key} at snapshot {selection.snapshot_id} has no symbol {ascii(symbol)[:_SHOWN]}; "

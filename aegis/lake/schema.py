@@ -29,6 +29,7 @@ _SQL_TYPE: Mapping[Kind, str] = {
     "boolean": "BOOLEAN",
     "floats": "DOUBLE[]",
 }
+_NANOSECONDS_PER_DAY = 86_400_000_000_000
 _PANDAS_DTYPE: Mapping[Kind, Any] = {
     "session": "datetime64[ns]",
     "instant": "datetime64[ns, UTC]",
@@ -57,6 +58,10 @@ class Column:
     nullable : bool
         Whether a null is a meaningful value. Nulls elsewhere are refused on write; an integer or a boolean is never
         null.
+    is_added : bool
+        Whether tables were written without it by earlier versions, or sources deliver them without it. It is nullable:
+        a frame without it holds nulls, and a session in which it is null throughout hashes as one without it, so that
+        what was checked before stays checked.
     """
 
     name: str
@@ -64,6 +69,7 @@ class Column:
     description: str
     unit: str = ""
     nullable: bool = False
+    is_added: bool = False
 
     @property
     def sql_type(self) -> str:
@@ -118,12 +124,17 @@ class TableSchema:
         return pd.DataFrame({c.name: pd.Series([], dtype=_PANDAS_DTYPE[c.kind]) for c in self.columns})
 
     def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return a copy of `frame` with this table's column order, dtypes and key order; see :meth:`adopt`."""
+        return self.adopt(frame.copy())
+
+    def adopt(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return `frame` with this table's column order, dtypes and key order.
 
         Parameters
         ----------
         frame : DataFrame
-            At least this table's columns; dates may be `date` or timestamps at midnight.
+            This table's columns, of which added ones may be absent; dates may be `date` or timestamps at midnight.
+            Columns that fit as they are become the result's own: for a frame that its maker changes no more.
 
         Raises
         ------
@@ -132,6 +143,9 @@ class TableSchema:
             "False" as a boolean, 16:00 as a session), a null stands where none may, or the primary key repeats in a
             table that enforces it.
         """
+        absent = [column for column in self.columns if column.is_added and column.name not in frame.columns]
+        if absent:
+            frame = frame.assign(**{column.name: _nulls(column.kind, frame.index) for column in absent})
         missing = [name for name in self.column_names if name not in frame.columns]
         extra = [str(name) for name in frame.columns if name not in self.column_names]
         if missing or extra:
@@ -140,12 +154,12 @@ class TableSchema:
                 "rename or drop them before writing"
             )
         cast = {c.name: self._cast(frame[c.name], c) for c in self.columns}
-        conformed = pd.DataFrame(cast, copy=False)  # casting has copied each column
+        conformed = pd.DataFrame(cast, copy=False)
         self._refuse_nulls(conformed)
-        if _is_in_order(conformed, self.primary_key):
+        if ascends_strictly(conformed, self.primary_key):
             conformed.index = pd.RangeIndex(len(conformed))
-        else:
-            conformed = conformed.sort_values(list(self.primary_key), kind="stable", ignore_index=True)
+            return conformed
+        conformed = conformed.sort_values(list(self.primary_key), kind="stable", ignore_index=True)
         if self.enforce_key:
             self._refuse_repeated_keys(conformed)
         return conformed
@@ -170,17 +184,24 @@ class TableSchema:
         """
         # Rows that repeat a key, where they may, have no order but that of their values.
         order = self.primary_key if self.enforce_key else [c.name for c in self.columns if c.kind != "floats"]
-        ordered = self.conform(frame).sort_values(["session", *order], kind="stable", ignore_index=True)
+        conformed = self.adopt(frame)
+        keys = ["session", *order]
+        if ascends_strictly(conformed, keys):
+            ordered = conformed
+        else:
+            ordered = conformed.sort_values(keys, kind="stable", ignore_index=True)
         if ordered.empty:
             return {}
         sessions = ordered["session"].to_numpy()
         starts = np.flatnonzero(np.r_[True, sessions[1:] != sessions[:-1]])
         bounds = np.r_[starts, len(ordered)]
-        encoded = [_encode(ordered[c.name], c.kind) for c in self.columns]
+        encoded = [(_encode(ordered[c.name], c.kind), _held(ordered[c.name], c)) for c in self.columns]
         hashes: dict[date, str] = {}
         for lo, hi in itertools.pairwise(bounds):
             digest = hashlib.sha256(self.key.encode())
-            for values in encoded:
+            for values, held in encoded:
+                if held is not None and not held[lo:hi].any():
+                    continue
                 digest.update(values[lo:hi].tobytes() if isinstance(values, np.ndarray) else b"".join(values[lo:hi]))
             hashes[pd.Timestamp(sessions[lo]).date()] = digest.hexdigest()
         return hashes
@@ -198,10 +219,8 @@ class TableSchema:
 
     def _refuse_nulls(self, frame: pd.DataFrame) -> None:
         for column in self.columns:
-            if column.nullable:
-                continue
-            bad = frame[column.name].isna()
-            if bad.any():
+            if not column.nullable and _has_nulls(frame[column.name]):
+                bad = frame[column.name].isna()
                 row = frame.loc[bad, list(self.primary_key)].iloc[0].to_dict()
                 raise SchemaMismatch(
                     f"{self.key}.{column.name}: {int(bad.sum())} null value(s), first at {row}; the column is required"
@@ -217,34 +236,60 @@ class TableSchema:
             )
 
 
-def _is_in_order(frame: pd.DataFrame, keys: Sequence[str]) -> bool:
-    """Return whether the rows ascend by `keys`, which hold no nulls: asking costs a small part of a sort."""
-    equal = np.ones(max(len(frame) - 1, 0), dtype=bool)
+def _nulls(kind: Kind, index: pd.Index) -> pd.Series:
+    return pd.Series(None if kind == "text" else pd.NaT if kind in ("session", "instant") else np.nan, index=index)
+
+
+def _held(values: pd.Series, column: Column) -> np.ndarray | None:
+    """Return where an added column holds a value; None for a column that always was there."""
+    return values.notna().to_numpy() if column.is_added else None
+
+
+def ascends_strictly(frame: pd.DataFrame, keys: Sequence[str]) -> bool:
+    """Return whether each row's key is above the one before: asking costs a small part of a sort and a search."""
+    undecided = np.ones(max(len(frame) - 1, 0), dtype=bool)
     for key in keys:
-        values = frame[key].to_numpy()
-        if np.any(equal & (values[1:] < values[:-1])):
+        if _has_nulls(frame[key]):
+            return False  # a null has no place in an order
+        values = frame[key].to_numpy("datetime64[ns]" if isinstance(frame[key].dtype, pd.DatetimeTZDtype) else None)
+        above = values[1:] > values[:-1]
+        if key == keys[-1]:
+            return bool(np.all(above | ~undecided))
+        equal = values[1:] == values[:-1]
+        if np.any(undecided & ~above & ~equal):
             return False
-        equal &= values[1:] == values[:-1]
-    return True
+        undecided &= equal
+    return len(frame) <= 1
 
 
 def _converted(values: pd.Series, kind: Kind) -> pd.Series:
+    if values.dtype == _PANDAS_DTYPE[kind] and kind not in ("text", "floats"):
+        return values
     if kind == "instant":
         return pd.to_datetime(values, utc=True).astype(_PANDAS_DTYPE["instant"])
     if kind == "session":
         return pd.to_datetime(values).astype(_PANDAS_DTYPE["session"])
     if kind in ("text", "floats"):
-        return values.astype(object).where(values.notna(), None)
+        given = values if values.dtype == object else values.astype(object)
+        return given.where(values.notna(), None) if _has_nulls(given) else given
     if kind in ("integer", "boolean") and values.isna().any():
         raise ValueError(f"{int(values.isna().sum())} null value(s)")
     with np.errstate(invalid="ignore"):  # a number too large for an integer is refused with its value
         return values.astype(_PANDAS_DTYPE[kind])
 
 
+def _has_nulls(values: pd.Series) -> bool:
+    # Whether all objects are strings is told in a tenth of the time that a search for nulls among them takes.
+    is_text = values.dtype == object and pd.api.types.infer_dtype(values, skipna=False) == "string"
+    return not is_text and bool(values.isna().any())
+
+
 def _refuse_changes(values: pd.Series, cast: pd.Series, kind: Kind) -> None:
     """Raise ValueError where a conversion would store another value than was given."""
     if kind == "session":
         given = cast.to_numpy()
+        if not np.any(given.view(np.int64) % _NANOSECONDS_PER_DAY):
+            return
         stored = given.astype("datetime64[D]")
     elif kind in ("integer", "boolean", "float") and values.dtype != cast.dtype:
         given, stored = values.to_numpy(), cast.to_numpy()

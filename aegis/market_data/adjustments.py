@@ -127,19 +127,37 @@ def total_return_panel(
     """
     closes = session_symbol_array(bars, "close_raw_usd", sessions=sessions, symbols=symbols)
     ratios, dividends = splits_and_dividends(actions, symbols, sessions, as_known_at=as_known_at)
+    return total_returns(closes, ratios, dividends, max_gap_sessions=max_gap_sessions)
+
+
+def total_returns(
+    closes: FloatPanel, ratios: FloatPanel, dividends: FloatPanel, *, max_gap_sessions: int
+) -> FloatPanel:
+    """Return daily total returns of raw closes; see :func:`total_return_panel`.
+
+    Parameters
+    ----------
+    closes, ratios, dividends : ndarray of float64, shape (sessions, symbols)
+        Raw closes, NaN without one; splits and dividends as :func:`splits_and_dividends` gives them.
+    """
     returns = np.full_like(closes, np.nan)
-    last_close = np.full(len(symbols), np.nan)
-    shares = np.ones(len(symbols))
-    cash = np.zeros(len(symbols))
-    missed = np.zeros(len(symbols), dtype=np.int64)
+    none, one = np.zeros(closes.shape[1]), np.ones(closes.shape[1])
+    last_close, shares, cash, missed = np.full_like(none, np.nan), one, none, none
+    has_close: npt.NDArray[np.bool_] = ~np.isnan(closes)
+    has_all = np.all(has_close, axis=1)
+    has_action = np.any((ratios != 1.0) | (dividends != 0.0), axis=1)
     for row, close in enumerate(closes):
-        cash = cash + shares * dividends[row]
-        shares = shares * ratios[row]
+        if has_action[row]:
+            cash = cash + shares * dividends[row]
+            shares = shares * ratios[row]
         returns[row] = (close * shares + cash) / last_close - 1.0
-        traded = ~np.isnan(close)
+        if has_all[row]:
+            last_close, shares, cash, missed = close, one, none, none
+            continue
+        traded = has_close[row]
         shares = np.where(traded, 1.0, shares)
         cash = np.where(traded, 0.0, cash)
-        missed = np.where(traded, 0, missed + 1)
+        missed = np.where(traded, 0.0, missed + 1.0)
         last_close = np.where(traded, close, np.where(missed > max_gap_sessions, np.nan, last_close))
     return returns
 

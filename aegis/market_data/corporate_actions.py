@@ -1,4 +1,4 @@
-"""Splits, cash dividends, renames and delistings: one normal form, and how to read them out of vendor factors.
+"""Splits, cash dividends, renames, mergers and delistings: one normal form, and how to read them out of vendor factors.
 
 Belongs here: what a valid action is, and the unpicking of cumulative factors into dated actions. How actions scale
 prices and returns is :mod:`aegis.market_data.adjustments`.
@@ -17,7 +17,7 @@ from aegis.errors import CalendarError, MalformedData
 from aegis.instruments import require_symbol
 from aegis.lake.tables import CORPORATE_ACTIONS
 
-ACTIONS = ("split", "dividend", "rename", "delisting")
+ACTIONS = ("split", "dividend", "rename", "merger", "delisting")
 
 FACTOR_RESOLUTION = 2e-7
 """Relative error of the ratio of two vendor factors, which are published with seven decimals."""
@@ -27,6 +27,7 @@ LARGEST_SPLIT_RATIO = 1000.0
 of listed shares are 50:1 (Berkshire Hathaway's B shares 2010, Chipotle 2024); Nasdaq rule 5810(c)(3)(A)(iv) delists
 after reverse splits of 1:250 or more within two years."""
 
+_MERGER_AMOUNTS = ("merger_cash_usd", "merger_ratio")
 _SPLIT_TOLERANCE = 1e-5
 _MAX_SPLIT_DENOMINATOR = 20
 _CLOSE_MAX_AGE = pd.Timedelta(days=10)
@@ -54,13 +55,15 @@ def normalise_actions(actions: pd.DataFrame, calendar: TradingCalendar, *, sourc
     ------
     MalformedData
         An unknown action, a split ratio outside 1/1000 to 1000, a dividend that is not positive, a rename without a
-        ticker, a pay date before the ex-date, or a row that is given twice.
+        ticker, a merger that pays nothing or shares of nobody, a pay date before the ex-date, or a row given twice.
 
     Notes
     -----
     An ex-date or pay date that is no session takes effect at the next one. An unknown ``known_at_utc`` becomes the
     opening of the ex-session. Several different dividends with one ex-date (a regular and a special one) become their
-    sum, known and paid when the last of them is; two equal ones are refused, as one of them is a copy.
+    sum, known and paid when the last of them is; two equal ones are refused, as one of them is a copy. A merger says
+    what holders get; that the symbol trades no more is a delisting of the same session beside it. Record dates stay as
+    given.
     """
     if actions.empty:
         return CORPORATE_ACTIONS.empty()
@@ -189,11 +192,17 @@ def _with_defaults(actions: pd.DataFrame) -> pd.DataFrame:
     for name, default in (("split_ratio", 1.0), ("dividend_usd", 0.0)):
         values = frame[name] if name in frame else pd.Series(default, index=frame.index)
         frame[name] = pd.to_numeric(values).astype("float64").fillna(default)
-    frame["new_ticker"] = frame["new_ticker"].astype(object) if "new_ticker" in frame else None
-    for name in ("pay_session", "known_at_utc"):
+    for name in ("new_ticker", "acquirer"):
+        frame[name] = frame[name].astype(object) if name in frame else None
+    for name in ("pay_session", "known_at_utc", "record_session"):
         frame[name] = frame.get(name, pd.NaT)
-    frame["session"] = pd.to_datetime(frame["session"]).astype("datetime64[ns]")
-    frame["pay_session"] = pd.to_datetime(frame["pay_session"]).astype("datetime64[ns]")
+    for name in ("session", "pay_session", "record_session"):
+        frame[name] = pd.to_datetime(frame[name]).astype("datetime64[ns]")
+    is_merger = frame["action"] == "merger"
+    for name in _MERGER_AMOUNTS:
+        values = frame[name] if name in frame else pd.Series(np.nan, index=frame.index)
+        given = pd.to_numeric(values).astype("float64")
+        frame[name] = given.where(~is_merger | given.notna(), 0.0)
     return frame[[name for name in CORPORATE_ACTIONS.column_names if name != "source"]].copy()
 
 
@@ -216,6 +225,25 @@ def _refuse_invalid(frame: pd.DataFrame) -> None:
     _refuse(frame, nameless, "names no new ticker", "fill new_ticker")
     for ticker in frame.loc[action == "rename", "new_ticker"].unique():
         require_symbol(ticker)
+    _refuse_invalid_mergers(frame)
+
+
+def _refuse_invalid_mergers(frame: pd.DataFrame) -> None:
+    is_merger, amounts = frame["action"] == "merger", frame[list(_MERGER_AMOUNTS)]
+    foreign = ~is_merger & (amounts.notna().any(axis=1) | frame["acquirer"].notna())
+    _refuse(frame, foreign, "carries the terms of a merger", "record the merger as its own row")
+    held = amounts.where(is_merger, 0.0, axis=0)
+    bad = ~(held.ge(0.0) & held.lt(np.inf)).all(axis=1) | (is_merger & held.eq(0.0).all(axis=1))
+    _refuse(
+        frame,
+        bad,
+        "pays neither cash nor shares",
+        "give merger_cash_usd or merger_ratio, or record a delisting alone if holders got nothing or it is not known",
+    )
+    nameless = (held["merger_ratio"] > 0) & frame["acquirer"].isna()
+    _refuse(frame, nameless, "pays shares of nobody", "fill acquirer")
+    for symbol in frame["acquirer"].dropna().unique():
+        require_symbol(symbol)
 
 
 def _refuse(frame: pd.DataFrame, bad: pd.Series, problem: str, remedy: str) -> None:
@@ -254,6 +282,8 @@ def _merge_dividends(frame: pd.DataFrame) -> pd.DataFrame:
         new_ticker=("new_ticker", "first"),
         source=("source", "first"),
         known_at_utc=("known_at_utc", "max"),
+        record_session=("record_session", "max"),
+        **{name: (name, "first") for name in (*_MERGER_AMOUNTS, "acquirer")},
     )
 
 

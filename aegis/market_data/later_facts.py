@@ -11,7 +11,7 @@ from datetime import date, datetime
 import pandas as pd
 
 from aegis.lake.schema import TableSchema
-from aegis.lake.tables import CORPORATE_ACTIONS, LISTINGS
+from aegis.lake.tables import CORPORATE_ACTIONS, INSTRUMENTS, LISTINGS
 
 
 def actions_known_by(answer: pd.DataFrame, stored: pd.DataFrame, *, known_until: datetime) -> pd.DataFrame:
@@ -60,6 +60,24 @@ def listings_known_by(answer: pd.DataFrame, stored: pd.DataFrame, *, last_sessio
     known_end = answer[key].merge(ended, on=key, how="left")["last_session"].set_axis(answer.index)
     known = answer.assign(last_session=answer["last_session"].fillna(known_end))
     return _joined(LISTINGS, known, stored[stored["first_session"] > cut])
+
+
+def instruments_known_by(answer: pd.DataFrame, stored: pd.DataFrame, *, last_session: date) -> pd.DataFrame:
+    """Return the facts about instruments to store: the answer's, and those of sessions after the source's last one.
+
+    Parameters
+    ----------
+    answer, stored : DataFrame
+        :data:`aegis.lake.tables.INSTRUMENTS`, as the source states them now and as the lake has them.
+    last_session : date
+        Last session that the source answers for.
+    """
+    key = list(INSTRUMENTS.primary_key)
+    cut = pd.Timestamp(last_session)
+    ended = stored.loc[stored["delisting_session"] >= cut, [*key, "delisting_session"]]
+    known_end = answer[key].merge(ended, on=key, how="left")["delisting_session"].set_axis(answer.index)
+    known = answer.assign(delisting_session=answer["delisting_session"].fillna(known_end))
+    return _joined(INSTRUMENTS, known, stored[stored["first_session"] > cut])
 
 
 def _joined(table: TableSchema, known: pd.DataFrame, later: pd.DataFrame) -> pd.DataFrame:

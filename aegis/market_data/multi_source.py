@@ -16,9 +16,9 @@ import pandas as pd
 
 from aegis.calendars import TradingCalendar
 from aegis.errors import ConfigurationError, MalformedData, SourceRefused, SourceUnavailable
-from aegis.lake.tables import RAW_BARS
+from aegis.lake.tables import INSTRUMENTS, RAW_BARS
 from aegis.market_data.merged_listings import MergedListings, merge_actions, merge_listings, split_differences
-from aegis.market_data.sources.optional_answers import fetch_notes
+from aegis.market_data.sources.optional_answers import fetch_notes, instruments
 from aegis.market_data.sources.source import MarketDataSource
 
 SOURCE_NAME = "multi"
@@ -91,6 +91,14 @@ class MultiSource:
     def listings(self) -> pd.DataFrame:
         """Return the listings of all sources that answer, each symbol's from one."""
         return self._merged(self._consult()).listings
+
+    def instruments(self) -> pd.DataFrame:
+        """Return what is known of each symbol, from the source that is believed about its listing."""
+        answering = self._consult()
+        believed = self._merged(answering).believed
+        stated = [(each.source.name, instruments(each.source, self._calendar)) for each in answering]
+        parts = [rows[rows["symbol"].map(believed) == name] for name, rows in stated]
+        return INSTRUMENTS.conform(pd.concat([rows for rows in parts if not rows.empty]))
 
     def bars(self, first: date, last: date) -> pd.DataFrame:
         """Return the bars of the sessions in ``[first, last]``, each from the first source that has it.

@@ -52,10 +52,11 @@ def session_symbol_arrays(
     """Return several columns of a long table as arrays; see :func:`session_symbol_array`."""
     at, of = cell_positions(frame, sessions=sessions, symbols=symbols)
     inside = (at >= 0) & (of >= 0)
-    cells = at[inside], of[inside]
+    chosen = slice(None) if inside.all() else inside
+    cells = at[chosen] * len(symbols) + of[chosen]
     arrays = []
     for column in columns:
         values = np.full((len(sessions), len(symbols)), fill)
-        values[cells] = frame[column].to_numpy(dtype=np.float64)[inside]
+        values.ravel()[cells] = frame[column].to_numpy(dtype=np.float64)[chosen]
         arrays.append(values)
     return arrays

@@ -19,6 +19,8 @@ from aegis.calendars import TradingCalendar
 from aegis.config import UniverseSettings
 from aegis.errors import MalformedData
 from aegis.lake.tables import UNIVERSE
+from aegis.market_data.index_membership import IndexMembers
+from aegis.market_data.instrument_facts import NO_FACTS, UNCLASSIFIED, rows_as_known
 from aegis.market_data.panel_cells import session_symbol_array
 from aegis.market_data.windows import window_count, window_median
 
@@ -72,6 +74,8 @@ def universe(
     calendar: TradingCalendar,
     settings: UniverseSettings,
     decision_times: Mapping[date, datetime],
+    instruments: pd.DataFrame | None = None,
+    index_members: IndexMembers | None = None,
 ) -> pd.DataFrame:
     """Return the members of each session in ``[first, last]``, and why the other listed instruments are not.
 
@@ -92,6 +96,11 @@ def universe(
         History and liquidity required.
     decision_times : mapping of date to datetime
         When each session's decision is taken; an action known later is ignored.
+    instruments : DataFrame, optional
+        :data:`aegis.lake.tables.INSTRUMENTS`, of which each session sees what was known at its decision. Without them
+        sectors are those of the listings, industries are not known and lots are single shares.
+    index_members : IndexMembers, optional
+        Who belongs to an index when; nobody else is a member. Without it everybody listed may be one.
 
     Returns
     -------
@@ -106,11 +115,11 @@ def universe(
 
     Notes
     -----
-    A member is tradable, has no announced delisting ahead, has a bar in this session, has bars in at least 95 % of
-    those of the last `min_history_sessions` sessions in which anything has one, in at least 75 % of all of them, and in
-    one at or up to nine sessions before the first of them, and a median of close x volume over the bars of the last
-    `dollar_volume_window_sessions` at or above the minimum. A halted instrument (volume 0) stays a member, as its
-    position is kept, and the reason says so.
+    A member is tradable, belongs to the index where there is one, has no announced delisting ahead, has a bar in this
+    session, has bars in at least 95 % of those of the last `min_history_sessions` sessions in which anything has one,
+    in at least 75 % of all of them, and in one at or up to nine sessions before the first of them, and a median of
+    close x volume over the bars of the last `dollar_volume_window_sessions` at or above the minimum. A halted
+    instrument (volume 0) stays a member, as its position is kept, and the reason says so.
 
     Known when: the close of the session. A listing's `last_session` is compared with the session itself only, so an end
     that lies ahead is not seen. Every number is computed from its own fixed window of calendar sessions, so the
@@ -128,21 +137,50 @@ def universe(
     times = _decision_index(decided, decision_times, needed=np.asarray(np.any(listed, axis=1)))
     rows = listings.iloc[row_of[at, who]].reset_index(drop=True)
     leaving = _announced_delistings(actions, symbols, decided, times)
-    reasons, is_member = _judge(facts, at, who, rows["tradable"].to_numpy(dtype=bool), leaving[at, who], settings)
+    tradable = rows["tradable"].to_numpy(dtype=bool)
+    is_outside = np.zeros(len(at), dtype=bool)
+    if index_members is not None:
+        is_outside = ~index_members.as_known(symbols, decided, times)[at, who]
+    reasons, is_member = _judge(facts, at, who, tradable, leaving[at, who], is_outside, settings)
+    described = _described(rows, instruments, symbols, decided, times, at, who)
     return UNIVERSE.conform(
         pd.DataFrame(
             {
                 "session": pd.DatetimeIndex(decided)[at],
                 "symbol": rows["symbol"],
                 "ticker": rows["ticker"],
-                "sector": rows["sector"],
+                "sector": described["sector"],
                 "is_member": is_member,
                 "reason": reasons,
                 "median_dollar_volume_usd": facts.median_dollar_volume_usd[at, who],
                 "known_at_utc": times[at],
+                "industry": described["industry"],
+                "lot_shares": described["lot_shares"],
             }
         )
     )
+
+
+def _described(
+    rows: pd.DataFrame,
+    instruments: pd.DataFrame | None,
+    symbols: list[str],
+    decided: Sequence[date],
+    times: pd.DatetimeIndex,
+    at: npt.NDArray[Any],
+    who: npt.NDArray[Any],
+) -> pd.DataFrame:
+    """Return sector, industry and lot of each listed instrument as known in its session."""
+    if instruments is None or instruments.empty:
+        return rows[["sector"]].assign(industry=None, lot_shares=1.0)
+    found = rows_as_known(instruments, symbols, decided, times)[at, who]
+    facts: pd.DataFrame = (
+        instruments[["sector", "industry", "lot_shares"]].iloc[np.maximum(found, 0)].reset_index(drop=True)
+    )
+    unknown = found == NO_FACTS
+    facts.loc[unknown, ["sector", "industry"]] = UNCLASSIFIED
+    facts.loc[unknown, "lot_shares"] = 1.0
+    return facts
 
 
 def _window(first: date, last: date, calendar: TradingCalendar, settings: UniverseSettings) -> _Window:
@@ -227,6 +265,7 @@ def _judge(
     who: npt.NDArray[Any],
     tradable: BoolPanel,
     leaving: npt.NDArray[Any],
+    is_outside: BoolPanel,
     settings: UniverseSettings,
 ) -> tuple[npt.NDArray[Any], BoolPanel]:
     """Return the reason and membership of each listed instrument; the first failing rule gives the reason."""
@@ -235,6 +274,7 @@ def _judge(
     minimum = settings.min_median_dollar_volume_usd
     rules = [
         ~tradable,
+        is_outside,
         ~np.isnat(leaving),
         ~facts.has_bar[at, who],
         (count < facts.bars_needed[at, who]) | ~facts.is_senior[at, who],
@@ -243,13 +283,13 @@ def _judge(
     failed = np.select(rules, range(len(rules)), default=len(rules))
     is_member = failed == len(rules)
     reasons = np.where(facts.is_halted[at, who], "member; halted in this session, no volume", "member").astype(object)
-    fixed = {0: "not tradable", 2: "no bar in this session"}
+    fixed = {0: "not tradable", 1: "not in the index", 3: "no bar in this session"}
     for rule, text in fixed.items():
         reasons[failed == rule] = text
-    for position in np.flatnonzero(np.isin(failed, (1, 3, 4))):
+    for position in np.flatnonzero(np.isin(failed, (2, 4, 5))):
         reasons[position] = {
-            1: f"delisting announced for {leaving[position]}",
-            3: f"history: {count[position]} bars in the last {settings.min_history_sessions} sessions",
-            4: f"median dollar volume {dollars[position]:.0f} USD is below {minimum:.0f} USD",
+            2: f"delisting announced for {leaving[position]}",
+            4: f"history: {count[position]} bars in the last {settings.min_history_sessions} sessions",
+            5: f"median dollar volume {dollars[position]:.0f} USD is below {minimum:.0f} USD",
         }[int(failed[position])]
     return reasons, is_member

@@ -15,11 +15,65 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from aegis.signals import compiled_cross_section
+
 WINSOR_LIMIT = 3.0
 """Scores are cut at this many standard deviations, so that one wild print does not own the book."""
 
 MIN_CROSS_SECTION = 5
 """Fewer values than this are not a cross-section: there is no score and no confidence."""
+
+
+_ROUNDING = 1e-12
+"""A spread that is a smaller share of the mean than this is rounding of the mean."""
+
+
+class CrossSections:
+    """The sessions that rows belong to, laid out once for any number of values.
+
+    Parameters
+    ----------
+    sessions : Series of datetime64
+        Session of each row.
+    """
+
+    def __init__(self, sessions: pd.Series) -> None:
+        codes = _codes(sessions)
+        members = np.bincount(codes)
+        self._shape = len(members), int(members.max(initial=0))
+        order = np.argsort(codes, kind="stable")
+        firsts = np.cumsum(members) - members
+        self._cells: NDArray[np.intp] | None = np.empty_like(order)
+        self._cells[order] = codes[order] * self._shape[1] + np.arange(len(codes)) - np.repeat(firsts, members)
+        if np.array_equal(self._cells, np.arange(self._shape[0] * self._shape[1])):
+            self._cells = None  # sessions together and of one size: rows are cells
+
+    def rank(self, values: pd.Series) -> pd.Series:
+        """Return the rank in the session; see :func:`rank`."""
+        grid = self._grid(values)
+        found = np.empty_like(grid)
+        compiled_cross_section.rank_rows(grid, np.argsort(grid, axis=1), MIN_CROSS_SECTION, found)
+        return self._column(found, values)
+
+    def z_score(self, values: pd.Series) -> pd.Series:
+        """Return the standard score in the session; see :func:`z_score`."""
+        grid = self._grid(values)
+        found = np.empty_like(grid)
+        compiled_cross_section.score_rows(grid, MIN_CROSS_SECTION, WINSOR_LIMIT, _ROUNDING, found)
+        return self._column(found, values)
+
+    def _grid(self, values: pd.Series) -> NDArray[np.float64]:
+        """Return the values with a row for each session, in their order."""
+        given = np.ascontiguousarray(values, dtype=np.float64)
+        if self._cells is None:
+            return given.reshape(self._shape)
+        grid = np.full(self._shape, np.nan)
+        grid.ravel()[self._cells] = given
+        return grid
+
+    def _column(self, grid: NDArray[np.float64], values: pd.Series) -> pd.Series:
+        cells = grid.ravel()
+        return pd.Series(cells if self._cells is None else cells[self._cells], index=values.index)
 
 
 def z_score(values: pd.Series, sessions: pd.Series) -> pd.Series:
@@ -42,17 +96,7 @@ def z_score(values: pd.Series, sessions: pd.Series) -> pd.Series:
     ----------
     Grinold, R. and Kahn, R. (2000), Active Portfolio Management, 2nd ed., ch. 11 and 14: scores and outliers.
     """
-    codes, numbers, present, count = _grouped(values, sessions)
-    mean = np.bincount(codes, np.where(present, numbers, 0.0)) / np.maximum(count, 1)
-    deviation = np.where(present, numbers - mean[codes], 0.0)
-    variance = np.bincount(codes, deviation**2) / np.maximum(count - 1, 1)
-    spread = np.sqrt(variance)[codes]
-    level = np.maximum(np.abs(mean), np.finfo(np.float64).tiny)[codes]
-    varies = spread > 1e-12 * level  # below that the differences are rounding of the mean
-    score = np.where(varies, deviation / np.where(varies, spread, 1.0), 0.0)
-    clipped = np.clip(score, -WINSOR_LIMIT, WINSOR_LIMIT)
-    usable = present & (count >= MIN_CROSS_SECTION)[codes]
-    return pd.Series(np.where(usable, clipped, np.nan), index=values.index)
+    return CrossSections(sessions).z_score(values)
 
 
 def rank(values: pd.Series, sessions: pd.Series) -> pd.Series:
@@ -75,16 +119,7 @@ def rank(values: pd.Series, sessions: pd.Series) -> pd.Series:
     Hazen, A. (1914), Storage to be provided in impounding reservoirs for municipal water supply, Transactions of the
     American Society of Civil Engineers 77: the plotting position.
     """
-    codes, numbers, present, count = _grouped(values, sessions)
-    members = np.bincount(codes)
-    order = np.argsort(codes, kind="stable")
-    place = np.arange(len(codes)) - np.repeat(np.cumsum(members) - members, members)
-    grid = np.full((len(members), members.max(initial=0)), np.nan)  # a row for each session
-    grid[codes[order], place] = numbers[order]
-    ranks = np.empty(len(codes))
-    ranks[order] = _mean_ranks(grid)[codes[order], place]
-    usable = present & (count >= MIN_CROSS_SECTION)[codes]
-    return pd.Series(np.where(usable, (ranks - 0.5) / np.maximum(count, 1)[codes], np.nan), index=values.index)
+    return CrossSections(sessions).rank(values)
 
 
 def median(values: pd.Series, sessions: pd.Series) -> pd.Series:
@@ -94,31 +129,17 @@ def median(values: pd.Series, sessions: pd.Series) -> pd.Series:
 
 def coverage(values: pd.Series, sessions: pd.Series) -> pd.Series:
     """Return the share of the session's rows that have a value, 0 to 1; 0 below :data:`MIN_CROSS_SECTION` values."""
-    codes, _, _, count = _grouped(values, sessions)
+    codes = _codes(sessions)
+    count = np.bincount(codes, values.notna())
     share = np.where(count >= MIN_CROSS_SECTION, count / np.bincount(codes), 0.0)
     return pd.Series(share[codes], index=values.index)
 
 
-def _mean_ranks(grid: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the rank of each value in its row, from 1; equal values share the mean rank, NaN comes last."""
-    rows, width = grid.shape
-    order = np.argsort(grid, axis=1)
-    ordered = np.take_along_axis(grid, order, axis=1)
-    is_first = np.ones((rows, width), dtype=bool)
-    is_first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    starts = np.flatnonzero(is_first)
-    sizes = np.diff(starts, append=rows * width)
-    of_ties = starts % max(width, 1) + 0.5 * (sizes + 1)
-    ranks = np.empty((rows, width))
-    np.put_along_axis(ranks, order, np.repeat(of_ties, sizes).reshape(rows, width), axis=1)
-    return ranks
-
-
-def _grouped(
-    values: pd.Series, sessions: pd.Series
-) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+def _codes(sessions: pd.Series) -> NDArray[np.intp]:
+    """Return a number for each row's session, from 0."""
+    given = sessions.to_numpy()
+    if len(given) and np.all(given[1:] >= given[:-1]):
+        changes = np.concatenate(([False], given[1:] != given[:-1]))
+        return np.cumsum(changes)  # much faster than to look each session up
     codes: NDArray[np.intp] = pd.factorize(sessions)[0]
-    numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64)
-    present = ~np.isnan(numbers)
-    count = np.bincount(codes, present.astype(np.float64)).astype(np.float64)
-    return codes, numbers, present, count
+    return codes

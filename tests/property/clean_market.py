@@ -49,7 +49,7 @@ class Market:
             "source": "vendor",
         } | fields
         row["known_at_utc"] = CALENDAR.open_utc(row["session"].date())
-        more = pd.DataFrame([row])[[column.name for column in CORPORATE_ACTIONS.columns]]
+        more = pd.DataFrame([row]).reindex(columns=CORPORATE_ACTIONS.column_names)
         return replace(self, actions=more if self.actions.empty else pd.concat([self.actions, more], ignore_index=True))
 
 

@@ -50,7 +50,7 @@ def _redated(day: Callable[[int], date]) -> Corruption:
 
     def corrupt(market: Market, symbol: str, at: int) -> Market:
         row = market.bars[market.rows(symbol, SESSIONS[at], SESSIONS[at])].copy()
-        row["session"] = day(at)
+        row["session"] = pd.Timestamp(day(at))
         return market.with_bars(pd.concat([market.bars, row]))
 
     return corrupt

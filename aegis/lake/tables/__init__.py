@@ -26,6 +26,7 @@ from aegis.lake.tables.market import (
     CHECK_RESULTS,
     CORPORATE_ACTIONS,
     DAILY_BARS,
+    INSTRUMENTS,
     LISTINGS,
     MARKET_TABLES,
     QUARANTINED_BARS,
@@ -34,6 +35,7 @@ from aegis.lake.tables.market import (
     SOURCE_AGREEMENT,
     UNIVERSE,
 )
+from aegis.lake.tables.minutes import MINUTE_BAR_CHECKS, MINUTE_BARS, MINUTE_TABLES
 from aegis.lake.tables.research import (
     COVARIANCES,
     ENSEMBLE_SIGNALS,
@@ -41,7 +43,7 @@ from aegis.lake.tables.research import (
     STRATEGY_SIGNALS,
 )
 
-ALL_TABLES = MARKET_TABLES + RESEARCH_TABLES + BACKTEST_TABLES + BOOK_TABLES + ATTRIBUTION_TABLES
+ALL_TABLES = MARKET_TABLES + MINUTE_TABLES + RESEARCH_TABLES + BACKTEST_TABLES + BOOK_TABLES + ATTRIBUTION_TABLES
 
 __all__ = [
     "ACCOUNT_VALUES",
@@ -62,8 +64,12 @@ __all__ = [
     "DAILY_PNL",
     "ENSEMBLE_SIGNALS",
     "FILLS",
+    "INSTRUMENTS",
     "LISTINGS",
     "MARKET_TABLES",
+    "MINUTE_BARS",
+    "MINUTE_BAR_CHECKS",
+    "MINUTE_TABLES",
     "ORDERS",
     "POSITIONS",
     "PRE_TRADE_GATE",

@@ -175,7 +175,11 @@ PRE_TRADE_GATE = TableSchema(
         ACCOUNT,
         DECISION_ID,
         text("rule", "Name of the rule: a sentence that is true when orders may leave."),
-        text("outcome", "'pass', 'refuse' (nothing leaves) or 'reduce only' (only reducing orders leave)."),
+        text(
+            "outcome",
+            "'pass', 'refuse' (nothing leaves), 'refuse order' (the orders named do not leave) or 'reduce only' (only "
+            "reducing orders leave).",
+        ),
         number("observed", "What was measured."),
         number("threshold", "What is allowed."),
         Column("orders_refused", "integer", "Orders that this rule refused.", "orders"),
@@ -197,7 +201,7 @@ ORDERS = TableSchema(
         SYMBOL,
         TICKER,
         number("quantity_shares", "Signed: buy positive, sell negative.", "shares"),
-        text("algorithm", "Execution algorithm: 'market', 'vwap', ..."),
+        text("algorithm", "Execution algorithm: 'market', 'twap', 'vwap', ..."),
         text("time_in_force", "'DAY', ..."),
         Column("execution_session", "session", "Session in which it may execute."),
         usd("arrival_price_usd", "Close of the decision session."),

@@ -40,6 +40,36 @@ LISTINGS = TableSchema(
     ),
 )
 
+INSTRUMENTS = TableSchema(
+    "market_data",
+    "instruments",
+    "What an instrument is, from each session on in which that changed. A decision reads the newest row of the symbol "
+    "that holds in its session and was known at it. Written only when a source says something else than before.",
+    ("symbol", "first_session"),
+    (
+        SYMBOL,
+        Column("first_session", "session", "First session in which the row holds; until the symbol's next row."),
+        text("name", "Name of the instrument."),
+        text("sector", "Sector; 'Unclassified' where the source knows none."),
+        text("industry", "Industry within the sector; 'Unclassified' where the source knows none."),
+        text("currency", "Currency of its prices: USD, as others are refused."),
+        number("lot_shares", "Smallest quantity that is ordered; orders are whole lots.", "shares"),
+        usd("tick_usd", "Smallest step of a limit or stop price; 0 for none."),
+        text(
+            "shortability", "'yes', 'no' or 'unknown': whether the source says that it can be borrowed and sold short."
+        ),
+        Column("listing_session", "session", "First session of its listing, where known.", nullable=True),
+        Column(
+            "delisting_session",
+            "session",
+            "Last session of its listing; null while it trades. Compared with the session itself only.",
+            nullable=True,
+        ),
+        text("source", "Source of the row."),
+        KNOWN_AT,
+    ),
+)
+
 RAW_BARS = TableSchema(
     "market_data",
     "raw_bars",
@@ -52,18 +82,37 @@ RAW_BARS = TableSchema(
 CORPORATE_ACTIONS = TableSchema(
     "market_data",
     "corporate_actions",
-    "Dated splits, cash dividends, renames and delistings. `session` is the ex-date.",
+    "Dated splits, cash dividends, renames, mergers and delistings. `session` is the ex-date; of a merger the first "
+    "session in which the acquired symbol trades no more.",
     ("session", "symbol", "action"),
     (
         SESSION,
         SYMBOL,
-        text("action", "'split', 'dividend', 'rename' or 'delisting'."),
+        text("action", "'split', 'dividend', 'rename', 'merger' or 'delisting'."),
         number("split_ratio", "New shares for one old share; 1 unless a split.", "shares/share"),
         usd("dividend_usd", "Gross cash per share held before the ex-date; 0 unless a dividend."),
         Column("pay_session", "session", "Session in which dividend cash arrives.", nullable=True),
         text("new_ticker", "Ticker from this session on, for a rename.", nullable=True),
         text("source", "Source of the action."),
         KNOWN_AT,
+        Column("record_session", "session", "Last session whose holders are entitled.", nullable=True, is_added=True),
+        Column(
+            "merger_cash_usd",
+            "float",
+            "Cash for each share of the acquired symbol; null unless a merger.",
+            "USD",
+            nullable=True,
+            is_added=True,
+        ),
+        Column(
+            "merger_ratio",
+            "float",
+            "Shares of the acquirer for each share of the acquired symbol; null unless a merger, 0 for cash alone.",
+            "shares/share",
+            nullable=True,
+            is_added=True,
+        ),
+        Column("acquirer", "text", "Permanent symbol of the acquirer, where known.", nullable=True, is_added=True),
     ),
 )
 
@@ -179,11 +228,21 @@ UNIVERSE = TableSchema(
         text("reason", "Why it is a member or not."),
         usd("median_dollar_volume_usd", "Median close × volume over the trailing window.", nullable=True),
         KNOWN_AT,
+        Column("industry", "text", "Industry as known in this session.", nullable=True, is_added=True),
+        Column(
+            "lot_shares",
+            "float",
+            "Smallest quantity that is ordered, as known in this session.",
+            "shares",
+            nullable=True,
+            is_added=True,
+        ),
     ),
 )
 
 MARKET_TABLES = (
     LISTINGS,
+    INSTRUMENTS,
     RAW_BARS,
     CORPORATE_ACTIONS,
     SOURCE_AGREEMENT,

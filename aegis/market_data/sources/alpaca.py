@@ -158,6 +158,7 @@ class _Asking:
                 asof=str(self._settings.symbols_as_of) if self._settings.symbols_as_of else None,
             )
             answer = _readable(what, partial(client.get_stock_bars, request))
+            _refuse_others(some, answer)
             self._refuse_missing(some, answer)
             for symbol in some:
                 rows += [_bar(symbol, bar, self._calendar) for bar in _listed(answer, symbol)]
@@ -269,6 +270,17 @@ def _readable(what: str, ask: Callable[[], Any]) -> Any:
             "answers as documented"
         )
     return answer
+
+
+def _refuse_others(asked: Sequence[str], answer: Mapping[str, Any]) -> None:
+    """Refuse bars of a symbol that was not asked for: what else the answer mixes up cannot be known."""
+    others = sorted(str(symbol) for symbol in answer if symbol not in asked)
+    if others:
+        raise MalformedData(
+            f"Alpaca was asked for {', '.join(asked[:5])} and answered with {shown(others[0])} as well "
+            f"({len(others)} that were not asked for); correct {_SETTINGS}.symbols to the names that Alpaca uses, or "
+            "use another source"
+        )
 
 
 def _listed(answer: Mapping[str, Any], symbol: str) -> Sequence[Any]:

@@ -33,6 +33,7 @@ _ENDS = {
     "redemptions": "symbol",
 }
 """Actions after which a symbol trades no more, and the field that names it."""
+_MERGERS = ("cash_mergers", "stock_mergers", "stock_and_cash_mergers")
 _NOT_BOOKED = {
     "unit_splits": "old_symbol",
     "spin_offs": "source_symbol",
@@ -190,8 +191,8 @@ def read_actions(stated: StatedActions, tickers: TickerHistory, calendar: Tradin
     -----
     A split's ratio is new rate / old rate; a stock dividend of 5 % is a split of 1.05. Dividends are gross USD a share.
     A rename follows from the tickers of the bars. A merger, a redemption or a worthless removal ends the listing with
-    the last session before its effective (else process) date; what it pays is named in a note, as no holding is
-    booked out at it. Units, spin-offs and rights are named in notes and not booked.
+    the last session before its effective (else process) date, and a note names its terms; what a merger pays is for one
+    share of the acquiree. Units, spin-offs and rights are named in notes and not booked.
     """
     rows: list[dict[str, object]] = []
     ends: dict[str, list[date]] = {}
@@ -201,19 +202,26 @@ def read_actions(stated: StatedActions, tickers: TickerHistory, calendar: Tradin
     for row, symbol in _owned(stated.of("stock_dividends"), "symbol", "ex_date", tickers):
         rows.append(_event(row, symbol, "split", split_ratio=1.0 + _number(row, "rate")))
     for row, symbol in _owned(stated.of("cash_dividends"), "symbol", "ex_date", tickers):
-        paid = _day(row, "payable_date") if row.get("payable_date") else None
-        rows.append(_event(row, symbol, "dividend", dividend_usd=_number(row, "rate"), pay_session=paid))
+        days = {"pay_session": _optional_day(row, "payable_date"), "record_session": _optional_day(row, "record_date")}
+        rows.append(_event(row, symbol, "dividend", dividend_usd=_number(row, "rate"), **days))
     for kind, name in _ENDS.items():
         for row, symbol in _owned(stated.of(kind), name, _end_field(stated.of(kind)), tickers):
             day = _day(row, _end_field([row]))
-            rows.append({"session": pd.Timestamp(day), "symbol": symbol, "action": "delisting"})
+            rows.append(
+                {"session": pd.Timestamp(day), "symbol": symbol, "action": "delisting"}
+                if kind not in _MERGERS
+                else _merger(row, symbol, day, tickers)
+            )
             ends.setdefault(symbol, []).append(calendar.previous(day))
             notes.append(f"{symbol} {day}: {kind.replace('_', ' ')[:-1]}, {_terms(row)}; its listing ends")
     for kind, name in _NOT_BOOKED.items():
         dated = "effective_date" if kind == "unit_splits" else "ex_date"
         for row, symbol in _owned(stated.of(kind), name, dated, tickers):
             notes.append(f"{symbol} {_day(row, dated)}: {kind.replace('_', ' ')[:-1]}, {_terms(row)}; not booked")
-    columns = ["session", "symbol", "action", "split_ratio", "dividend_usd", "pay_session"]
+    columns = [
+        "session", "symbol", "action", "split_ratio", "dividend_usd", "pay_session", "record_session",
+        "merger_cash_usd", "merger_ratio", "acquirer",
+    ]  # fmt: skip
     return ReadActions(pd.DataFrame(rows, columns=columns), ends, tuple(notes))
 
 
@@ -242,6 +250,36 @@ def _split(row: Mapping[str, Any], symbol: str) -> dict[str, object]:
 
 def _event(row: Mapping[str, Any], symbol: str, action: str, **values: object) -> dict[str, object]:
     return {"session": pd.Timestamp(_day(row, "ex_date")), "symbol": symbol, "action": action, **values}
+
+
+def _merger(row: Mapping[str, Any], symbol: str, day: date, tickers: TickerHistory) -> dict[str, object]:
+    """Return what one share of the acquiree is paid with: cash, shares of the acquirer, or both."""
+    cash = next((_number(row, name) for name in ("cash_rate", "rate") if row.get(name)), 0.0)
+    ratio = 0.0
+    if row.get("acquirer_rate"):
+        old = _number(row, "acquiree_rate")
+        if old <= 0:
+            raise MalformedData(
+                f"Alpaca {symbol} {day}: a merger of {old:g} shares; expected a positive acquiree_rate: use another "
+                "source until Alpaca corrects it"
+            )
+        ratio = _number(row, "acquirer_rate") / old
+    acquirer = _symbol(row, "acquirer_symbol") if row.get("acquirer_symbol") else None
+    if cash <= 0 and (ratio <= 0 or acquirer is None):
+        return {"session": pd.Timestamp(day), "symbol": symbol, "action": "delisting"}
+    return {
+        "session": pd.Timestamp(day),
+        "symbol": symbol,
+        "action": "merger",
+        "pay_session": _optional_day(row, "payable_date"),
+        "merger_cash_usd": cash,
+        "merger_ratio": ratio if acquirer is not None else 0.0,
+        "acquirer": next(iter(tickers.symbols_of(acquirer, day)), acquirer) if acquirer is not None else None,
+    }
+
+
+def _optional_day(row: Mapping[str, Any], name: str) -> date | None:
+    return _day(row, name) if row.get(name) else None
 
 
 def _end_field(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -86,6 +86,10 @@ class CachedSource(WrappedSource):
         actions = self._current_news().actions
         return actions[actions["session"].between(pd.Timestamp(first), pd.Timestamp(last))].reset_index(drop=True)
 
+    def instruments(self) -> None:
+        """Return nothing: what vendors over a network state of instruments are the listings, which are kept."""
+        return
+
     def coverage_notes(self) -> list[str]:
         """Return what the source says about its coverage."""
         return list(self._current_news().notes)

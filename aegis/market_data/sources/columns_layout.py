@@ -7,7 +7,7 @@ other table in the folder holds daily bars as traded.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -35,6 +35,13 @@ INSTRUMENTS_STEM = "instruments"
 _BARS_SETTING = "market_data.files.columns"
 _ACTIONS_SETTING = "market_data.files.actions_columns"
 _PRICES = ("open", "high", "low", "close")
+_ACTION_NUMBERS = ("split_ratio", "dividend_usd", "merger_cash_usd", "merger_ratio")
+_ACTION_DAYS = {"pay_date": "pay_session", "record_date": "record_session"}
+_ACTION_NAMES = ("new_ticker", "acquirer")
+_ACTION_TERMS = (*_ACTION_NUMBERS, *_ACTION_DAYS, *_ACTION_NAMES, "known_at")
+_INSTRUMENT_TEXTS = ("name", "sector", "industry", "currency", "shortability")
+_INSTRUMENT_NUMBERS = ("lot_shares", "tick_usd")
+_INSTRUMENT_DAYS = {"from": "first_session", "listed": "listing_session", "delisted": "delisting_session"}
 _SYMBOL_STEM = re.compile(r"[A-Z0-9^][A-Z0-9.^=\-]{0,15}")
 
 
@@ -49,8 +56,9 @@ def read_columns_layout(
         Holds the files.
     settings : FilesSettings
         ``columns`` maps our names (symbol, ticker, date, open, high, low, close, volume) to those of the bar files,
-        ``actions_columns`` ours (symbol, ex_date, action, split_ratio, dividend_usd, pay_date, new_ticker, known_at)
-        to those of the actions file. Names that differ only by case need no entry.
+        ``actions_columns`` ours (symbol, ex_date, action, split_ratio, dividend_usd, pay_date, record_date, new_ticker,
+        merger_cash_usd, merger_ratio, acquirer, known_at) to those of the actions file. Names that differ only by case
+        need no entry.
     calendar : TradingCalendar
         Decision calendar.
     last_session : date or None
@@ -84,11 +92,13 @@ def read_columns_layout(
         )
     stated_by = [path for path in tables if path.stem.lower() in (ACTIONS_STEM, FACTORS_STEM)]
     actions, notes = _read_stated_actions(stated_by, settings, bars, calendar)
+    facts = _read_instruments(path for path in tables if path.stem.lower() == INSTRUMENTS_STEM)
     return ParsedFiles(
         bars=bars,
         actions=actions,
         announced_ends=_ends_before_delistings(actions, calendar),
-        instruments=_read_instruments(path for path in tables if path.stem.lower() == INSTRUMENTS_STEM),
+        instruments=_last_stated(facts),
+        instrument_facts=facts,
         notes=notes,
     )
 
@@ -137,7 +147,7 @@ def _read_stated_actions(
         return pd.DataFrame(columns=["session", "symbol", "action"]), (note,)
     file = files[0]
     if file.stem.lower() == ACTIONS_STEM:
-        return _read_actions(file, settings), ()
+        return read_actions_file(file, settings.actions_columns, setting=_ACTIONS_SETTING), ()
     table = select_columns(
         read_table(file),
         file,
@@ -153,14 +163,30 @@ def _read_stated_actions(
     return unpick_factors(factors, closes, calendar).drop(columns="reference_price_gap"), ()
 
 
-def _read_actions(file: Path, settings: FilesSettings) -> pd.DataFrame:
+def read_actions_file(file: Path, columns: Mapping[str, str], *, setting: str) -> pd.DataFrame:
+    """Return the corporate actions of a user's file.
+
+    Parameters
+    ----------
+    file : Path
+        ``symbol``, ``ex_date``, ``action`` and, as far as they apply, the other columns of :func:`read_columns_layout`.
+    columns : mapping of str to str
+        Our names of columns to the file's.
+    setting : str
+        Where `columns` is configured, for messages.
+
+    Raises
+    ------
+    ConfigurationError, MalformedData
+        As :func:`read_columns_layout` says.
+    """
     table = select_columns(
         read_table(file),
         file,
         required=("symbol", "ex_date", "action"),
-        optional=("split_ratio", "dividend_usd", "pay_date", "new_ticker", "known_at"),
-        mapping=settings.actions_columns,
-        setting=_ACTIONS_SETTING,
+        optional=_ACTION_TERMS,
+        mapping=columns,
+        setting=setting,
     )
     actions = pd.DataFrame(
         {
@@ -169,32 +195,62 @@ def _read_actions(file: Path, settings: FilesSettings) -> pd.DataFrame:
             "action": as_texts(table["action"]).str.lower(),
         }
     )
-    for name in ("split_ratio", "dividend_usd"):
-        if name in table:
-            actions[name] = as_numbers(table[name], file)
-    if "pay_date" in table:
-        actions["pay_session"] = as_days(table["pay_date"], file)
+    for name in (name for name in _ACTION_NUMBERS if name in table):
+        actions[name] = as_numbers(table[name], file)
+    for given, name in _ACTION_DAYS.items():
+        if given in table:
+            actions[name] = as_days(table[given], file)
     if "known_at" in table:
         actions["known_at_utc"] = as_instants(table["known_at"], file)
-    if "new_ticker" in table:
-        given = table["new_ticker"]
-        actions["new_ticker"] = as_texts(given).where(given.notna() & (given.astype(str).str.strip() != ""), None)
+    for name in (name for name in _ACTION_NAMES if name in table):
+        is_given = table[name].notna() & (table[name].astype(str).str.strip() != "")
+        actions[name] = as_texts(table[name]).where(is_given, None)
     return actions
 
 
 def _ends_before_delistings(actions: pd.DataFrame, calendar: TradingCalendar) -> dict[str, list[date]]:
     ends: dict[str, list[date]] = {}
-    for row in actions[actions["action"] == "delisting"].to_dict("records"):
+    for row in actions[actions["action"].isin(["delisting", "merger"])].to_dict("records"):
         ends.setdefault(str(row["symbol"]), []).append(calendar.previous(row["session"].date()))
     return ends
 
 
-def _read_instruments(files: Iterable[Path]) -> dict[str, dict[str, str]]:
-    facts: dict[str, dict[str, str]] = {}
-    for file in files:
-        table = select_columns(
-            read_table(file), file, required=("symbol",), optional=("name", "sector"), mapping={}, setting=_BARS_SETTING
-        )
-        texts = pd.DataFrame({name: as_texts(values) for name, values in table.items()})
-        facts |= {row["symbol"]: {k: v for k, v in row.items() if k != "symbol"} for row in texts.to_dict("records")}
+def _read_instruments(files: Iterable[Path]) -> pd.DataFrame | None:
+    tables = [_read_instrument_file(file) for file in files]
+    return pd.concat(tables, ignore_index=True) if tables else None
+
+
+def _read_instrument_file(file: Path) -> pd.DataFrame:
+    table = select_columns(
+        read_table(file),
+        file,
+        required=("symbol",),
+        optional=(*_INSTRUMENT_TEXTS, *_INSTRUMENT_NUMBERS, *_INSTRUMENT_DAYS, "known_at"),
+        mapping={},
+        setting=_BARS_SETTING,
+    )
+    facts = pd.DataFrame({"symbol": as_texts(table["symbol"])})
+    for name in (name for name in _INSTRUMENT_TEXTS if name in table):
+        is_given = table[name].notna() & (table[name].astype(str).str.strip() != "")
+        facts[name] = as_texts(table[name]).where(is_given, None)
+    for name in (name for name in _INSTRUMENT_NUMBERS if name in table):
+        facts[name] = as_numbers(table[name], file)
+    for given, name in _INSTRUMENT_DAYS.items():
+        if given in table:
+            facts[name] = as_days(table[given], file)
+    if "known_at" in table:
+        facts["known_at_utc"] = as_instants(table["known_at"], file)
     return facts
+
+
+def _last_stated(facts: pd.DataFrame | None) -> dict[str, dict[str, str]]:
+    """Return name and sector of each symbol as they are said to be last, for its listing."""
+    if facts is None:
+        return {}
+    by = [name for name in ("first_session",) if name in facts]
+    ordered = facts.sort_values(by, kind="stable", na_position="first") if by else facts
+    names = [name for name in ("name", "sector") if name in facts]
+    return {
+        str(row["symbol"]): {name: row[name] for name in names if row[name] is not None}
+        for row in ordered[["symbol", *names]].to_dict("records")
+    }

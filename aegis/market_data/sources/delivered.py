@@ -77,6 +77,11 @@ class DeliveredSource(ABC):
         """Return actions with an ex-session in ``[first, last]``."""
         return self._delivery.actions_between(first, last)
 
+    def instruments(self) -> pd.DataFrame | None:
+        """Return what the vendor states of instruments; None where it states no more than names and sectors."""
+        stated = self._delivery.instruments
+        return None if stated is None else stated.copy()
+
     def coverage_notes(self) -> list[str]:
         """Return what was left out, ends or has gaps, one sentence each."""
         return list(self._delivery.notes)

@@ -19,10 +19,12 @@ from aegis.errors import ConfigurationError, MalformedData, SourceUnavailable
 from aegis.instruments import require_symbol
 from aegis.lake.tables import CORPORATE_ACTIONS, LISTINGS, RAW_BARS
 from aegis.market_data.corporate_actions import normalise_actions
+from aegis.market_data.instrument_facts import UNCLASSIFIED
 from aegis.market_data.sources.coverage import Coverage, trace_coverage
+from aegis.market_data.sources.listing_ends import split_ends, unfounded_notes
+from aegis.market_data.sources.stated_instruments import stated_instruments
 
 PRICE_COLUMNS = ("open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd")
-UNCLASSIFIED = "Unclassified"
 _LARGE_DISTRIBUTION = 0.08
 _MANY_NAMES = 8
 
@@ -41,6 +43,9 @@ class ParsedFiles:
         Last days for which the vendor promises bars of a symbol.
     instruments : mapping of str to mapping
         Optional ``name`` and ``sector`` of a symbol.
+    instrument_facts : DataFrame, optional
+        Dated facts as :func:`~aegis.market_data.instrument_facts.normalise_instruments` takes them, a row without
+        ``first_session`` from the symbol's listing on; None where the vendor knows none.
     notes : tuple of str
         Remarks about what was left out and why.
     """
@@ -49,6 +54,7 @@ class ParsedFiles:
     actions: pd.DataFrame
     announced_ends: Mapping[str, Sequence[date]] = field(default_factory=dict)
     instruments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    instrument_facts: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -60,6 +66,7 @@ class Delivery:
     listings: pd.DataFrame
     actions: pd.DataFrame
     notes: tuple[str, ...]
+    instruments: pd.DataFrame | None = None
 
     @property
     def session_range(self) -> tuple[date, date]:
@@ -127,8 +134,9 @@ def assemble(
     -----
     Known when: a bar at its close plus `vendor_delay`; an action at the opening of its ex-session unless the vendor
     says otherwise. Splits and dividends outside the sessions in which an instrument is listed (its first session
-    included: nobody held it before) are left out, with a note. Bad prices and repeated rows are kept: naming them
-    is the quality gate's task.
+    included: nobody held it before) are left out, with a note, and so are mergers of a symbol that goes on trading. A
+    merger or delisting after the last bar is kept, as it was announced. Bad prices and repeated rows are kept: naming
+    them is the quality gate's task.
     """
     bars = parsed.bars
     for text in pd.unique(pd.concat([bars["symbol"], bars["ticker"]])):
@@ -140,12 +148,22 @@ def assemble(
     stated = normalise_actions(parsed.actions, calendar, source=source)
     traced = normalise_actions(_announced(coverage.actions, stated), calendar, source=source)
     listed, outside = _split_by_listing(stated, coverage)
-    actions = CORPORATE_ACTIONS.conform(pd.concat([frame for frame in (listed, traced) if not frame.empty] or [traced]))
+    ends, unfounded = split_ends(stated, traced, coverage.listings, last_session=last)
+    parts = [frame for frame in (listed, traced, ends) if not frame.empty]
+    actions = CORPORATE_ACTIONS.conform(pd.concat(parts or [traced]))
+    listings = _listings(coverage.listings, parsed, benchmark_symbol, source=source)
     return Delivery(
         bars=_raw_bars(bars, calendar, source=source, vendor_delay=vendor_delay),
-        listings=_listings(coverage.listings, parsed, benchmark_symbol, source=source),
+        listings=listings,
+        instruments=stated_instruments(parsed.instrument_facts, listings, calendar, source=source),
         actions=actions,
-        notes=(*parsed.notes, *coverage.notes, *_outside_notes(outside), *_large_notes(listed, bars)),
+        notes=(
+            *parsed.notes,
+            *coverage.notes,
+            *_outside_notes(outside),
+            *unfounded_notes(unfounded),
+            *_large_notes(listed, bars),
+        ),
     )
 
 
@@ -195,9 +213,14 @@ def _raw_bars(bars: pd.DataFrame, calendar: TradingCalendar, *, source: str, ven
 
 
 def _announced(traced: pd.DataFrame, stated: pd.DataFrame) -> pd.DataFrame:
-    """Return traced renames and delistings, known when the vendor says where it says so."""
+    """Return traced renames and delistings, known when the vendor says where it says so.
+
+    A merger tells of the delisting that it brings.
+    """
     key = ["session", "symbol", "action"]
-    return traced.merge(stated[[*key, "known_at_utc"]], on=key, how="left")
+    told = stated.assign(action=stated["action"].replace("merger", "delisting"))
+    first_told = told.groupby(key, as_index=False)["known_at_utc"].min()
+    return traced.merge(first_told, on=key, how="left")
 
 
 def _split_by_listing(stated: pd.DataFrame, coverage: Coverage) -> tuple[pd.DataFrame, pd.DataFrame]:

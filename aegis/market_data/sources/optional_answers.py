@@ -1,4 +1,4 @@
-"""What some sources can tell beyond the port: how an answer came about, and what another source says.
+"""What some sources can tell beyond the port: how an answer came about, what another says, what instruments are.
 
 Belongs here: the questions, and the empty answer of a source that knows none. Every wrapper passes them on.
 """
@@ -10,6 +10,8 @@ from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
+from aegis.calendars import TradingCalendar
+from aegis.market_data.instrument_facts import instruments_of_listings
 from aegis.market_data.sources.source import MarketDataSource
 
 
@@ -29,6 +31,28 @@ class ComparesSources(Protocol):
     def second_opinions(self, bars: pd.DataFrame) -> Sequence[pd.DataFrame]:
         """Return the rows that other sources have for the sessions and symbols of `bars`, in the order of belief."""
         ...
+
+
+@runtime_checkable
+class DescribesInstruments(Protocol):
+    """A source that knows more of instruments than their listings."""
+
+    def instruments(self) -> pd.DataFrame | None:
+        """Return the facts as :data:`aegis.lake.tables.INSTRUMENTS`; None where it knows no more than its listings."""
+        ...
+
+
+def instruments(source: MarketDataSource, calendar: TradingCalendar) -> pd.DataFrame:
+    """Return what `source` knows of instruments; what its listings say where it knows no more.
+
+    Parameters
+    ----------
+    source : MarketDataSource
+    calendar : TradingCalendar
+        Decision calendar.
+    """
+    stated = source.instruments() if isinstance(source, DescribesInstruments) else None
+    return instruments_of_listings(source.listings(), calendar) if stated is None else stated
 
 
 def fetch_notes(source: MarketDataSource) -> list[str]:

@@ -100,6 +100,12 @@ def _named_source(name: str, config: AegisConfig, calendar: TradingCalendar, las
         from aegis.market_data.sources.alpaca import AlpacaSource  # noqa: PLC0415
 
         return AlpacaSource(data.alpaca, calendar, benchmark_symbol=benchmark, last_session=last, vendor_delay=delay)
+    if name == "interactive_brokers":
+        from aegis.market_data.sources.interactive_brokers import InteractiveBrokersSource  # noqa: PLC0415
+
+        return InteractiveBrokersSource(
+            data.interactive_brokers, calendar, benchmark_symbol=benchmark, last_session=last, vendor_delay=delay
+        )
     if name == "crypto":
         from aegis.market_data.sources.crypto import CryptoSource  # noqa: PLC0415
 

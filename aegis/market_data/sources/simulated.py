@@ -17,13 +17,21 @@ from aegis.calendars import TradingCalendar
 from aegis.config import SimulatedMarketSettings
 from aegis.errors import CalendarError, ConfigurationError, SourceUnavailable
 from aegis.lake.tables import CORPORATE_ACTIONS, LISTINGS, RAW_BARS
+from aegis.market_data.instrument_facts import facts_of_listings, normalise_instruments
 from aegis.market_data.sources.simulated_market.events import (
     DIVIDEND_PAID_AFTER_SESSIONS,
     LONGEST_NOTICE_SESSIONS,
     PlannedAction,
 )
 from aegis.market_data.sources.simulated_market.ground_truth import GroundTruth
-from aegis.market_data.sources.simulated_market.instruments import BENCHMARK_SECTOR, INSTRUMENTS, Instrument
+from aegis.market_data.sources.simulated_market.instruments import (
+    BENCHMARK_SECTOR,
+    INDUSTRIES,
+    INSTRUMENTS,
+    TICK_USD,
+    UNSHORTABLE,
+    Instrument,
+)
 from aegis.market_data.sources.simulated_market.market import SimulatedMarket, generate_market
 from aegis.market_data.sources.simulated_market.returns import BETAS
 
@@ -221,6 +229,19 @@ class SimulatedSource:
             "known_at_utc": pd.DatetimeIndex(instants[listed], tz="UTC"),
         }
         return RAW_BARS.conform(pd.DataFrame(columns))
+
+    def instruments(self) -> pd.DataFrame:
+        """Return sectors, industries, ticks and shortability, known from each listing's first opening on."""
+        facts = facts_of_listings(self.listings())
+        symbols = facts["symbol"]
+        is_benchmark = symbols == self.benchmark_symbol
+        shortability = pd.Series("yes", index=facts.index).where(~symbols.isin(UNSHORTABLE), "no")
+        stated = facts.assign(
+            industry=symbols.map(INDUSTRIES).where(~is_benchmark, BENCHMARK_SECTOR),
+            tick_usd=TICK_USD,
+            shortability=shortability,
+        )
+        return normalise_instruments(stated, self._calendar, source=SOURCE_NAME)
 
     def _ticker_table(self, symbols: list[str]) -> np.ndarray:
         table = np.empty((len(self._sessions), len(symbols)), dtype=object)

@@ -23,7 +23,7 @@ class MarketDataSource(Protocol):
 
     @property
     def name(self) -> str:
-        """Name stored with each row: ``simulated``, ``files``, ``yahoo``, ``alpaca``, ``crypto``."""
+        """Name stored with each row: ``simulated``, ``files``, ``yahoo``, ``alpaca``, ..."""
         ...
 
     @property

@@ -5,8 +5,10 @@ Belongs here: the choice by configuration. What the cache does is :mod:`aegis.ma
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date
 from importlib import metadata
+from pathlib import Path
 
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
@@ -51,7 +53,7 @@ def with_cache(
     settings = getattr(config.market_data, source.name)
     identity = identity_of(
         source=source.name,
-        parameters=settings.model_dump(mode="json", exclude=set(CallSettings.model_fields)),
+        parameters=_parameters(settings),
         calendar=calendar.name,
         vendor_delay_minutes=config.market_data.vendor_delay_minutes,
         benchmark=source.benchmark_symbol,
@@ -60,3 +62,13 @@ def with_cache(
     answers = CachedAnswers(open_store(config, clock), identity)
     kind = RefreshedSource if mode == "refresh" else CachedSource
     return kind(source, answers, calendar=calendar, last_session=last_session, clock=clock)
+
+
+def _parameters(settings: CallSettings) -> dict[str, object]:
+    """Return what decides the answer; a file that is named counts by its content."""
+    parameters = settings.model_dump(mode="json", exclude=set(CallSettings.model_fields))
+    for name in parameters:
+        value = getattr(settings, name)
+        if isinstance(value, Path) and value.is_file():
+            parameters[name] = hashlib.sha256(value.read_bytes()).hexdigest()
+    return parameters

@@ -11,7 +11,7 @@ from datetime import date
 import pandas as pd
 
 from aegis.errors import SourceUnavailable
-from aegis.lake.tables import CORPORATE_ACTIONS, LISTINGS
+from aegis.lake.tables import CORPORATE_ACTIONS, INSTRUMENTS, LISTINGS
 from aegis.market_data.sources.source import MarketDataSource
 from aegis.market_data.sources.wrapped import WrappedSource
 
@@ -59,6 +59,15 @@ class TruncatedSource(WrappedSource):
         started = listings[listings["first_session"] <= cut]
         ends = started["last_session"]
         return LISTINGS.conform(started.assign(last_session=ends.where(ends <= cut)))
+
+    def instruments(self) -> pd.DataFrame | None:
+        """Return what the source knows of instruments, as known at the cut."""
+        stated = super().instruments()
+        if stated is None:
+            return None
+        known = stated[stated["known_at_utc"] <= self._known_until]
+        ends = known["delisting_session"]
+        return INSTRUMENTS.conform(known.assign(delisting_session=ends.where(ends <= pd.Timestamp(self._last_known))))
 
     def bars(self, first: date, last: date) -> pd.DataFrame:
         """Return bars of the sessions in ``[first, last]`` up to the cut.

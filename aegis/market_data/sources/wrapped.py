@@ -60,6 +60,11 @@ class WrappedSource:
         """Return what the wrapped source says about its coverage."""
         return self._source.coverage_notes()
 
+    def instruments(self) -> pd.DataFrame | None:
+        """Return what the wrapped source knows of instruments beyond its listings."""
+        stated = self._source
+        return stated.instruments() if isinstance(stated, optional_answers.DescribesInstruments) else None
+
     def fetch_notes(self) -> list[str]:
         """Return how the wrapped source's answers came about."""
         return optional_answers.fetch_notes(self._source)

@@ -17,6 +17,7 @@ import pandas as pd
 
 from aegis.market_data.sources.call_policy import FailedAttempt, VendorCalls
 from aegis.market_data.sources.http_calls import HttpResponse, failure_of
+from aegis.market_data.sources.vendor_rows import shown
 
 _CHART = "/v8/finance/chart/"
 _CRUMB_REFUSED = frozenset({401, 403})
@@ -118,7 +119,7 @@ class YahooDownload:
             raise
         if symbol is None:
             return response
-        failure = failure_of(response, self._calls.vendor) or _wrong_currency(symbol, response)
+        failure = failure_of(response, self._calls.vendor) or _wrong_instrument(symbol, response)
         if failure is None:
             failures.pop(symbol, None)
             return response
@@ -129,12 +130,25 @@ class YahooDownload:
         raise ConnectionError(failure.cause)
 
 
-def _wrong_currency(symbol: str, response: HttpResponse) -> FailedAttempt | None:
-    """Return a refusal of prices in another currency; a shape without one is yfinance's to judge."""
+def _wrong_instrument(symbol: str, response: HttpResponse) -> FailedAttempt | None:
+    """Return a refusal of another symbol's prices or another currency's; a shape without either is yfinance's to judge.
+
+    Notes
+    -----
+    yfinance files an answer under the symbol that was asked for, whatever symbol it names: a renamed or redirected one
+    would become another company's history under this name.
+    """
     try:
-        currency = response.json()["chart"]["result"][0]["meta"]["currency"]
+        stated = response.json()["chart"]["result"][0]["meta"]
+        currency = stated["currency"]
     except (KeyError, IndexError, TypeError):
         return None
+    if stated.get("symbol") != symbol:
+        return FailedAttempt(
+            f"{symbol} was asked for and {shown(stated.get('symbol'))} answered",
+            is_final=True,
+            remedy="correct market_data.yahoo.symbols to the name that Yahoo uses now, capitals and dashes included",
+        )
     if currency == "USD":
         return None
     return FailedAttempt(

@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -71,7 +72,7 @@ class Altered:
 Fault = Status | Html | Hang | Reset | Truncated | CutJson | Altered
 
 
-class VendorServer:
+class VendorServer(ABC):
     """A vendor that answers ``answer(request)``; a subclass knows the vendor's paths and words.
 
     Attributes
@@ -129,9 +130,9 @@ class VendorServer:
         """Let the next requests meet these faults, one each; None is the right answer."""
         self._script.extend(faults)
 
+    @abstractmethod
     def answer(self, request: Request) -> Json | Status:
         """Return the vendor's JSON, or a status with its words."""
-        raise NotImplementedError
 
     def is_scripted(self, request: Request) -> bool:
         """Whether faults befall this request; some requests of a client are beside the point."""

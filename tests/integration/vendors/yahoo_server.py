@@ -21,9 +21,16 @@ def opening(day: date) -> int:
 
 
 def chart(
-    rows: dict[date, tuple[float, int]], *, splits: dict[date, int] | None = None, currency: str = "USD"
+    rows: dict[date, tuple[float, int]],
+    *,
+    splits: dict[date, int] | None = None,
+    currency: str = "USD",
+    symbol: str | None = None,
 ) -> dict[str, Any]:
-    """Return the chart of closes and volumes by session, with splits of so many for one."""
+    """Return the chart of closes and volumes by session, with splits of so many for one.
+
+    It names `symbol`, or whatever symbol is asked for when the server sends it.
+    """
     closes = [close for close, _ in rows.values()]
     events = {
         str(opening(day)): {"date": opening(day), "numerator": ratio, "denominator": 1, "splitRatio": f"{ratio}:1"}
@@ -31,6 +38,7 @@ def chart(
     }
     return {
         "meta": {
+            **({} if symbol is None else {"symbol": symbol}),
             "currency": currency, "instrumentType": "EQUITY", "exchangeTimezoneName": "America/New_York",
             "validRanges": ["1d", "5d", "max"], "dataGranularity": "1d",
         },
@@ -67,7 +75,8 @@ class YahooServer(VendorServer):
         symbol = request.path.removeprefix(CHART)
         if symbol not in self.charts:
             return Status(404, body=_error("Not Found", "No data found, symbol may be delisted"))
-        return {"chart": {"result": [self.charts[symbol]], "error": None}}
+        found = self.charts[symbol]
+        return {"chart": {"result": [{**found, "meta": {"symbol": symbol, **found["meta"]}}], "error": None}}
 
     def is_scripted(self, request: Request) -> bool:
         return request.path.startswith(CHART)

@@ -69,3 +69,43 @@ def test_a_null_is_kept_where_it_has_a_meaning() -> None:
     assert numbers[1] == 1.0
     assert conformed("text", [np.nan, "x"], nullable=True) == [None, "x"]
     assert conformed("session", [pd.NaT, date(2014, 6, 9)], nullable=True)[0] is pd.NaT
+
+
+def test_an_added_column_may_be_absent_and_changes_no_hash_where_it_is_null() -> None:
+    columns = (Column("session", "session", ""), Column("value", "float", ""))
+    before = TableSchema("trial", "one", "", ("session",), columns)
+    added = [Column(f"new_{kind}", kind, "", nullable=True, is_added=True) for kind in ("text", "float", "session")]
+    since = TableSchema("trial", "one", "", ("session",), (*columns, *added))
+    frame = pd.DataFrame({"session": pd.to_datetime(["2014-06-09", "2014-06-10"]), "value": [1.0, 2.0]})
+    conformed = since.conform(frame)
+    assert conformed.columns.tolist() == since.column_names
+    assert conformed[[column.name for column in added]].isna().all(axis=None)
+    assert since.content_hashes(frame) == before.content_hashes(frame)
+    changed = since.content_hashes(frame.assign(new_text=[None, "a"]))
+    assert changed[date(2014, 6, 9)] == before.content_hashes(frame)[date(2014, 6, 9)]
+    assert changed[date(2014, 6, 10)] != before.content_hashes(frame)[date(2014, 6, 10)]
+
+
+def test_a_conformed_frame_is_a_copy_and_an_adopted_one_shares_its_columns() -> None:
+    table = TableSchema("trial", "one", "", ("name",), (Column("name", "text", ""), Column("value", "float", "")))
+    given = pd.DataFrame({"name": ["a", "b"], "value": [1.0, 2.0]})
+
+    conformed = table.conform(given)
+    conformed.loc[0, "value"] = 9.0
+    assert list(given["value"]) == [1.0, 2.0]
+
+    assert np.shares_memory(table.adopt(given)["value"].to_numpy(), given["value"].to_numpy())
+
+
+def test_rows_are_put_in_the_order_of_the_key_and_a_repeated_key_is_refused() -> None:
+    key = (Column("day", "session", ""), Column("at", "instant", ""), Column("name", "text", ""))
+    table = TableSchema("trial", "one", "", ("day", "at", "name"), key)
+    first, second = pd.Timestamp("2014-06-09 20:00", tz="UTC"), pd.Timestamp("2014-06-09 21:00", tz="UTC")
+    rows = [(date(2014, 6, 9), second, "a"), (date(2014, 6, 9), first, "b"), (date(2014, 6, 9), first, "a")]
+
+    conformed = table.conform(pd.DataFrame(rows, columns=table.column_names))
+
+    assert list(conformed["name"]) == ["a", "b", "a"]
+    assert list(conformed["at"]) == [first, first, second]
+    with pytest.raises(SchemaMismatch, match="repeat the primary key"):
+        table.conform(pd.DataFrame([*rows, rows[0]], columns=table.column_names))

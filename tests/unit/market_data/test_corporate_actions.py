@@ -184,6 +184,12 @@ def test_an_announcement_keeps_its_own_instant() -> None:
         ({"action": "dividend", "dividend_usd": 0.1}, "carries a split ratio"),
         ({"action": "rename", "split_ratio": 1.0}, "names no new ticker"),
         ({"pay_session": "2014-06-05"}, "paid before its ex-date"),
+        ({"merger_cash_usd": 1.0}, "carries the terms of a merger"),
+        ({"acquirer": "MSFT"}, "carries the terms of a merger"),
+        ({"action": "merger", "split_ratio": 1.0}, "pays neither cash nor shares"),
+        ({"action": "merger", "split_ratio": 1.0, "merger_cash_usd": -5.0}, "pays neither cash nor shares"),
+        ({"action": "merger", "split_ratio": 1.0, "merger_cash_usd": np.inf}, "pays neither cash nor shares"),
+        ({"action": "merger", "split_ratio": 1.0, "merger_ratio": 0.5}, "pays shares of nobody"),
     ],
 )
 def test_an_invalid_action_is_refused_with_its_symbol_and_remedy(values: dict[str, object], problem: str) -> None:
@@ -206,3 +212,20 @@ def test_a_special_dividend_beside_a_regular_one_is_added_and_a_copy_is_refused(
         normalise_actions(pd.concat([regular, regular]), XNYS, source="files")
     with pytest.raises(MalformedData, match="is given twice"):
         normalise_actions(pd.concat([action(), action(split_ratio=2.0)]), XNYS, source="files")
+
+
+def test_a_merger_keeps_its_terms_and_its_record_date() -> None:
+    merger = action(
+        action="merger", split_ratio=1.0, merger_cash_usd=54.2, record_session="2014-06-07", acquirer="MSFT"
+    )
+    (row,) = normalise_actions(merger, XNYS, source="files").to_dict("records")
+    assert (row["merger_cash_usd"], row["merger_ratio"], row["acquirer"]) == (54.2, 0.0, "MSFT")
+    assert row["record_session"] == pd.Timestamp("2014-06-07")  # a Saturday: record dates are no sessions
+    with pytest.raises(MalformedData, match="is not a symbol"):
+        normalise_actions(action(action="merger", split_ratio=1.0, merger_ratio=1.0, acquirer="a/b"), XNYS, source="f")
+
+
+def test_an_action_without_merger_terms_has_none() -> None:
+    (row,) = normalise_actions(action(), XNYS, source="files").to_dict("records")
+    assert (row["acquirer"], row["record_session"]) == (None, pd.NaT)
+    assert np.isnan([row["merger_cash_usd"], row["merger_ratio"]]).all()

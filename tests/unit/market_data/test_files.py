@@ -203,8 +203,8 @@ def replaced(old: str, new: str) -> str:
         ({"bars.csv": bars_csv().replace(",", "\t")}, "separated by tabs"),
         ({"bars.csv": ""}, r"bars\.csv: cannot be read as csv"),
         ({"bars.parquet": "not parquet"}, r"bars\.parquet: cannot be read as parquet"),
-        ({"bars.csv": bars_csv(), "actions.csv": "symbol,ex_date,action\nAAA,2014-06-04,merger\n"},
-         "AAA 2014-06-04: action 'merger' is not a known action"),
+        ({"bars.csv": bars_csv(), "actions.csv": "symbol,ex_date,action\nAAA,2014-06-04,spinoff\n"},
+         "AAA 2014-06-04: action 'spinoff' is not a known action"),
         ({"bars.csv": bars_csv(), "actions.csv": ACTIONS.replace("Z\n", "\n")},
          r"actions\.csv line 3, column 'known_at': expected an instant with its time zone"),
     ],
@@ -244,3 +244,80 @@ def test_sessions_outside_the_files_are_refused_and_not_answered_with_nothing(tm
     files = source(write(tmp_path, {"bars.csv": bars_csv()}))
     with pytest.raises(SourceUnavailable, match=f"no bars from 2014-07-01 .* covers {DAYS[0]} to {DAYS[-1]}"):
         files.bars(date(2014, 7, 1), date(2014, 7, 2))
+
+
+MERGER_HEADER = "symbol,ex_date,action,merger_cash_usd,merger_ratio,acquirer,record_date,known_at\n"
+
+
+def merged(folder: Path, *, bars_of_aaa: int, actions: str) -> FilesSource:
+    """Return files in which AAA has bars on the first sessions only, with mergers stated."""
+    rows = [f"SPY,{day},{PRICES},1200" for day in DAYS] + [f"AAA,{day},{PRICES},9" for day in DAYS[:bars_of_aaa]]
+    text = "\n".join(["symbol,date,open,high,low,close,volume", *rows]) + "\n"
+    return source(write(folder, {"bars.csv": text, "actions.csv": MERGER_HEADER + actions}))
+
+
+def test_a_merger_ends_the_listing_and_is_known_with_its_delisting_since_its_announcement(tmp_path: Path) -> None:
+    row = f"AAA,{DAYS[5]},merger,11.5,,BUYER,{DAYS[4]},2014-06-04T08:00:00-04:00\n"
+    files = merged(tmp_path, bars_of_aaa=5, actions=row)
+    found = files.corporate_actions(DAYS[0], DAYS[-1])
+    announced = pd.Timestamp("2014-06-04 12:00", tz="UTC")
+    assert found[["session", "action", "known_at_utc"]].to_numpy().tolist() == [
+        [pd.Timestamp(DAYS[5]), "delisting", announced],
+        [pd.Timestamp(DAYS[5]), "merger", announced],
+    ]
+    terms = found.iloc[1]
+    assert (terms["merger_cash_usd"], terms["merger_ratio"], terms["acquirer"]) == (11.5, 0.0, "BUYER")
+    assert terms["record_session"] == pd.Timestamp(DAYS[4])
+    assert files.listings().query("symbol == 'AAA'")["last_session"].tolist() == [pd.Timestamp(DAYS[4])]
+
+
+def test_a_merger_that_no_end_of_trading_follows_is_left_out_with_a_note(tmp_path: Path) -> None:
+    """Bars of AAA stop on the third session without notice, so it is listed for five more, to the eighth."""
+    files = merged(tmp_path, bars_of_aaa=3, actions=f"AAA,{DAYS[9]},merger,11.5,,,,\n")
+    found = files.corporate_actions(DAYS[0], DAYS[-1])
+    assert found[["session", "action"]].to_numpy().tolist() == [[pd.Timestamp(DAYS[8]), "delisting"]]
+    assert files.coverage_notes()[-1] == (
+        f"AAA {DAYS[9]}: a merger is stated and the listing does not end with the session before; it is left out, "
+        "correct its date"
+    )
+
+
+def test_a_merger_after_the_last_bar_is_kept_as_announced(tmp_path: Path) -> None:
+    row = "AAA,2014-06-20,merger,0,0.5,SPY,,2014-06-05T08:00:00-04:00\n"
+    files = merged(tmp_path, bars_of_aaa=10, actions=row)
+    found = files.corporate_actions(DAYS[0], date(2014, 7, 1))
+    assert found["action"].tolist() == ["delisting", "merger"]
+    assert set(found["session"]) == {pd.Timestamp("2014-06-20")}
+    assert np.isnan(found["merger_ratio"].iloc[0])
+    assert found["merger_ratio"].iloc[1] == 0.5
+    assert files.listings()["last_session"].isna().all()
+
+
+def test_dated_facts_of_instruments_are_kept_apart_from_the_listing(tmp_path: Path) -> None:
+    header = "symbol,from,sector,industry,lot_shares,tick_usd,shortability,known_at\n"
+    rows = (
+        "AAA,,Energy,Drilling,100,0.01,no,\n"
+        f"AAA,{DAYS[4]},Utilities,Water,,,yes,2014-06-05T09:00:00-04:00\n"
+        "ZZZ,,Nobody,None,,,,\n"
+    )
+    files = source(write(tmp_path, {"bars.csv": bars_csv(), "instruments.csv": header + rows}))
+    found = files.instruments()
+    assert found is not None
+    shown = found[["symbol", "first_session", "sector", "industry", "lot_shares", "shortability"]]
+    assert shown.to_numpy().tolist() == [
+        ["AAA", pd.Timestamp(DAYS[0]), "Energy", "Drilling", 100.0, "no"],
+        ["AAA", pd.Timestamp(DAYS[4]), "Utilities", "Water", 1.0, "yes"],
+        ["SPY", pd.Timestamp(DAYS[0]), "Unclassified", "Unclassified", 1.0, "unknown"],
+    ]
+    assert found["known_at_utc"].tolist()[1] == pd.Timestamp("2014-06-05 13:00", tz="UTC")
+    assert files.listings().set_index("symbol").loc["AAA", "sector"] == "Utilities"
+
+
+def test_prices_in_another_currency_are_refused(tmp_path: Path) -> None:
+    files = {"bars.csv": bars_csv(), "instruments.csv": "symbol,currency\nAAA,EUR\n"}
+    with pytest.raises(MalformedData, match=r"AAA 2014-06-02: is not priced in USD .*EUR"):
+        source(write(tmp_path, files)).listings()
+
+
+def test_a_folder_without_facts_of_instruments_states_none(tmp_path: Path) -> None:
+    assert source(write(tmp_path, {"bars.csv": bars_csv()})).instruments() is None

@@ -51,7 +51,9 @@ def test_a_last_session_before_the_calendar_is_refused_by_its_setting(tmp_path: 
         open_source(config(tmp_path, last_session="1890-01-01"), XNYS, FRIDAY_EVENING)
 
 
-@pytest.mark.parametrize(("name", "calendar"), [("alpaca", "XNYS"), ("crypto", "24/7")])
+@pytest.mark.parametrize(
+    ("name", "calendar"), [("alpaca", "XNYS"), ("interactive_brokers", "XNYS"), ("crypto", "24/7")]
+)
 def test_every_source_behind_a_network_is_cached(tmp_path: Path, name: str, calendar: str) -> None:
     settings = AegisConfig.model_validate({"run": {"source": name, "home": tmp_path}})
     found = open_source(settings, trading_calendar(calendar), FRIDAY_EVENING)
@@ -78,12 +80,13 @@ def test_a_source_behind_a_network_is_opened_with_its_cache_and_without_a_call(
 
 def test_several_sources_are_opened_in_their_order(tmp_path: Path) -> None:
     settings = config(tmp_path, source="multi")
-    data = settings.market_data.model_copy(update={"sources": ("alpaca", "files", "yahoo")})
+    data = settings.market_data.model_copy(update={"sources": ("alpaca", "files", "interactive_brokers", "yahoo")})
     found = open_source(settings.model_copy(update={"market_data": data}), XNYS, FRIDAY_EVENING)
     assert isinstance(found, MultiSource)
     assert [(source.name, type(source)) for source in found._sources] == [
         ("alpaca", CachedSource),
         ("files", FilesSource),
+        ("interactive_brokers", CachedSource),
         ("yahoo", CachedSource),
     ]
 

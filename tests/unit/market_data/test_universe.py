@@ -1,4 +1,5 @@
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,8 @@ from aegis.config import UniverseSettings
 from aegis.errors import MalformedData
 from aegis.lake.tables import CORPORATE_ACTIONS, LISTINGS, UNIVERSE
 from aegis.market_data.corporate_actions import normalise_actions
+from aegis.market_data.index_membership import IndexMembers
+from aegis.market_data.instrument_facts import normalise_instruments
 from aegis.market_data.universe import lookback_sessions, universe
 
 XNYS = trading_calendar("XNYS")
@@ -41,10 +44,11 @@ def decide(
     actions: pd.DataFrame | None = None,
     first: date = DAYS[0],
     last: date = DAYS[-1],
+    **more: Any,
 ) -> pd.DataFrame:
     return universe(
         history, listed, CORPORATE_ACTIONS.empty() if actions is None else actions,
-        first=first, last=last, calendar=XNYS, settings=SETTINGS, decision_times=DECISIONS,
+        first=first, last=last, calendar=XNYS, settings=SETTINGS, decision_times=DECISIONS, **more,
     )  # fmt: skip
 
 
@@ -59,6 +63,7 @@ def test_membership_begins_when_the_history_is_full() -> None:
     assert on(found, DAYS[39]) == {
         "session": pd.Timestamp(DAYS[39]), "symbol": "AAA", "ticker": "AAA", "sector": "Energy", "is_member": True,
         "reason": "member", "median_dollar_volume_usd": 10_000.0, "known_at_utc": pd.Timestamp(DECISIONS[DAYS[39]]),
+        "industry": None, "lot_shares": 1.0,
     }  # fmt: skip
 
 
@@ -232,3 +237,75 @@ def test_history_that_begins_before_the_calendar_is_not_asked_for() -> None:
         decision_times=dict.fromkeys(first_days, datetime(1990, 6, 1, tzinfo=UTC)),
     )  # fmt: skip
     assert found["is_member"].tolist() == [False] * 39 + [True] * (len(first_days) - 39)
+
+
+def described(*rows: dict[str, object]) -> pd.DataFrame:
+    return normalise_instruments(pd.DataFrame(list(rows)), XNYS, source="files")
+
+
+def test_sector_industry_and_lot_are_those_known_in_the_session() -> None:
+    """AAA changes its sector on the 60th day, which is told on the 70th; in between the old one is what is known."""
+    told = DECISIONS[DAYS[70]] - timedelta(minutes=1)
+    facts = described(
+        {"symbol": "AAA", "first_session": DAYS[0], "sector": "Energy", "industry": "Drilling", "lot_shares": 100},
+        {"symbol": "AAA", "first_session": DAYS[60], "sector": "Utilities", "industry": "Water", "known_at_utc": told},
+    )
+    found = decide(bars("AAA", DAYS), listings(listing("AAA", sector="of today")), instruments=facts)
+    assert found["sector"].tolist() == ["Energy"] * 70 + ["Utilities"] * 50
+    assert found["industry"].tolist() == ["Drilling"] * 70 + ["Water"] * 50
+    assert found["lot_shares"].tolist() == [100.0] * 70 + [1.0] * 50
+
+
+def test_what_is_known_of_nobody_yet_is_unclassified_and_not_the_sector_of_later() -> None:
+    facts = described({"symbol": "AAA", "first_session": DAYS[50], "sector": "Energy"})
+    found = decide(bars("AAA", DAYS), listings(listing("AAA", sector="Energy")), instruments=facts)
+    assert found["sector"].tolist() == ["Unclassified"] * 50 + ["Energy"] * 70
+
+
+def test_only_members_of_the_index_are_members_from_its_announcement_on() -> None:
+    spells = pd.DataFrame(
+        {
+            "symbol": ["AAA", "AAA"],
+            "first_session": pd.to_datetime([DAYS[50], DAYS[100]]),
+            "last_session": pd.to_datetime([DAYS[79], None]),
+            "known_at_utc": pd.to_datetime([None, DECISIONS[DAYS[109]]], utc=True),
+        }
+    )
+    history = pd.concat([bars("AAA", DAYS), bars("BBB", DAYS)])
+    found = decide(history, listings(listing("AAA"), listing("BBB")), index_members=IndexMembers(spells))
+    members = found[found["is_member"]]
+    assert set(members["symbol"]) == {"AAA"}
+    assert members["session"].tolist() == [pd.Timestamp(day) for day in [*DAYS[50:80], *DAYS[109:]]]
+    assert on(found, DAYS[80])["reason"] == "not in the index"
+    assert on(found, DAYS[60], "BBB")["reason"] == "not in the index"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_facts_and_memberships_of_later_change_nothing_before(seed: int) -> None:
+    """Rows that begin or become known after a random day are garbled; everything up to it stays."""
+    draws = np.random.default_rng(seed)
+    cut = int(draws.integers(45, 110))
+    known = [DECISIONS[DAYS[int(day)]] for day in draws.integers(0, 119, 12)]
+    starts = [DAYS[int(day)] for day in draws.choice(119, 12, replace=False)]
+    rows = [
+        {"symbol": "AAA", "first_session": s, "sector": f"S{n}", "lot_shares": float(n + 1), "known_at_utc": k}
+        for n, (s, k) in enumerate(zip(starts, known, strict=True))
+    ]
+    garbled = [
+        row | {"sector": "GARBLED", "lot_shares": 999.0}
+        if row["first_session"] > DAYS[cut] or row["known_at_utc"] > DECISIONS[DAYS[cut]]
+        else row
+        for row in rows
+    ]
+    spells = pd.DataFrame({"symbol": "AAA", "first_session": pd.to_datetime(starts), "last_session": pd.NaT})
+    spells["known_at_utc"] = pd.to_datetime(known, utc=True)
+    late = (spells["first_session"] > pd.Timestamp(DAYS[cut])) | (spells["known_at_utc"] > DECISIONS[DAYS[cut]])
+    history, listed = bars("AAA", DAYS), listings(listing("AAA"))
+
+    def up_to_cut(facts: list[dict[str, object]], members: pd.DataFrame) -> pd.DataFrame:
+        found = decide(history, listed, instruments=described(*facts), index_members=IndexMembers(members))
+        return found[found["session"] <= pd.Timestamp(DAYS[cut])]
+
+    whole = up_to_cut(rows, spells)
+    pd.testing.assert_frame_equal(whole, up_to_cut(garbled, spells[~late].reset_index(drop=True)))
+    assert "GARBLED" not in set(whole["sector"])

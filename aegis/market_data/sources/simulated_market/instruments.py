@@ -91,3 +91,21 @@ INSTRUMENTS = (
     Instrument("EQZU", "Equzu Electric", _UTILITY, 0.60, 0.20, 49.0, 60e6, dividend_yield=0.035),
     Instrument("WQTZ", "Waqatez Water", _UTILITY, 0.55, 0.20, 43.0, 16e6, dividend_yield=0.027, first_session=2410),
 )
+
+INDUSTRIES = {
+    "AVQR": "Semiconductors", "NZLO": "Software", "QBYZ": "Software", "VRXQ": "Communications Equipment",
+    "XOVZ": "Hardware", "ZNQL": "Software", "MDQL": "Biotechnology", "PHZQ": "Pharmaceuticals",
+    "BVXZ": "Biotechnology", "KRQW": "Medical Equipment", "GZOQ": "Medical Equipment", "BQVZ": "Banks",
+    "CRZQ": "Capital Markets", "IQSZ": "Insurance", "TVZQ": "Payments", "OLQZ": "Oil and Gas Production",
+    "DRZQ": "Oil and Gas Services", "PYQZ": "Oil and Gas Transport", "SZLQ": "Renewable Energy",
+    "FVZQ": "Food Products", "HQMZ": "Household Durables", "LZQU": "Apparel", "RZTQ": "Restaurants", "YQGZ": "Retail",
+    "JQNZ": "Machinery", "TZRQ": "Freight", "MVQZ": "Aerospace", "WZLQ": "Machinery", "EQZU": "Electric Utilities",
+    "WQTZ": "Water Utilities",
+}  # fmt: skip
+"""Industry of each company within its sector."""
+
+UNSHORTABLE = frozenset({"DRZQ", "SZLQ", "GZOQ", "WQTZ"})
+"""Companies too small for anybody to lend their shares."""
+
+TICK_USD = 0.01
+"""Prices of the simulated market are whole cents."""
