@@ -152,7 +152,7 @@ class BacktestConfig:
             initial_cash_usd=config.run.initial_cash_usd,
             rules=TradingRules(
                 participation_rate=execution.participation_rate,
-                target_orders="vwap" if execution.default_algorithm == "vwap" else "market",
+                target_orders="market" if execution.default_algorithm == "market" else "vwap",
             ),
             costs=CostModel.from_settings(backtesting),
             liquidity_window_sessions=backtesting.liquidity_window_sessions,

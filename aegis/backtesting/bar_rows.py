@@ -30,6 +30,7 @@ from aegis.errors import MalformedData
 
 Layout = Literal["dense", "sparse"]
 
+_MINUTE_NANOSECONDS: Final = 60 * 10**9
 _DAILY_COLUMNS: Final = ("open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd", "volume_shares")
 
 
@@ -104,6 +105,43 @@ def bars_from_daily_bars(
     """
     _refuse_missing_columns(frame, ("session", "symbol", *_DAILY_COLUMNS))
     return _bars_of_sessions(frame, _DAILY_COLUMNS, calendar, symbols=symbols, layout=layout, price_mode="raw")
+
+
+def bars_from_minute_bars(
+    frame: pd.DataFrame,
+    calendar: TradingCalendar,
+    *,
+    symbols: Sequence[str] | None = None,
+    layout: Layout = "sparse",
+) -> Bars:
+    """Return bars from rows of the lake, one step for each minute in which something traded.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        :data:`aegis.lake.tables.MINUTE_BARS`; more columns do no harm.
+    calendar : TradingCalendar
+        Says which steps belong to one session.
+    symbols, layout
+        See :func:`bars_from_frame`.
+
+    Raises
+    ------
+    MalformedData
+        As :func:`bars_from_frame`.
+    """
+    _refuse_missing_columns(frame, ("closes_at_utc", "symbol", *_DAILY_COLUMNS))
+    names, codes = symbol_codes(frame["symbol"], symbols)
+    return assemble(
+        utc_nanoseconds(frame["closes_at_utc"]),
+        codes,
+        _columns_of(frame, _DAILY_COLUMNS),
+        symbols=names,
+        sessions=calendar,
+        bar_interval=_MINUTE_NANOSECONDS,
+        layout=layout,
+        price_mode="raw",
+    )
 
 
 def bars_to_frame(bars: Bars) -> pd.DataFrame:

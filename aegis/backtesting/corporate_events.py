@@ -83,19 +83,26 @@ def events_from_lake(actions: pd.DataFrame) -> list[CorporateEvent]:
     ------
     MalformedData
         `known_at_utc` has no time zone.
+
+    Notes
+    -----
+    A merger for cash alone is a cash merger. One that pays shares of the acquirer is no event: the delisting that the
+    lake has beside it turns the position to cash at its last close, which the market had priced the exchange into.
     """
+    is_merger = actions["action"] == "merger"
+    for_shares = is_merger & (actions["merger_ratio"] > 0) if is_merger.any() else is_merger
     return [
         CorporateEvent(
-            kind=row["action"],
+            kind="cash_merger" if row["action"] == "merger" else row["action"],
             symbol=row["symbol"],
             ex_date=pd.Timestamp(row["session"]).date(),
             ratio=float(row["split_ratio"]),
-            amount_usd=float(row["dividend_usd"]),
+            amount_usd=float(row["merger_cash_usd"] if row["action"] == "merger" else row["dividend_usd"]),
             pay_date=None if pd.isna(row["pay_session"]) else pd.Timestamp(row["pay_session"]).date(),
             new_ticker=None if pd.isna(row["new_ticker"]) else str(row["new_ticker"]),
             known_at=None if pd.isna(row["known_at_utc"]) else pd.Timestamp(row["known_at_utc"]).to_pydatetime(),
         )
-        for row in actions.to_dict("records")
+        for row in actions[~for_shares].to_dict("records")
     ]
 
 

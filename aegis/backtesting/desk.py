@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from aegis.backtesting.bar_times import instant_nanoseconds
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.kernel import sizing
-from aegis.backtesting.kernel.codes import OrderType, TimeInForce
+from aegis.backtesting.kernel.codes import OrderType, State, TimeInForce
 from aegis.backtesting.kernel.records import NEVER, NO_ORDER
 from aegis.backtesting.kernel.simulation import Simulation
-from aegis.backtesting.kernel.vocabulary import ORDER_TYPE_WORDS, TIME_IN_FORCE_WORDS
+from aegis.backtesting.kernel.vocabulary import ORDER_TYPE_WORDS, STATES, TIME_IN_FORCE_WORDS
 from aegis.backtesting.market_view import MarketView
 from aegis.backtesting.timetable import Moment, Period, Timer, Timetable
 from aegis.errors import StrategyFailed
+from aegis.execution.order_states import OrderState
 from aegis.execution.order_terms import OrderType as OrderTypeName
 from aegis.execution.order_terms import TimeInForce as TimeInForceWord
 
@@ -87,6 +88,10 @@ class Desk(MarketView):
     def order_filled(self, order: int) -> float:
         """Return the signed shares that an order has filled."""
         return float(self._order_record(order)["filled"])
+
+    def order_state(self, order: int) -> OrderState:
+        """Return where an order stands."""
+        return STATES[State(int(self._order_record(order)["state"]))]
 
     # Orders
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,11 +28,11 @@ _PRICE_COLUMNS = ("open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorporateAction:
-    """One split, cash dividend, rename or delisting; the session it belongs to is its ex-date.
+    """One split, cash dividend, rename, merger or delisting; the session it belongs to is its ex-date.
 
     Parameters
     ----------
-    action : {"split", "dividend", "rename", "delisting"}
+    action : {"split", "dividend", "rename", "merger", "delisting"}
         What happens.
     symbol : str
         Permanent symbol.
@@ -44,14 +44,26 @@ class CorporateAction:
         When dividend cash arrives; None counts as the ex-date.
     new_ticker : str, optional
         Ticker from this session on, for a rename.
+    merger_cash_usd, merger_ratio : float
+        Cash and shares of the acquirer for each share; 0 unless a merger.
+    acquirer : str, optional
+        Permanent symbol of the acquirer.
     """
 
-    action: Literal["split", "dividend", "rename", "delisting"]
+    action: Literal["split", "dividend", "rename", "merger", "delisting"]
     symbol: str
     split_ratio: float = 1.0
     dividend_usd: float = 0.0
     pay_session: date | None = None
     new_ticker: str | None = None
+    merger_cash_usd: float = 0.0
+    merger_ratio: float = 0.0
+    acquirer: str | None = None
+
+    @property
+    def is_cash_merger(self) -> bool:
+        """Whether shares turn to a stated amount of cash. Shares for shares are booked by the delisting beside them."""
+        return self.action == "merger" and self.merger_ratio == 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +108,13 @@ class SessionMarket:
             if action.action == "split" and action.symbol == symbol:
                 return action.split_ratio
         return 1.0
+
+    def merger_cash_usd(self, symbol: str) -> float | None:
+        """Return what each share of a symbol turns to at this session's opening, None where it is not paid in cash."""
+        for action in self.actions:
+            if action.is_cash_merger and action.symbol == symbol:
+                return action.merger_cash_usd
+        return None
 
     def new_ticker(self, symbol: str) -> str | None:
         """Return the ticker that a symbol takes in this session, or None where nothing is renamed."""
@@ -190,13 +209,30 @@ def _actions_by_session(actions: pd.DataFrame) -> dict[date, tuple[CorporateActi
             dividend_usd=float(row["dividend_usd"]),
             pay_session=None if pd.isna(row["pay_session"]) else pd.Timestamp(row["pay_session"]).date(),
             new_ticker=None if pd.isna(row["new_ticker"]) else str(row["new_ticker"]),
+            **_merger_terms(row),
         )
         _refuse_malformed_action(action, day)
         found.setdefault(day, []).append(action)
     return {day: tuple(group) for day, group in found.items()}
 
 
+def _merger_terms(row: Mapping[Any, Any]) -> dict[str, Any]:
+    if row["action"] != "merger":
+        return {}
+    return {
+        "merger_cash_usd": float(row["merger_cash_usd"]),
+        "merger_ratio": float(row["merger_ratio"]),
+        "acquirer": None if pd.isna(row["acquirer"]) else str(row["acquirer"]),
+    }
+
+
 def _refuse_malformed_action(action: CorporateAction, day: date) -> None:
+    paid = (action.merger_cash_usd, action.merger_ratio)
+    if not all(np.isfinite(amount) and amount >= 0 for amount in paid) or (action.action == "merger" and not any(paid)):
+        raise MalformedData(
+            f"{action.symbol} {day}: a merger of {paid[0]} USD and {paid[1]} shares of the acquirer for a share; "
+            "expected one of them above 0 and none below: correct the action"
+        )
     if not (np.isfinite(action.split_ratio) and action.split_ratio > 0 and np.isfinite(action.dividend_usd)):
         raise MalformedData(
             f"{action.symbol} {day}: {action.action} with split ratio {action.split_ratio} and dividend "

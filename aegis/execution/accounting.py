@@ -75,8 +75,8 @@ def session_pnl(
     -----
     A symbol without a close in this session is worth what it was last filled at in it, else its mark less the session's
     dividends. Cash in lieu of a fraction is paid at the previous mark / ratio and a delisted position turns to cash at
-    its mark: neither is a gain. Dividends are per share held before the ex-date, before a split of the same day. Sums
-    are correctly rounded (:func:`math.fsum`).
+    its mark: neither is a gain. What a cash merger pays above the mark is price P&L. Dividends are per share held
+    before the ex-date, before a split of the same day. Sums are correctly rounded (:func:`math.fsum`).
     """
     equity_before = before.equity_usd
     if not equity_before > 0:
@@ -112,7 +112,9 @@ def session_pnl(
 def _price_pnl(position: Position, market: SessionMarket, filled_at_usd: float | None) -> float:
     ratio = market.split_ratio(position.symbol)
     before = position.mark_price_usd / ratio
-    close = market.close_usd(position.symbol)
+    close = market.merger_cash_usd(position.symbol)
+    if close is None:
+        close = market.close_usd(position.symbol)
     if close is None:
         close = filled_at_usd
     if close is None:
@@ -143,12 +145,12 @@ def expected_quantities(before: AccountState, *, market: SessionMarket, fills: S
     Notes
     -----
     Known corporate actions are booked first, so that reconciliation sees only what they do not explain: a split
-    multiplies and drops the fraction, a delisting leaves nothing.
+    multiplies and drops the fraction, a merger for cash or a delisting leaves nothing.
     """
     held = {p.symbol: shares_after_split(p.quantity_shares, market.split_ratio(p.symbol)) for p in before.positions}
     for fill in fills:
         held[fill.symbol] = held.get(fill.symbol, 0.0) + fill.quantity_shares
     for action in market.actions:
-        if action.action == "delisting":
+        if action.action == "delisting" or action.is_cash_merger:
             held.pop(action.symbol, None)
     return {symbol: quantity for symbol, quantity in held.items() if quantity != 0.0}

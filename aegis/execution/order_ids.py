@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import date
 
 from aegis.errors import ExecutionError
 
 ID_LENGTH = 32
 _SEPARATOR = "/"
+_REPLACEMENT = re.compile(r"(.+)\.r([1-9][0-9]*)")
 
 
 def decision_id(account: str, book: str, *, session: date, kind: str, number: int) -> str:
@@ -60,3 +62,26 @@ def client_order_id(
     """
     parts = json.dumps([account, decision, symbol, leg, child, revision], separators=(",", ":"))
     return hashlib.sha256(parts.encode()).hexdigest()[:ID_LENGTH]
+
+
+def replacement_id(client_order_id: str, revision: int) -> str:
+    """Return the id under which a venue that makes another order of a replacement is sent revision `revision`.
+
+    Raises
+    ------
+    ExecutionError
+        The revision is below 1.
+
+    Notes
+    -----
+    Whoever restarts reads from it which order it stands for, see :func:`replaced_order`.
+    """
+    if revision < 1:
+        raise ExecutionError(f"order {client_order_id}: revision {revision} is not one; revisions start at 1")
+    return f"{client_order_id}.r{revision}"
+
+
+def replaced_order(venue_client_id: str) -> tuple[str, int]:
+    """Return the order that an id of :func:`replacement_id` stands for, and the revision; 0 for the order itself."""
+    match = _REPLACEMENT.fullmatch(venue_client_id)
+    return (venue_client_id, 0) if match is None else (match[1], int(match[2]))

@@ -15,7 +15,7 @@ from typing import Literal
 from aegis.errors import ExecutionError
 from aegis.execution.order_terms import RESTING, OrderType, TimeInForce, why_not
 
-Algorithm = Literal["market", "vwap"]
+Algorithm = Literal["market", "limit", "twap", "vwap", "pov", "implementation_shortfall", "schedule"]
 
 
 class OrderEventKind(StrEnum):
@@ -62,8 +62,8 @@ class Order:
         Permanent name, and the name it trades under.
     quantity_shares : float
         All of the order, filled or not: bought positive, sold negative, never zero. Whole unless `is_fractional`.
-    algorithm : {"market", "vwap"}
-        How it is worked; 'market' hands it to the venue as it is.
+    algorithm : str
+        How it is worked, see ``docs/execution_algorithms.md``; 'market' hands it to the venue as it is.
     time_in_force : {"DAY", "GTC", "GTD", "IOC", "FOK", "OPG", "CLS"}
         A DAY order expires at the close of its execution session, a GTC order never, a GTD order at `expires_at_utc`.
         IOC fills at once what it can, FOK all or nothing. OPG and CLS are for the opening and the closing auction.
@@ -142,10 +142,11 @@ class Order:
             raise ExecutionError(f"order {self.client_order_id} ({self.symbol}, {self.session}): {problem}")
 
     def _wrong_relation(self) -> str | None:
-        if self.algorithm != "market" and (self.order_type != "market" or self.time_in_force not in RESTING):
+        workable = ("limit",) if self.algorithm == "limit" else ("market", "limit")
+        if self.algorithm != "market" and (self.order_type not in workable or self.time_in_force not in RESTING):
             return (
-                f"algorithm {self.algorithm!r} works market orders over a session, found a {self.order_type} order "
-                f"that is {self.time_in_force!r}; use algorithm 'market'"
+                f"algorithm {self.algorithm!r} works {' and '.join(workable)} orders over a session, found a "
+                f"{self.order_type} order that is {self.time_in_force!r}; use algorithm 'market'"
             )
         if self.parent_id == self.client_order_id:
             return "it cannot be its own parent; name the order that it waits for"

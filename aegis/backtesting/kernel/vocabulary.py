@@ -120,10 +120,14 @@ def order_type_code(order: Order) -> codes.OrderType:
 
     Notes
     -----
-    A market or limit order for an auction (OPG, CLS) is the on-open or on-close order of that price.
+    A market or limit order for an auction (OPG, CLS) is the on-open or on-close order of that price. A bar has no path
+    to work an order along: whatever the algorithm, a market order trades at the bar's average and a limit order rests.
     """
     auction = _AUCTIONS.get((order.order_type, order.time_in_force))
-    return _TYPE_CODES[order.algorithm, order.order_type] if auction is None else auction
+    if auction is not None:
+        return auction
+    is_worked = order.algorithm != "market" and order.order_type == "market"
+    return codes.OrderType.BAR_AVERAGE if is_worked else _TYPE_CODES["market", order.order_type]
 
 
 def time_in_force_code(time_in_force: TimeInForce) -> codes.TimeInForce:

@@ -61,6 +61,9 @@ class Broker(Protocol):
         ------
         OrderRejected
             The id belongs to an order with other terms. Nothing was sent.
+        SubmissionUnknown
+            It was sent and nobody knows whether it arrived. Submit it again until it is known; until then no other
+            order is taken.
         """
         ...
 
@@ -71,6 +74,29 @@ class Broker(Protocol):
         ------
         ExecutionError
             The broker does not know the order.
+        """
+        ...
+
+    def replace(self, order: Order, *, revision: int) -> OrderStatus:
+        """Ask for other terms of an order and return where it stands; a final order stays as it is.
+
+        Parameters
+        ----------
+        order : Order
+            All its terms as they shall be, under the id that it has.
+        revision : int
+            Number of this request among those of the order, from 1; the answer's event carries it.
+
+        Raises
+        ------
+        ExecutionError
+            The broker does not know the order.
+        SubmissionUnknown
+            It was sent and nobody knows whether it arrived.
+
+        Notes
+        -----
+        What the venue declines is an event ('replace rejected', with the reason), and the order works on.
         """
         ...
 
@@ -92,4 +118,8 @@ class Broker(Protocol):
 
     def events_since(self, sequence: int) -> tuple[BrokerEvent, ...]:
         """Return the events after number `sequence`, oldest first; 0 asks for all that this connection has seen."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and threads; orders at the venue stay as they are. Closing again does nothing."""
         ...

@@ -28,7 +28,7 @@ from aegis.backtesting.kernel.simulation import Simulation
 from aegis.backtesting.kernel.stepping import execute_step, open_step, value_step
 from aegis.backtesting.market_impact import NoImpact
 from aegis.backtesting.rules import TradingRules
-from aegis.backtesting.session_market import SessionMarket
+from aegis.backtesting.session_market import CorporateAction, SessionMarket
 from aegis.backtesting.slippage import Volatility
 from aegis.errors import ConfigurationError
 from aegis.execution.account_state import AccountState, DividendReceivable, Position
@@ -40,6 +40,7 @@ _DAY_ZERO: Final = _EPOCH.toordinal()
 _KINDS: Final[Mapping[str, ActionKind]] = {
     "dividend": ActionKind.DIVIDEND,
     "split": ActionKind.SPLIT,
+    "merger": ActionKind.CASH_MERGER,
     "delisting": ActionKind.DELISTING,
 }
 """Actions that the kernel books; a rename changes a name, and names are kept here."""
@@ -107,7 +108,7 @@ class KernelAccount:
         self._load_bars()
 
     def open(self) -> None:
-        """Book what the session brings before it trades: dividends, splits, dividends that are due, renames."""
+        """Book what the session brings before it trades: dividends, splits, mergers, payments due, renames."""
         self.simulation.make_room()
         open_step(self.simulation.handle)
         for action in self._market.actions:
@@ -194,14 +195,14 @@ class KernelAccount:
         rows = [
             (
                 action.split_ratio,
-                action.dividend_usd,
+                action.merger_cash_usd if action.is_cash_merger else action.dividend_usd,
                 _number(self._market.session),
                 _number(action.pay_session or self._market.session),
                 self._numbers[action.symbol],
                 _KINDS[action.action],
             )
             for action in self._market.actions
-            if action.symbol in self._numbers and _is_booked(action.action, action.split_ratio)
+            if action.symbol in self._numbers and _is_booked(action)
         ]
         rows.sort(key=lambda row: row[-1])
         return np.array(rows, dtype=ACTION)
@@ -272,8 +273,10 @@ def refuse_unsupported(rules: TradingRules, costs: CostModel) -> None:
         )
 
 
-def _is_booked(action: str, ratio: float) -> bool:
-    return action in _KINDS and not (action == "split" and ratio == 1.0)
+def _is_booked(action: CorporateAction) -> bool:
+    if action.action == "split":
+        return action.split_ratio != 1.0
+    return action.is_cash_merger or (action.action in _KINDS and action.action != "merger")
 
 
 def _number(day: date) -> int:

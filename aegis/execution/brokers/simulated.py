@@ -24,7 +24,7 @@ from aegis.execution.brokers.kernel_account import KernelAccount
 from aegis.execution.brokers.kernel_events import SessionTeller
 from aegis.execution.brokers.kernel_orders import LoadedOrders
 from aegis.execution.brokers.order_progress import recorded_progress, traded_progress
-from aegis.execution.brokers.submission import why_not
+from aegis.execution.brokers.submission import why_not, why_not_replaced
 from aegis.execution.order_reasons import OrderReason, reason_text
 from aegis.execution.order_states import OrderState, OrderStatus, apply_event
 from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
@@ -118,6 +118,36 @@ class SimulatedBroker:
                 reason = reason_text(OrderReason.PARENT_ENDED)
                 self._emit(child.order.client_order_id, OrderEventKind.CANCELLED, at_utc=now, reason=reason)
         return ended
+
+    def replace(self, order: Order, *, revision: int) -> OrderStatus:
+        """Give an order other terms between sessions; see :meth:`Broker.replace`."""
+        name = order.client_order_id
+        status = self._statuses.get(name)
+        if status is None:
+            raise ExecutionError(f"order {name}: unknown to account {self._state.account}; submit it first")
+        if status.is_final:
+            return status
+        now = self._clock.now_utc()
+        refusal = why_not_replaced(
+            status,
+            order,
+            is_trading=self._kernel is not None and name in self._kernel[1].index_of,
+            account=self._state,
+            now_utc=now,
+            known=self._statuses,
+            waiting=[self._statuses[other] for other in self._open if other != name],
+            rules=self._rules,
+        )
+        if refusal:
+            return self._emit(name, OrderEventKind.REPLACE_REJECTED, at_utc=now, reason=refusal, revision=revision)
+        if abs(order.quantity_shares) <= abs(status.filled_shares):
+            reason = reason_text(OrderReason.REPLACED_TO_FILLED)
+            return self._emit(name, OrderEventKind.CANCELLED, at_utc=now, reason=reason)
+        reason = reason_text(OrderReason.REPLACED_ON_REQUEST)
+        return self._emit(name, OrderEventKind.REPLACED, at_utc=now, reason=reason, order=order, revision=revision)
+
+    def close(self) -> None:
+        """Do nothing: the account holds no connection."""
 
     def find_order(self, client_order_id: str) -> OrderStatus | None:
         """Return where an order stands; see :meth:`Broker.find_order`."""
@@ -303,12 +333,28 @@ class SimulatedBroker:
                 fills.append(event.fill)
         return fills
 
-    def _emit(self, client_order_id: str, kind: OrderEventKind, *, at_utc: datetime, reason: str = "") -> OrderStatus:
+    def _emit(
+        self,
+        client_order_id: str,
+        kind: OrderEventKind,
+        *,
+        at_utc: datetime,
+        reason: str = "",
+        order: Order | None = None,
+        revision: int = 0,
+    ) -> OrderStatus:
         """Tell what happens to an order now."""
         before = self._statuses[client_order_id]
-        session = before.order.session if self._session is None else self._session
         return self._apply(
-            OrderEvent(kind=kind, client_order_id=client_order_id, session=session, at_utc=at_utc, reason=reason)
+            OrderEvent(
+                kind=kind,
+                client_order_id=client_order_id,
+                session=before.order.session if self._session is None else self._session,
+                at_utc=at_utc,
+                reason=reason,
+                order=order,
+                revision=revision,
+            )
         )
 
     def _apply(self, event: OrderEvent) -> OrderStatus:

@@ -1,4 +1,4 @@
-"""Why the simulated venue takes an order, or not, when it is given.
+"""Why the simulated venue takes an order or other terms of it, or not, when they are given.
 
 Belongs here: what is known between sessions: sessions, what is held and on sale, and the orders it depends on. Whether
 the account can pay for it is asked when it would fill.
@@ -7,6 +7,7 @@ the account can pay for it is asked when it would fill.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 
 from aegis.backtesting.rules import TradingRules
@@ -61,6 +62,58 @@ def why_not(
     if order.quantity_shares < 0 and rules.account_type == "cash":
         return _why_not_sell(order, account.quantity_shares(order.symbol), waiting)
     return ""
+
+
+def why_not_replaced(
+    status: OrderStatus,
+    order: Order,
+    *,
+    is_trading: bool,
+    account: AccountState,
+    now_utc: datetime,
+    known: Mapping[str, OrderStatus],
+    waiting: Sequence[OrderStatus],
+    rules: TradingRules,
+) -> str:
+    """Return why the venue declines other terms of an order, empty if it does not.
+
+    Parameters
+    ----------
+    status : OrderStatus
+        Where the order stands.
+    order : Order
+        What it shall be.
+    is_trading : bool
+        Whether it takes part in a session that is open.
+    account, now_utc, known, rules
+        As in :func:`why_not`.
+    waiting : sequence of OrderStatus
+        The other open orders.
+    """
+    before = status.order
+    if is_trading:
+        return reason_text(OrderReason.TOO_LATE, "it takes part in the session that is open")
+    if not _differs_in_price_and_quantity_only(before, order):
+        return reason_text(
+            OrderReason.VENUE, "only quantity and prices of an order can be replaced; send another order"
+        )
+    if abs(order.quantity_shares) <= abs(status.filled_shares):
+        return ""
+    rest = replace(order, quantity_shares=order.quantity_shares - status.filled_shares)
+    # Its own session may be long past, which is no reason against an order that lives.
+    return why_not(rest, account=account, session=None, now_utc=now_utc, known=known, waiting=waiting, rules=rules)
+
+
+def _differs_in_price_and_quantity_only(before: Order, after: Order) -> bool:
+    same = replace(
+        after,
+        quantity_shares=before.quantity_shares,
+        limit_price_usd=before.limit_price_usd,
+        stop_price_usd=before.stop_price_usd,
+        trail_usd=before.trail_usd,
+        trail_fraction=before.trail_fraction,
+    )
+    return same == before and after != before and after.quantity_shares * before.quantity_shares > 0
 
 
 def _why_not_sent(order: Order, account: str, session: date | None, now_utc: datetime) -> str:

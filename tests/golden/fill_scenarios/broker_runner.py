@@ -46,7 +46,7 @@ UNFIT = {
     "replace": "a broker of the daily loop takes no replacements",
     "instruments": "it knows no ticks, and lots of one share or of the rules",
     "frequencies": "a session is one bar from its open to its close",
-    "listings": "a session's market has no halts and no cash mergers",
+    "listings": "a session's market has no halts",
     "left": "it does not remember that a symbol has left: an order for it finds no bar and expires",
     "price": "it takes orders for symbols that have not traded yet",
     "settlement": "proceeds settle at once",
@@ -65,7 +65,7 @@ def unfit(scenario: Scenario) -> list[str]:
         "replace": any(command.kind == "replace" for command in scenario.commands),
         "instruments": any(t.tick != 0 or t.lot != lot for t in scenario.symbols.values()),
         "frequencies": any((bar.opens_at.timetz(), bar.closes_at.timetz()) != (OPENS, CLOSES) for bar in scenario.bars),
-        "listings": any(action.kind in ("halt", "resume", "cash_merger") for action in scenario.actions),
+        "listings": any(action.kind in ("halt", "resume") for action in scenario.actions),
         "left": any(reason == "delisted" and state == "rejected" for state, reason in states),
         "price": any(order.after < first_bars[order.symbol] for order in scenario.orders),
         "settlement": scenario.rules.settlement_sessions != 0,
@@ -155,10 +155,11 @@ def _market(scenario: Scenario, session: date) -> SessionMarket:
         bars=np.array([(b.open, b.high, b.low, b.close, b.volume) for b in bars], dtype=BAR_DTYPE),
         actions=tuple(
             CorporateAction(
-                action=action.kind,
+                action="merger" if action.kind == "cash_merger" else action.kind,
                 symbol=action.symbol,
                 split_ratio=action.ratio,
-                dividend_usd=action.amount,
+                dividend_usd=0.0 if action.kind == "cash_merger" else action.amount,
+                merger_cash_usd=action.amount if action.kind == "cash_merger" else 0.0,
                 pay_session=action.pay_session,
                 new_ticker=action.new_ticker,
             )

@@ -152,6 +152,29 @@ def test_rows_of_the_lake_become_events():
     ]
 
 
+def test_a_merger_for_cash_is_an_event_and_one_for_shares_is_its_delisting():
+    frame = pd.DataFrame(
+        {
+            "session": pd.to_datetime([MONDAY, MONDAY, TUESDAY, TUESDAY]),
+            "symbol": ["AAA", "AAA", "BBB", "BBB"],
+            "action": ["delisting", "merger", "delisting", "merger"],
+            "split_ratio": 1.0,
+            "dividend_usd": 0.0,
+            "pay_session": pd.NaT,
+            "new_ticker": None,
+            "known_at_utc": pd.to_datetime(["2014-06-06T20:00Z"] * 4),
+            "merger_cash_usd": [np.nan, 54.2, np.nan, 1.0],
+            "merger_ratio": [np.nan, 0.0, np.nan, 0.4],
+        }
+    )
+    known = datetime(2014, 6, 6, 20, tzinfo=UTC)
+    assert events_from_lake(frame) == [
+        CorporateEvent(kind="delisting", symbol="AAA", ex_date=MONDAY, known_at=known),
+        CorporateEvent(kind="cash_merger", symbol="AAA", ex_date=MONDAY, amount_usd=54.2, known_at=known),
+        CorporateEvent(kind="delisting", symbol="BBB", ex_date=TUESDAY, known_at=known),
+    ]
+
+
 def market(price_mode="raw", *, sparse=False):
     """AAA closes at 10 on Friday and 11 on Monday; BBB trades on Monday only."""
     days = [date(2014, 6, 6), MONDAY, TUESDAY]

@@ -87,6 +87,8 @@ def test_every_word_of_type_and_life_has_a_code():
     [
         ({}, codes.OrderType.BAR_AVERAGE),
         ({"algorithm": "market"}, codes.OrderType.MARKET),
+        *(({"algorithm": name}, codes.OrderType.BAR_AVERAGE) for name in ("twap", "pov", "implementation_shortfall")),
+        ({"algorithm": "twap", "order_type": "limit", "limit_price_usd": 9.0}, codes.OrderType.LIMIT),
         ({"algorithm": "market", "time_in_force": "OPG"}, codes.OrderType.MARKET_ON_OPEN),
         ({"algorithm": "market", "time_in_force": "CLS"}, codes.OrderType.MARKET_ON_CLOSE),
         ({"algorithm": "market", "order_type": "limit", "limit_price_usd": 9.0}, codes.OrderType.LIMIT),

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from aegis.errors import ExecutionError
-from aegis.execution.order_ids import client_order_id, decision_id
+from aegis.execution.order_ids import client_order_id, decision_id, replaced_order, replacement_id
 
 
 def test_a_decision_id_reads_as_account_book_session_kind_and_number():
@@ -58,3 +58,18 @@ def test_each_part_of_an_order_id_makes_another_id():
         client_order_id("a", "d", symbol="S", revision=1),
     }
     assert len(ids) == 7
+
+
+def test_a_replacement_is_named_after_its_order_and_can_be_read_back():
+    assert replacement_id("4f2a", 1) == "4f2a.r1"
+    assert replaced_order("4f2a.r12") == ("4f2a", 12)
+
+
+@pytest.mark.parametrize("name", ["4f2a", "order-ABC", "4f2a.r0", "4f2a.r", ".r1", "4f2a.r1x"])
+def test_a_name_that_is_no_replacement_stands_for_itself(name):
+    assert replaced_order(name) == (name, 0)
+
+
+def test_revisions_start_at_one():
+    with pytest.raises(ExecutionError, match="revisions start at 1"):
+        replacement_id("4f2a", 0)

@@ -126,11 +126,19 @@ def test_no_switch_makes_nothing_an_order(order_of, quantity):
 
 
 @pytest.mark.parametrize(
-    "terms", [{"order_type": "limit", "limit_price_usd": 9.5}, {"time_in_force": "OPG"}, {"time_in_force": "IOC"}]
+    "terms", [{"order_type": "stop", "stop_price_usd": 9.5}, {"time_in_force": "OPG"}, {"time_in_force": "IOC"}]
 )
-def test_an_algorithm_works_market_orders_over_a_session(order_of, terms):
-    with pytest.raises(ExecutionError, match="algorithm 'vwap' works market orders over a session"):
-        order_of(algorithm="vwap", **terms)
+@pytest.mark.parametrize("algorithm", ["twap", "vwap", "pov", "implementation_shortfall", "schedule"])
+def test_an_algorithm_works_market_and_limit_orders_over_a_session(order_of, algorithm, terms):
+    with pytest.raises(ExecutionError, match=f"algorithm '{algorithm}' works market and limit orders over a session"):
+        order_of(algorithm=algorithm, **terms)
+    limited = order_of(algorithm=algorithm, order_type="limit", limit_price_usd=9.5)
+    assert (limited.order_type, limited.limit_price_usd) == ("limit", 9.5)
+
+
+def test_a_limit_that_is_worked_names_its_worst_price(order_of):
+    with pytest.raises(ExecutionError, match="algorithm 'limit' works limit orders over a session, found a market"):
+        order_of(algorithm="limit")
 
 
 @pytest.mark.parametrize("terms", [{"parent_id": "order-ABC"}, {"parent_id": ""}, {"oco_group": ""}])

@@ -1,0 +1,361 @@
+"""The broker Alpaca, for US shares, through alpaca-py.
+
+Belongs here: the broker as a whole: what it is asked, and when it catches up with what the stream has lost. Sending is
+:mod:`aegis.execution.brokers.alpaca_sending`, what comes back :mod:`aegis.execution.brokers.alpaca_intake`. How it
+behaves is written down in ``docs/brokers.md``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+from aegis.calendars import TradingCalendar
+from aegis.clock import Clock
+from aegis.config_brokers import AlpacaBrokerSettings
+from aegis.errors import BrokerUnavailable, ConfigurationError, ExecutionError
+from aegis.execution.account_state import Position
+from aegis.execution.brokers.alpaca_hosts import require_allowed_host, stream_url
+from aegis.execution.brokers.alpaca_intake import AlpacaIntake
+from aegis.execution.brokers.alpaca_reports import AccountFee, VenueOrder, listed_execution, venue_order
+from aegis.execution.brokers.alpaca_requests import AlpacaRequests
+from aegis.execution.brokers.alpaca_sending import AlpacaSending
+from aegis.execution.brokers.alpaca_statement import AlpacaStatement
+from aegis.execution.brokers.alpaca_stream import AlpacaStream, StreamHealth
+from aegis.execution.brokers.alpaca_terms import why_not, why_not_now
+from aegis.execution.brokers.broker import AccountBalance, BrokerEvent
+from aegis.execution.brokers.broker_book import BrokerBook
+from aegis.execution.brokers.live_confirmation import LiveTradingConfirmation
+from aegis.execution.order_states import OrderStatus
+from aegis.execution.orders import Order, OrderEvent, OrderEventKind
+
+_MOST_DOUBLINGS = 16
+_OVERLAP = timedelta(seconds=1)
+
+
+class AlpacaBroker:
+    """One account at Alpaca.
+
+    Parameters
+    ----------
+    settings : AlpacaBrokerSettings
+        Address, keys, timeouts and pauses.
+    account : str
+        Our name of the account; orders for another are rejected.
+    calendar : TradingCalendar
+        Tells the session of an instant.
+    clock : Clock
+        Dates what is refused on this side; what happens at Alpaca is dated by Alpaca.
+    confirmation : LiveTradingConfirmation, optional
+        Without one, only paper trading and this machine are reached.
+    symbols : mapping of str to str, optional
+        Permanent symbols by the ticker of today, for positions that no order of ours names.
+    pause : callable, optional
+        Waits so many seconds between attempts.
+
+    Raises
+    ------
+    ConfigurationError
+        There are no keys, or the host trades real money and no confirmation covers the account now.
+
+    Notes
+    -----
+    Nothing is asked before :meth:`connect`. Orders sent by an earlier process are made known by :meth:`adopt`. The
+    stream tells first and may lose; REST is asked at every connection, every ``poll_seconds``, whenever Alpaca counts
+    executions that were not told, and by :meth:`catch_up`.
+    """
+
+    def __init__(
+        self,
+        settings: AlpacaBrokerSettings,
+        *,
+        account: str,
+        calendar: TradingCalendar,
+        clock: Clock,
+        confirmation: LiveTradingConfirmation | None = None,
+        symbols: Mapping[str, str] | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        require_allowed_host(settings, account, confirmation, clock.now_utc())
+        self._settings = settings
+        self._account = account
+        self._calendar = calendar
+        self._clock = clock
+        self._zone = ZoneInfo(calendar.time_zone)
+        self._book = BrokerBook(self._session_of)
+        self._intake = AlpacaIntake(self._book, self._session_of)
+        self._requests = AlpacaRequests(settings, pause=pause)
+        self._sending = AlpacaSending(
+            self._requests,
+            self._intake,
+            self._book,
+            attempts=settings.attempts,
+            clock=clock,
+            session_of=self._session_of,
+        )
+        self._statement = AlpacaStatement(
+            self._requests, account, clock=clock, session_of=self._session_of, symbols=dict(symbols or {})
+        )
+        self._sent: set[str] = set()
+        self._catching = threading.Lock()
+        self._wanted = threading.Event()
+        self._closing = threading.Event()
+        self._failure = ""
+        self._stream: AlpacaStream | None = None
+        self._poller = threading.Thread(target=self._poll, name="alpaca-catch-up", daemon=True)
+
+    def connect(self) -> None:
+        """Listen to trade updates, and catch up with what happened before.
+
+        Raises
+        ------
+        BrokerUnavailable
+            Alpaca gives no usable answer. Close the broker, or wait: the stream goes on trying.
+        ConfigurationError
+            Alpaca refuses the keys.
+        """
+        if self._stream is not None:
+            raise ExecutionError(f"account {self._account}: connected to Alpaca already; make another broker")
+        self.account()  # says at once when the keys are wrong; a stream would only try for ever
+        stream = AlpacaStream(self._settings, on_update=self._take_update, on_connected=self._wanted.set)
+        self._stream = stream
+        limit = self._settings.connect_timeout_seconds + self._settings.read_timeout_seconds
+        if not stream.start(timeout_seconds=limit):
+            raise BrokerUnavailable(
+                f"Alpaca's trade updates at {stream_url(self._settings)} did not begin within {limit:g} s; check the "
+                "network and brokers.alpaca.stream_url"
+            )
+        self.catch_up()
+        self._wanted.clear()
+        self._poller.start()
+
+    def adopt(self, order: Order, answers: Iterable[OrderEvent] = ()) -> OrderStatus:
+        """Make an order known that an earlier process may have sent, with what is recorded of it.
+
+        Raises
+        ------
+        OrderRejected
+            The id belongs to an order with other terms.
+
+        Notes
+        -----
+        What is recorded is not told again by :meth:`events_since`.
+        """
+        told = tuple(answers)
+        if self._book.know(order, told):
+            self._intake.recall(told)
+        return self._book.status(order.client_order_id)
+
+    def submit(self, order: Order) -> OrderStatus:
+        """Hand an order to Alpaca, at most once; see :meth:`Broker.submit`.
+
+        Notes
+        -----
+        What Alpaca has no words for is rejected before anything is sent.
+        """
+        name = order.client_order_id
+        is_new = self._book.know(order)
+        status = self._book.status(name)
+        if status.is_final:
+            return status
+        is_unknown = self._sending.is_unknown(name)
+        if name in self._sent and not is_unknown:
+            return self.find_order(name) or status
+        if not is_unknown and (is_new or self._sending.look_up(name) is None):
+            refusal = why_not(order, account=self._account)
+            refusal = refusal or why_not_now(order, clock=self._clock, calendar=self._calendar)
+            if refusal:
+                return self._reject(order, refusal)
+        status = self._sending.submit(order, is_retry=not is_new)
+        self._sent.add(name)
+        return status
+
+    def cancel(self, client_order_id: str) -> OrderStatus:
+        """Ask for the rest of an order to be cancelled; see :meth:`Broker.cancel`."""
+        self._require_known(client_order_id)
+        status = self._book.status(client_order_id)
+        if status.is_final:
+            return status
+        self._sending.cancel(client_order_id)
+        return self._with_executions(client_order_id)
+
+    def replace(self, order: Order, *, revision: int) -> OrderStatus:
+        """Ask for other terms; see :meth:`Broker.replace`. Only quantity and prices change."""
+        self._require_known(order.client_order_id)
+        status = self._book.status(order.client_order_id)
+        if status.is_final:
+            return status
+        self._sending.replace(order, revision=revision)
+        return self._with_executions(order.client_order_id)
+
+    def find_order(self, client_order_id: str) -> OrderStatus | None:
+        """Return where an order stands by Alpaca's own word; see :meth:`Broker.find_order`."""
+        if not self._book.knows(client_order_id):
+            return None
+        status = self._book.status(client_order_id)
+        if status.is_final:
+            return status
+        if self._sending.look_up(client_order_id) is None:
+            return None
+        return self._with_executions(client_order_id)
+
+    def open_orders(self) -> tuple[OrderStatus, ...]:
+        """Return our orders that may still execute, sorted by id, those included of which nobody knows."""
+        absent = self.catch_up()
+        return tuple(self._book.status(name) for name in self._book.open_ids() if name not in absent)
+
+    def positions(self) -> tuple[Position, ...]:
+        """Return the positions held, sorted by symbol, whoever traded them."""
+        return self._statement.positions()
+
+    def account(self) -> AccountBalance:
+        """Return cash, equity and buying power."""
+        return self._statement.balance()
+
+    def events_since(self, sequence: int) -> tuple[BrokerEvent, ...]:
+        """Return the events after number `sequence`, oldest first; nothing is asked of Alpaca."""
+        return self._book.events_since(sequence)
+
+    def wait_for_events(self, sequence: int, *, timeout_seconds: float) -> tuple[BrokerEvent, ...]:
+        """Return the events after number `sequence` as soon as there are any, none after the timeout."""
+        return self._book.wait_for_events(sequence, timeout_seconds=timeout_seconds)
+
+    def catch_up(self) -> frozenset[str]:
+        """Ask Alpaca what became of our open orders, and return those that it does not know.
+
+        Raises
+        ------
+        BrokerUnavailable
+            Alpaca gives no usable answer.
+        """
+        with self._catching:
+            self._intake.forget_foreign_orders()
+            listed = {self._intake.take_order(venue_order(row)) for row in self._requests.open_orders()}
+            unlisted = [name for name in self._book.open_ids() if name not in listed]
+            absent = frozenset(name for name in unlisted if self._sending.look_up(name) is None)
+            self._sending.resolve()
+            self._take_executions()
+            return absent - frozenset(self._sending.unknown_orders)
+
+    def foreign_orders(self) -> tuple[VenueOrder, ...]:
+        """Return open orders of the account that are not ours, as of the last catching up and since."""
+        return self._intake.foreign_orders()
+
+    def fees(self, since: date) -> tuple[AccountFee, ...]:
+        """Return the fees that Alpaca charged to the account since a day; it states none by execution."""
+        return self._statement.fees(since)
+
+    def contradictions(self) -> tuple[str, ...]:
+        """Return what Alpaca told in two ways or took back; reconciliation decides."""
+        return self._book.contradictions()
+
+    def unknown_orders(self) -> tuple[str, ...]:
+        """Return orders of which nobody knows whether they arrived; while there are any, nothing new is sent."""
+        return self._sending.unknown_orders
+
+    def clock_skew_seconds(self) -> float:
+        """Return by how much Alpaca's clock is ahead of ours."""
+        return self._statement.clock_skew_seconds()
+
+    def stream_health(self) -> StreamHealth:
+        """Return how the trade updates are."""
+        if self._stream is None:
+            return StreamHealth(is_connected=False, connections=0, silent_seconds=None)
+        return self._stream.health()
+
+    @property
+    def last_failure(self) -> str:
+        """Why the last catching up in the background failed; empty where it did not."""
+        return self._failure
+
+    def close(self) -> None:
+        """Let go of the stream, the threads and the connections; orders at Alpaca stay as they are."""
+        self._closing.set()
+        self._wanted.set()
+        if self._stream is not None:
+            self._stream.close()
+        if self._poller.is_alive():
+            self._poller.join()
+        self._requests.close()
+
+    def __enter__(self) -> Self:
+        """Connect."""
+        self.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def _take_update(self, data: Mapping[str, Any]) -> None:
+        try:
+            self._intake.take_update(data)
+        except BrokerUnavailable as error:
+            self._failure = str(error)
+            self._wanted.set()
+            return
+        if self._intake.lacks_since() is not None or str(data.get("event")) == "replaced":
+            self._wanted.set()
+
+    def _poll(self) -> None:
+        """Catch up whenever it is wanted, and every so often."""
+        failures = 0
+        while not self._closing.is_set():
+            self._wanted.wait(self._settings.poll_seconds)
+            self._wanted.clear()
+            if self._closing.is_set():
+                return
+            try:
+                self.catch_up()
+            except (BrokerUnavailable, ConfigurationError) as error:
+                self._failure = str(error)
+                pause = self._settings.reconnect_first_seconds * 2.0**failures
+                self._closing.wait(min(pause, self._settings.reconnect_longest_seconds))
+                failures = min(failures + 1, _MOST_DOUBLINGS)
+                self._wanted.set()
+            else:
+                self._failure, failures = "", 0
+
+    def _take_executions(self) -> None:
+        since = self._intake.lacks_since()
+        if since is not None:
+            for row in self._requests.activities("FILL", after=since - _OVERLAP):
+                self._intake.take_execution(listed_execution(row))
+
+    def _with_executions(self, client_order_id: str) -> OrderStatus:
+        self._take_executions()
+        return self._book.status(client_order_id)
+
+    def _reject(self, order: Order, reason: str) -> OrderStatus:
+        now = self._clock.now_utc()
+        self._book.tell(
+            OrderEvent(
+                kind=OrderEventKind.REJECTED,
+                client_order_id=order.client_order_id,
+                session=self._session_of(now),
+                at_utc=now,
+                reason=reason,
+            )
+        )
+        return self._book.status(order.client_order_id)
+
+    def _require_known(self, client_order_id: str) -> None:
+        if not self._book.knows(client_order_id):
+            raise ExecutionError(
+                f"order {client_order_id}: unknown to account {self._account}; adopt it, or reconcile it as a foreign "
+                "order"
+            )
+
+    def _session_of(self, instant_utc: datetime) -> date:
+        """Return the session that began last."""
+        day = instant_utc.astimezone(self._zone).date()
+        if self._calendar.is_session(day) and instant_utc >= self._calendar.open_utc(day):
+            return day
+        return self._calendar.previous(day)
