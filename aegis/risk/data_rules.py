@@ -34,8 +34,8 @@ def required_checks_are_recorded(inputs: GateInputs) -> RuleFinding:
 def data_checks_passed(inputs: GateInputs) -> RuleFinding:
     """Hold when no check of the session blocks or ended in an outcome that nobody defined."""
     return finding(
-        f"{verdict.table} {inputs.session}: check {verdict.check} says '{verdict.outcome}'; correct the rows at the "
-        "source and check them again"
+        f"{verdict.table} {inputs.session}: check {verdict.check} says '{verdict.outcome}'"
+        f"{f' of {verdict.detail}' if verdict.detail else ''}; correct the rows at the source and check them again"
         for verdict in inputs.check_results
         if verdict.outcome not in PASSING_OUTCOMES
     )

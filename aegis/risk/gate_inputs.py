@@ -7,7 +7,7 @@ reconciliation, journal, lake) turns it into these values; the gate imports none
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from aegis.execution.orders import Order
 from aegis.risk.breakers import BreakerState
 from aegis.risk.limits import RiskLimits
 
-GateOutcome = Literal["pass", "refuse", "reduce only"]
+GateOutcome = Literal["pass", "refuse", "reduce only", "refuse order"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,8 @@ class GateInputs:
         Of the account, after this session.
     limits : RiskLimits
         Of the account.
+    vetoes : mapping of str to str
+        Orders that compliance stops, by client order id, each with the reason.
     """
 
     session: date
@@ -133,6 +135,7 @@ class GateInputs:
     breaker: BreakerState
     limits: RiskLimits
     kill_switch_told: str = ""
+    vetoes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

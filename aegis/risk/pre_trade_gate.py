@@ -5,9 +5,10 @@ Belongs here: which rules there are, what a failed one leads to, and which order
 
 Notes
 -----
-Three outcomes. ``pass``; ``refuse``: nothing leaves; ``reduce only``: only orders leave that reduce the absolute
-position without crossing zero, open orders counted (:mod:`aegis.risk.reducing`). Limits and breakers lead to ``reduce
-only``, everything else to ``refuse``. A breach of one name's limit stops purchases of every name: a book outside its
+Four outcomes. ``pass``; ``refuse``: nothing leaves; ``refuse order``: the orders named do not leave; ``reduce only``:
+only orders leave that reduce the absolute position without crossing zero, open orders counted
+(:mod:`aegis.risk.reducing`). Compliance leads to ``refuse order``, limits and breakers lead to ``reduce only``,
+everything else to ``refuse``. A breach of one name's limit stops purchases of every name: a book outside its
 limits is first brought back.
 
 The gate fails closed. A missing row, an unknown symbol, NaN, an outcome nobody defined or a flag that is not exactly
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from aegis.risk.data_rules import (
     checks_hold_for_the_pinned_rows,
@@ -143,6 +145,12 @@ def account_is_valued(inputs: GateInputs) -> RuleFinding:
     return finding(unvalued)
 
 
+def no_order_breaks_a_compliance_rule(inputs: GateInputs) -> RuleFinding:
+    """Hold when compliance stops no order; what it stops does not leave, whether it reduces or not."""
+    ids = {order.client_order_id for order in inputs.orders}
+    return finding(detail for name, detail in inputs.vetoes.items() if name in ids)
+
+
 def breakers_are_armed(inputs: GateInputs) -> RuleFinding:
     """Hold when no breaker of the account is tripped."""
     breaker = inputs.breaker
@@ -175,9 +183,11 @@ _REFUSING: tuple[Rule, ...] = (
 )
 REFUSING_RULES = tuple(rule.__name__ for rule in _REFUSING)
 """Rules whose failure lets nothing leave."""
+REFUSING_ORDER_RULES = (no_order_breaks_a_compliance_rule.__name__,)
+"""Rules whose failure lets the orders that they name not leave, and no other order the less."""
 REDUCE_ONLY_RULES = (breakers_are_armed.__name__, *LIMIT_NAMES)
 """Rules whose failure lets only reducing orders leave."""
-RULES = REFUSING_RULES + REDUCE_ONLY_RULES
+RULES = REFUSING_RULES + REFUSING_ORDER_RULES + REDUCE_ONLY_RULES
 """Every rule; the gate answers with one row for each, in this order."""
 
 
@@ -201,6 +211,8 @@ def evaluate(inputs: GateInputs) -> GateVerdict:
         _row(inputs, name, rule(inputs), "refuse", reducing)
         for name, rule in zip(REFUSING_RULES, _REFUSING, strict=True)
     ]
+    veto = _veto_row(inputs)
+    rows.append(veto)
     rows.append(_row(inputs, breakers_are_armed.__name__, breakers_are_armed(inputs), "reduce only", reducing))
     rows.extend(
         _row(
@@ -217,11 +229,12 @@ def evaluate(inputs: GateInputs) -> GateVerdict:
     refusal = next((row for row in rows if row.outcome == "refuse"), None)
     restriction = next((row for row in rows if row.outcome == "reduce only"), None)
     for order, reduces in zip(inputs.orders, reducing, strict=True):
-        row = refusal or (None if reduces else restriction)
+        told = inputs.vetoes.get(order.client_order_id)
+        row = refusal or (veto if told is not None else None if reduces else restriction)
         if row is None:
             approved.append(order)
         else:
-            refused.append(RefusedOrder(order, row.rule, f"{row.rule}: {row.detail}"))
+            refused.append(RefusedOrder(order, row.rule, f"{row.rule}: {told if row is veto else row.detail}"))
     return GateVerdict(tuple(rows), tuple(approved), tuple(refused))
 
 
@@ -263,6 +276,12 @@ def _limit_checks(inputs: GateInputs, reducing: tuple[bool, ...]) -> tuple[Limit
 
 def _open_shares(inputs: GateInputs) -> tuple[tuple[str, float], ...]:
     return tuple((status.order.symbol, status.remaining_shares) for status in inputs.open_orders if not status.is_final)
+
+
+def _veto_row(inputs: GateInputs) -> GateRow:
+    found = no_order_breaks_a_compliance_rule(inputs)
+    row = _row(inputs, no_order_breaks_a_compliance_rule.__name__, found, "refuse order", ())
+    return replace(row, orders_refused=int(found.observed))
 
 
 def _row(inputs: GateInputs, rule: str, found: RuleFinding, failed: GateOutcome, reducing: tuple[bool, ...]) -> GateRow:

@@ -12,7 +12,7 @@ from aegis.execution.orders import Order
 from aegis.lake.tables import PRE_TRADE_GATE
 from aegis.risk.breakers import BreakerState
 from aegis.risk.gate_inputs import CheckVerdict, GateInputs, GateVerdict
-from aegis.risk.pre_trade_gate import REDUCE_ONLY_RULES, REFUSING_RULES, RULES, evaluate
+from aegis.risk.pre_trade_gate import REDUCE_ONLY_RULES, REFUSING_ORDER_RULES, REFUSING_RULES, RULES, evaluate
 
 SESSION = date(2014, 6, 5)
 DECIDED = datetime(2014, 6, 5, 20, 15, tzinfo=UTC)
@@ -74,7 +74,7 @@ def test_a_clean_decision_passes_every_rule(inputs_of: MakeInputs) -> None:
 
 
 def test_every_rule_answers_once_in_order_whatever_happens(inputs_of: MakeInputs) -> None:
-    assert len(set(RULES)) == len(RULES) == len(REFUSING_RULES) + len(REDUCE_ONLY_RULES)
+    assert len(set(RULES)) == len(RULES) == len(REFUSING_RULES) + len(REFUSING_ORDER_RULES) + len(REDUCE_ONLY_RULES)
     for inputs in (inputs_of(), inputs_of(orders=()), inputs_of(kill_switch_engaged=True, breaker=TRIPPED)):
         assert tuple(row.rule for row in evaluate(inputs).rows) == RULES
 
@@ -128,10 +128,12 @@ def test_outcomes_that_leave_usable_rows_pass(inputs_of: MakeInputs, verdict_of:
 def test_a_blocking_or_undefined_outcome_refuses(
     inputs_of: MakeInputs, verdict_of: MakeVerdict, outcome: str, is_blocking: bool
 ) -> None:
-    extra = verdict_of("highs_are_above_lows", outcome=outcome, is_blocking=is_blocking)
+    said = "AAA 2014-06-09: high 9, low 10; correct the row"
+    extra = replace(verdict_of("highs_are_above_lows", outcome=outcome, is_blocking=is_blocking), detail=said)
     verdict = evaluate(inputs_of(check_results=(*inputs_of().check_results, extra)))
     assert refuses_all(verdict, "data_checks_passed")
     assert "highs_are_above_lows" in detail(verdict, "data_checks_passed")
+    assert said in detail(verdict, "data_checks_passed")
 
 
 def test_a_pass_beside_a_block_of_the_same_check_does_not_hide_it(

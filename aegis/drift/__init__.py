@@ -1,0 +1,1 @@
+"""Whether what is seen now still comes from what was seen before: distributions, means, results, single sessions."""
