@@ -17,6 +17,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from aegis.config_brokers import BrokersSettings
+from aegis.config_compliance import ComplianceSettings
 from aegis.config_eval import EvalSettings
 from aegis.config_refusals import (
     malformed_variable,
@@ -26,7 +28,7 @@ from aegis.config_refusals import (
 )
 from aegis.config_section import Section
 from aegis.config_storage import POSTGRES_URL_VARIABLE, StorageSettings, password_in
-from aegis.config_vendors import AlpacaSettings, CryptoSettings, YahooSettings
+from aegis.config_vendors import AlpacaSettings, CryptoSettings, InteractiveBrokersSettings, YahooSettings
 from aegis.errors import ConfigurationError
 
 CONFIG_FILE = "aegis.yaml"
@@ -41,7 +43,7 @@ LONGEST_VENDOR_DELAY_MINUTES = 7 * 24 * 60
 class RunSettings(Section):
     """Which market, which account and which sessions a run is about."""
 
-    source: Literal["simulated", "files", "yahoo", "alpaca", "crypto", "multi"] = "simulated"
+    source: Literal["simulated", "files", "yahoo", "alpaca", "interactive_brokers", "crypto", "multi"] = "simulated"
     account: str = Field("simulated", pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
     book: str = Field("main", pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
     workspace: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,80}$")
@@ -85,6 +87,20 @@ class CacheSettings(Section):
     max_megabytes: int = Field(2048, ge=1, description="Least recently used answers are dropped beyond it.")
 
 
+class MinuteBarsSettings(Section):
+    """Bars of one minute, which are kept where symbols are named."""
+
+    symbols: tuple[str, ...] = Field((), description="Permanent symbols; none of them, and there are no minute bars.")
+    folder: Path | None = Field(None, description="CSV or Parquet files of minute bars, for `run.source: files`.")
+    columns: dict[str, str] = Field(default_factory=dict, description="Our names to those of the files.")
+    time_is: Literal["opening", "closing"] = Field("opening", description="Which end of its minute a file's time is.")
+    outside_hours: Literal["refuse", "leave_out"] = Field(
+        "refuse", description="What is done with a file's rows before the opening and after the close."
+    )
+    price_tolerance: float = Field(0.002, ge=0, le=0.1, description="Of a session's minutes beside its daily bar.")
+    volume_tolerance: float = Field(0.1, ge=0, le=1, description="Of their summed volume beside the daily one.")
+
+
 class MarketDataSettings(Section):
     """Where prices come from and when they are final."""
 
@@ -94,8 +110,9 @@ class MarketDataSettings(Section):
     files: FilesSettings = FilesSettings()
     yahoo: YahooSettings = YahooSettings()
     alpaca: AlpacaSettings = AlpacaSettings()
+    interactive_brokers: InteractiveBrokersSettings = InteractiveBrokersSettings()
     crypto: CryptoSettings = CryptoSettings()
-    sources: tuple[Literal["simulated", "files", "yahoo", "alpaca", "crypto"], ...] = Field(
+    sources: tuple[Literal["simulated", "files", "yahoo", "alpaca", "interactive_brokers", "crypto"], ...] = Field(
         (), description="Order of belief for `run.source: multi`."
     )
     cache: CacheSettings = CacheSettings()
@@ -103,6 +120,7 @@ class MarketDataSettings(Section):
         1.0, ge=0, le=1, description="Share of sessions whose bars are compared with a second source, if there is one."
     )
     faults: tuple[FaultSettings, ...] = ()
+    minute_bars: MinuteBarsSettings = MinuteBarsSettings()
 
     @property
     def vendor_delay(self) -> timedelta:
@@ -154,6 +172,9 @@ class UniverseSettings(Section):
     min_history_sessions: int = Field(252, ge=1)
     dollar_volume_window_sessions: int = Field(21, ge=1)
     min_median_dollar_volume_usd: float = Field(100_000.0, ge=0)
+    membership_file: Path | None = Field(
+        None, description="Index members by date (symbol, from, to, known_at), CSV or Parquet; nobody else may be held."
+    )
 
 
 class SignalSettings(Section):
@@ -213,6 +234,7 @@ class ScheduleSettings(Section):
     monitoring_end_of_day: str = Field("17:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
     maintenance_weekday: Weekday = "SUN"
     maintenance: str = Field("06:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    backup: str = Field("18:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
     backtests_weekday: Weekday = "SAT"
     backtests: str = Field("08:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
 
@@ -246,8 +268,10 @@ class AegisConfig(BaseSettings):
     signals: SignalSettings = SignalSettings()
     portfolio: PortfolioSettings = PortfolioSettings()
     risk: RiskSettings = RiskSettings()
+    compliance: ComplianceSettings = ComplianceSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     schedules: ScheduleSettings = ScheduleSettings()
+    brokers: BrokersSettings = BrokersSettings()
     eval: EvalSettings = EvalSettings()
 
     @classmethod
@@ -356,7 +380,19 @@ def _anchor_paths(config: AegisConfig, folder: Path) -> AegisConfig:
     run = config.run.model_copy(update={"home": anchored(config.run.home)})
     reporting = config.eval.reporting.model_copy(update={"storage_path": anchored(config.eval.reporting.storage_path)})
     updates: dict[str, Any] = {"run": run, "eval": config.eval.model_copy(update={"reporting": reporting})}
-    if config.market_data.files.folder is not None:
-        files = config.market_data.files.model_copy(update={"folder": anchored(config.market_data.files.folder)})
-        updates["market_data"] = config.market_data.model_copy(update={"files": files})
+    data = config.market_data
+    if data.files.folder is not None:
+        files = data.files.model_copy(update={"folder": anchored(data.files.folder)})
+        data = data.model_copy(update={"files": files})
+    if data.interactive_brokers.actions_file is not None:
+        file = anchored(data.interactive_brokers.actions_file)
+        vendor = data.interactive_brokers.model_copy(update={"actions_file": file})
+        data = data.model_copy(update={"interactive_brokers": vendor})
+    updates["market_data"] = data
+    if config.compliance.restricted_list is not None:
+        listed = anchored(config.compliance.restricted_list)
+        updates["compliance"] = config.compliance.model_copy(update={"restricted_list": listed})
+    if config.universe.membership_file is not None:
+        file = anchored(config.universe.membership_file)
+        updates["universe"] = config.universe.model_copy(update={"membership_file": file})
     return config.model_copy(update=updates)

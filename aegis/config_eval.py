@@ -84,9 +84,14 @@ class BacktestingEval(Section):
 class ExecutionEval(Section):
     """``eval.execution``: how orders are worked."""
 
-    default_algorithm: Literal["market", "vwap"] = "vwap"
+    default_algorithm: Literal["market", "twap", "vwap", "pov", "implementation_shortfall"] = "vwap"
     participation_rate: float = Field(0.1, gt=0, le=1)
     interval_minutes: int = Field(5, ge=1)
+    risk_aversion: float = Field(
+        1e-6, ge=0, allow_inf_nan=False, description="Of Implementation Shortfall, 1/USD; 0 is TWAP."
+    )
+    volume_curve_min_sessions: int = Field(5, ge=1, description="Fewer past sessions are too thin for a VWAP curve.")
+    max_data_age_seconds: int = Field(120, ge=1, description="Without newer market data no child order is sent.")
 
 
 class LiveRiskLimits(Section):

@@ -6,6 +6,7 @@ Belongs here: the ``storage`` block of ``aegis.yaml``. What each setting moves i
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,6 +30,9 @@ class StorageSettings(Section):
     s3_endpoint_url: str | None = Field(None, description="Of a store that is not Amazon's: `https://host:port`.")
     s3_region: str = Field("us-east-1", pattern=r"^[a-z0-9-]{1,40}$")
     s3_url_style: Literal["vhost", "path"] = "vhost"
+    backup_location: str | None = Field(
+        None, description="Absolute folder or `s3://bucket/prefix` of the scheduled backups; without it there are none."
+    )
 
     @field_validator("postgres_url")
     @classmethod
@@ -55,6 +59,22 @@ class StorageSettings(Section):
         if value is not None and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/?", value):
             raise ValueError("expected http:// or https://, a host and perhaps a port, and nothing else")
         return value
+
+    @field_validator("backup_location")
+    @classmethod
+    def _is_a_place(cls, value: str | None) -> str | None:
+        if value is not None and not (PurePosixPath(value).is_absolute() or _BUCKET.fullmatch(value)):
+            raise ValueError("expected an absolute folder, or s3://bucket/prefix without credentials")
+        return value
+
+    @model_validator(mode="after")
+    def _backup_is_of_this_machine(self) -> Self:
+        if self.backup_location is not None and (self.postgres_url is not None or self.data_path is not None):
+            raise ValueError(
+                "storage.backup_location is for a lake on this machine; back PostgreSQL up with pg_dump and a bucket "
+                "with its versions, and leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _endpoint_has_a_bucket(self) -> Self:

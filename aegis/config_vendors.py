@@ -7,6 +7,7 @@ are kept is :mod:`aegis.market_data.sources.call_policy`.
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -68,3 +69,31 @@ class CryptoSettings(CallSettings):
     symbols: tuple[str, ...] = ("BTC/USD", "ETH/USD", "LTC/USD", "SOL/USD", "LINK/USD")
     first_session: date = date(2018, 1, 1)
     url: str | None = Field(None, pattern=r"^https?://[^\s/]+$", description="Default: the exchange's own.")
+
+
+class InteractiveBrokersSettings(CallSettings):
+    """Interactive Brokers' historical bars through TWS or IB Gateway."""
+
+    symbols: tuple[str, ...] = ("AAPL", "MSFT", "AMZN", "GOOGL", "META", "NVDA", "JPM", "XOM", "JNJ", "PG")
+    first_session: date = date(2016, 1, 4)
+    host: str = Field("127.0.0.1", pattern=r"^[A-Za-z0-9.:-]+$")
+    port: int = Field(
+        4002, ge=1, le=65535, description="IB Gateway: 4002 paper, 4001 live. TWS: 7497 paper, 7496 live."
+    )
+    client_id: int = Field(
+        71, ge=1, lt=2**31, description="One that no other program uses; 0 would bind manual orders."
+    )
+    actions_file: Path | None = Field(
+        None, description="Splits and dividends, which the gateway does not state, as in `actions.csv` of files."
+    )
+    primary_exchanges: dict[str, str] = Field(
+        default_factory=dict, description="Where a symbol that stands for several stocks is listed, such as NASDAQ."
+    )
+    volume_unit_shares: Literal[1, 100] = Field(
+        1, description="100 where the gateway is set to send market data in lots for US stocks."
+    )
+    attempts: int = Field(3, ge=1, le=20)
+    timeout_seconds: float = Field(60.0, gt=0)
+    total_timeout_seconds: float = Field(600.0, gt=0)
+    requests_per_minute: float = Field(5.0, gt=0)
+    burst_requests: int = Field(10, ge=1)

@@ -18,9 +18,13 @@
     ├── FeatureError              a feature or signal was asked for what cannot be known
     ├── PortfolioError            weights cannot be found within the constraints
     ├── RiskError                 a risk number cannot be computed, or a limit is malformed
+    ├── ComplianceError           a rule cannot be applied to these facts, or a list or export of it is malformed
+    ├── DriftError                a drift measure cannot be computed from these numbers
     ├── ExecutionError            orders and brokers
     │   ├── IllegalTransition     the order state machine has no such edge
     │   ├── OrderRejected         a broker or the gate refused an order
+    │   ├── BrokerUnavailable     the broker gave no usable answer, so nothing is known: ask again
+    │   ├── SubmissionUnknown     an order was sent and nobody knows whether it arrived: nothing else may be sent
     │   └── DecisionConflict      a committed decision was recomputed with another result
     ├── JournalError              the append-only event table cannot be read or does not verify
     │   └── DuplicateEvent        an event that is recorded once only is in the journal already
@@ -98,6 +102,14 @@ class RiskError(AegisError):
     """A risk number cannot be computed, or a limit is malformed."""
 
 
+class ComplianceError(AegisError):
+    """A rule cannot be applied to the facts given, or a restricted list or an export cannot be used."""
+
+
+class DriftError(AegisError):
+    """A measure of drift cannot be computed from these numbers, or its settings are malformed."""
+
+
 class ExecutionError(AegisError):
     """An order could not be handled."""
 
@@ -108,6 +120,14 @@ class IllegalTransition(ExecutionError):
 
 class OrderRejected(ExecutionError):
     """A broker or the pre-trade gate refused the order."""
+
+
+class BrokerUnavailable(ExecutionError):
+    """The broker gave no usable answer to a question; it may later."""
+
+
+class SubmissionUnknown(ExecutionError):
+    """An order was sent, and neither the broker's answer nor a query tells whether it lives; new orders are blocked."""
 
 
 class DecisionConflict(ExecutionError):

@@ -17,8 +17,7 @@ from aegis_assets.table_assets import (
     GROUP_EXECUTION_AND_MONITORING,
     OWNER_STRATEGIST,
     asset_key,
-    definition_metadata,
-    description,
+    asset_terms,
     readable,
 )
 from aegis_resources.desk import Desk
@@ -41,10 +40,8 @@ def attribution_assets() -> Sequence[dg.AssetsDefinition]:
     """Return the attribution of the book's P&L to strategies."""
 
     @dg.asset(
-        key=asset_key(tables.STRATEGY_PNL),
+        **asset_terms(tables.STRATEGY_PNL),
         deps=[asset_key(table) for table in _READ.values()],
-        description=description(tables.STRATEGY_PNL),
-        metadata=definition_metadata(tables.STRATEGY_PNL),
         group_name=GROUP_EXECUTION_AND_MONITORING,
         owners=[OWNER_STRATEGIST],
         kinds={"python", "ducklake"},

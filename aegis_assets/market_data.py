@@ -4,7 +4,7 @@ Belongs here: what is read, which domain function is called, what is written. Th
 what is asked of the source is :mod:`aegis_assets.vendor_data`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -14,20 +14,33 @@ from aegis.market_data import quality_gate as gate
 from aegis.market_data.adjustments import PREVIOUS_CLOSE_LOOKBACK
 from aegis.market_data.adjustments import adjustment_factors as compute_factors
 from aegis.market_data.expectations import CHECKS
+from aegis.market_data.index_membership import read_membership
 from aegis.market_data.price_jumps import LOOKBACK_SESSIONS
 from aegis.market_data.quarantine import untradable_symbols
 from aegis.market_data.universe import lookback_sessions
 from aegis.market_data.universe import universe as compute_universe
+from aegis.reporting.data_docs import JudgedRows, write_run_page
+from aegis.workspace import Workspace
 from aegis_assets.materialization import TableRows, publish
 from aegis_assets.partitions import requested_sessions
 from aegis_assets.pictures import bars_picture
-from aegis_assets.table_assets import GROUP_DATA, OWNER_ANALYST, asset_key, definition_metadata, description, read_from
+from aegis_assets.table_assets import (
+    GROUP_DATA,
+    OWNER_ANALYST,
+    asset_key,
+    asset_terms,
+    definition_metadata,
+    description,
+    read_from,
+)
 from aegis_assets.vendor_data import vendor_data_assets
 from aegis_resources.lake import LakeResource
 from aegis_resources.market_data import Market
 
 _JUDGED = (tables.RAW_BARS, tables.CORPORATE_ACTIONS, tables.LISTINGS, tables.SOURCE_AGREEMENT)
 """What the quality gate reads."""
+_SELECTED_FROM = (tables.DAILY_BARS, tables.CORPORATE_ACTIONS, tables.LISTINGS, tables.INSTRUMENTS)
+"""What membership is decided from."""
 GATED_TABLES = (tables.CHECK_RESULTS, tables.QUARANTINED_BARS, tables.REPAIRED_VALUES, tables.DAILY_BARS)
 """What the gate writes, in one transaction."""
 
@@ -64,7 +77,10 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def quality_gate(
-        context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], lake: LakeResource
+        context: dg.AssetExecutionContext,
+        market: dg.ResourceParam[Market],
+        lake: LakeResource,
+        workspace: dg.ResourceParam[Workspace],
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         sessions = requested_sessions(context)
         start = market.calendar.offset(sessions[0], -LOOKBACK_SESSIONS)
@@ -83,9 +99,10 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
                 agreement=store.read(tables.SOURCE_AGREEMENT, first=sessions[0], last=sessions[-1]),
                 protected=untradable_symbols(listings, sessions),
             )
-            yield from _check_results(result)
+            docs = {"data_docs": dg.MetadataValue.path(write_run_page(_judged(result), workspace.data_docs))}
+            yield from _check_results(result, docs)
             rows = [
-                TableRows(tables.CHECK_RESULTS, result.check_results),
+                TableRows(tables.CHECK_RESULTS, result.check_results, metadata=docs),
                 TableRows(tables.QUARANTINED_BARS, result.quarantined_bars),
                 TableRows(tables.REPAIRED_VALUES, result.repaired_values),
                 TableRows(tables.DAILY_BARS, result.daily_bars, picture=bars_picture(result.daily_bars)),
@@ -102,11 +119,8 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
             )
 
     @dg.asset(
-        name=tables.ADJUSTMENT_FACTORS.name,
-        key_prefix=tables.ADJUSTMENT_FACTORS.layer,
+        **asset_terms(tables.ADJUSTMENT_FACTORS, looks_back=True),
         deps=[asset_key(tables.DAILY_BARS), asset_key(tables.CORPORATE_ACTIONS)],
-        description=description(tables.ADJUSTMENT_FACTORS, looks_back=True),
-        metadata=definition_metadata(tables.ADJUSTMENT_FACTORS),
         kinds={"python", "ducklake"},
         code_version="1",
         **in_sessions,
@@ -129,11 +143,8 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
             yield from publish(context, store, rows, sessions=sessions, metadata=read_from(start, bars))
 
     @dg.asset(
-        name=tables.UNIVERSE.name,
-        key_prefix=tables.UNIVERSE.layer,
-        deps=[asset_key(table) for table in (tables.DAILY_BARS, tables.CORPORATE_ACTIONS, tables.LISTINGS)],
-        description=description(tables.UNIVERSE, looks_back=True),
-        metadata=definition_metadata(tables.UNIVERSE),
+        **asset_terms(tables.UNIVERSE, looks_back=True),
+        deps=[asset_key(table) for table in _SELECTED_FROM],
         kinds={"python", "ducklake"},
         code_version="1",
         **in_sessions,
@@ -144,6 +155,8 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
         sessions = requested_sessions(context)
         first, last = sessions[0], sessions[-1]
         start = market.calendar.offset(first, -lookback_sessions(market.config.universe))
+        file = market.config.universe.membership_file
+        index_members = read_membership(file) if file else None
         with lake.open() as store:
             bars = store.read(tables.DAILY_BARS, first=start, last=last)
             frame = compute_universe(
@@ -155,6 +168,8 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
                 calendar=market.calendar,
                 settings=market.config.universe,
                 decision_times=market.decision_times(sessions),
+                instruments=store.read(tables.INSTRUMENTS),
+                index_members=index_members,
             )
             rows = [TableRows(tables.UNIVERSE, frame)]
             yield from publish(context, store, rows, sessions=sessions, metadata=read_from(start, bars))
@@ -162,7 +177,11 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
     return [*vendor_data_assets(partitions), quality_gate, adjustment_factors, universe]
 
 
-def _check_results(result: gate.GateResult) -> Iterator[dg.AssetCheckResult]:
+def _judged(result: gate.GateResult) -> JudgedRows:
+    return JudgedRows(result.check_results, result.quarantined_bars, result.repaired_values)
+
+
+def _check_results(result: gate.GateResult, docs: Mapping[str, Any]) -> Iterator[dg.AssetCheckResult]:
     for summary in result.summary:
         yield dg.AssetCheckResult(
             check_name=summary.check,
@@ -174,5 +193,6 @@ def _check_results(result: gate.GateResult) -> Iterator[dg.AssetCheckResult]:
                 "threshold_rows": int(summary.threshold),
                 "failed_sessions": summary.failed_sessions,
                 "first_detail": summary.first_detail or "all rows as expected",
+                **docs,
             },
         )

@@ -4,7 +4,7 @@ Belongs here: checks that need no asset to be computed again. Checks of an asset
 """
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import dagster as dg
 import pandas as pd
@@ -16,6 +16,7 @@ from aegis.execution.order_projections import recorded_fills
 from aegis.lake import tables
 from aegis.lake.provenance import Provenance
 from aegis.live_trading.journal_audit import lost_events
+from aegis.market_data.freshness import Freshness, freshness
 from aegis_assets.table_assets import asset_key
 from aegis_assets.verdicts import blocking_checks
 from aegis_resources.desk import Desk
@@ -42,27 +43,34 @@ def monitoring_checks() -> Sequence[dg.AssetChecksDefinition]:
     @dg.asset_check(
         asset=asset_key(tables.DAILY_BARS),
         name=FRESHNESS_CHECK,
-        description="The last session whose final bars can exist, by the exchange's calendar, was fetched and judged, "
-        "whatever the verdict.",
+        description="The last session whose final bars can exist, by the exchange's calendar with its holidays, was "
+        "fetched and judged, whatever the verdict. Warns while a vendor is late and nothing trades on it yet.",
     )
     def bars_are_fresh(market: dg.ResourceParam[Market], lake: LakeResource) -> dg.AssetCheckResult:
-        expected = market.expected_session()
+        first, known_last = market.session_range()
         with lake.open() as store:
             delivered, judged = store.last_session(tables.RAW_BARS), store.last_session(tables.CHECK_RESULTS)
-            blocking = blocking_checks(store, expected, expected).get(expected, [])
-        missing = market.calendar.next(judged) if judged else market.session_range()[0]
-        is_fresh = judged is not None and judged >= expected
-        is_vendor_late = judged is not None and judged >= market.fresh_session()
+            found = freshness(
+                market.calendar,
+                market.clock.now_utc(),
+                newest=judged,
+                first=first,
+                vendor_delay=market.config.market_data.vendor_delay,
+                vendor_newest=known_last,
+                ended_on=known_last if market.has_ended else None,
+            )
+            blocking = blocking_checks(store, found.expected, found.expected).get(found.expected, [])
         return dg.AssetCheckResult(
-            passed=is_fresh,
-            severity=dg.AssetCheckSeverity.WARN if is_vendor_late else dg.AssetCheckSeverity.ERROR,
+            passed=found.state == "fresh",
+            severity=dg.AssetCheckSeverity.WARN if found.state == "vendor_late" else dg.AssetCheckSeverity.ERROR,
             metadata={
                 "observed": str(judged),
-                "threshold": str(expected),
-                "detail": f"the vendor has no session {missing} yet"
-                if is_vendor_late and not is_fresh
-                else _freshness(expected, missing, delivered, blocking, is_fresh=is_fresh),
-                **_caused_by("" if is_fresh else f"session {missing}"),
+                "threshold": str(found.expected),
+                "missing_sessions": len(found.missing),
+                "late_by_hours": found.late_by / timedelta(hours=1),
+                "due_utc": f"{found.due_utc:%Y-%m-%d %H:%M}",
+                "detail": _freshness_detail(found, delivered, known_last, blocking),
+                **_caused_by(f"session {found.missing[0]}" if found.missing else ""),
             },
         )
 
@@ -129,19 +137,27 @@ def _caused_by(cause: str) -> dict[str, str]:
     return {CAUSE_METADATA: cause} if cause else {}
 
 
-def _freshness(
-    expected: date, missing: date, delivered: date | None, blocking: Sequence[str], *, is_fresh: bool
-) -> str:
-    if blocking:
+def _freshness_detail(found: Freshness, delivered: date | None, vendor_newest: date, blocking: Sequence[str]) -> str:
+    if found.state == "fresh" and blocking:
         return (
-            f"session {expected} was fetched and has no trusted bars: blocked by {', '.join(blocking)}; correct the "
-            "rows at the source and fetch the session again"
+            f"session {found.expected} was fetched and has no trusted bars: blocked by {', '.join(blocking)}; correct "
+            "the rows at the source and fetch the session again"
         )
-    if is_fresh:
-        return f"session {expected} was fetched and judged"
+    if found.state == "fresh":
+        return found.sentence
+    missing = found.missing[0]
     if delivered is not None and delivered >= missing:
-        return f"the bars of {missing} are there but were not judged; materialize the quality gate of {missing}"
-    return f"session {missing} has not been fetched; run fetch_market_data for it, or `make run`"
+        remedy = f"its bars are there but were not judged; materialize the quality gate of {missing}"
+    elif found.state == "vendor_late":
+        remedy = "the vendor has no such session yet; the sensor final_bars_exist fetches it once there is one"
+    elif vendor_newest < missing:
+        remedy = (
+            "the vendor has no such session yet, and the session that trades on it has opened; ask the vendor, or let "
+            "another source answer (run.source: multi)"
+        )
+    else:
+        remedy = "it has not been fetched; run fetch_market_data for it, or `make run`"
+    return f"{found.sentence}; {remedy}"
 
 
 def _recorded(desk: Desk, fills: pd.DataFrame) -> set[tuple[str, int, float]]:

@@ -27,8 +27,7 @@ from aegis_assets.table_assets import (
     OWNER_ANALYST,
     OWNER_STRATEGIST,
     asset_key,
-    definition_metadata,
-    description,
+    asset_terms,
     read_from,
 )
 from aegis_resources.lake import LakeResource
@@ -43,11 +42,8 @@ def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.Ass
     }
 
     @dg.asset(
-        name=tables.DAILY_FEATURES.name,
-        key_prefix=tables.DAILY_FEATURES.layer,
+        **asset_terms(tables.DAILY_FEATURES, looks_back=True),
         deps=[asset_key(table) for table in (tables.DAILY_BARS, tables.CORPORATE_ACTIONS, tables.UNIVERSE)],
-        description=description(tables.DAILY_FEATURES, looks_back=True),
-        metadata=definition_metadata(tables.DAILY_FEATURES),
         group_name=GROUP_RESEARCH,
         owners=[OWNER_ANALYST],
         kinds={"python", "numpy"},
@@ -81,11 +77,8 @@ def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.Ass
             )
 
     @dg.asset(
-        name=tables.STRATEGY_SIGNALS.name,
-        key_prefix=tables.STRATEGY_SIGNALS.layer,
+        **asset_terms(tables.STRATEGY_SIGNALS),
         deps=[asset_key(tables.DAILY_FEATURES)],
-        description=description(tables.STRATEGY_SIGNALS),
-        metadata=definition_metadata(tables.STRATEGY_SIGNALS),
         group_name=GROUP_RESEARCH,
         owners=[OWNER_ANALYST],
         kinds={"python", "pandas"},
@@ -103,11 +96,8 @@ def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.Ass
             yield from publish(context, store, [TableRows(tables.STRATEGY_SIGNALS, frame)], sessions=sessions)
 
     @dg.asset(
-        name=tables.ENSEMBLE_SIGNALS.name,
-        key_prefix=tables.ENSEMBLE_SIGNALS.layer,
+        **asset_terms(tables.ENSEMBLE_SIGNALS),
         deps=[asset_key(tables.STRATEGY_SIGNALS), asset_key(tables.DAILY_FEATURES)],
-        description=description(tables.ENSEMBLE_SIGNALS),
-        metadata=definition_metadata(tables.ENSEMBLE_SIGNALS),
         group_name=GROUP_RESEARCH,
         owners=[OWNER_ANALYST],
         kinds={"python", "pandas"},
@@ -128,11 +118,8 @@ def research_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.Ass
             yield from publish(context, store, [TableRows(tables.ENSEMBLE_SIGNALS, frame)], sessions=sessions)
 
     @dg.asset(
-        name=tables.COVARIANCES.name,
-        key_prefix=tables.COVARIANCES.layer,
+        **asset_terms(tables.COVARIANCES, looks_back=True),
         deps=[asset_key(table) for table in (tables.DAILY_BARS, tables.CORPORATE_ACTIONS, tables.UNIVERSE)],
-        description=description(tables.COVARIANCES, looks_back=True),
-        metadata=definition_metadata(tables.COVARIANCES),
         group_name=GROUP_PORTFOLIO_AND_RISK,
         owners=[OWNER_STRATEGIST],
         kinds={"python", "scikitlearn"},

@@ -151,6 +151,23 @@ def definition_metadata(table: TableSchema) -> dict[str, Any]:
     }
 
 
+def asset_terms(table: TableSchema, *, looks_back: bool = False) -> dict[str, Any]:
+    """Return the terms by which an asset of its own publishes `table`: name, prefix, description and metadata.
+
+    Parameters
+    ----------
+    table : TableSchema
+    looks_back : bool
+        As for :func:`description`.
+    """
+    return {
+        "name": table.name,
+        "key_prefix": table.layer,
+        "description": description(table, looks_back=looks_back),
+        "metadata": definition_metadata(table),
+    }
+
+
 def session_numbers(table: TableSchema, frame: pd.DataFrame) -> dict[str, dict[str, float | int]]:
     """Return for each session with rows its row count and the numbers worth plotting, by partition key.
 

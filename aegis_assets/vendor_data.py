@@ -1,4 +1,4 @@
-"""Layer 1, its beginning: listings, raw bars and corporate actions, as a source delivers them.
+"""Layer 1, its beginning: listings, instruments, raw bars and corporate actions, as a source delivers them.
 
 Belongs here: asking the source, and what of its answer is stored. The rules are in ``aegis.market_data``; what is
 computed from these tables is :mod:`aegis_assets.market_data`.
@@ -12,12 +12,20 @@ import dagster as dg
 
 from aegis.lake import tables
 from aegis.market_data.ingestion import compare_with_other_sources, fetch_raw_bars
-from aegis.market_data.later_facts import actions_known_by, listings_known_by
-from aegis.market_data.sources.optional_answers import fetch_notes
+from aegis.market_data.later_facts import actions_known_by, instruments_known_by, listings_known_by
+from aegis.market_data.sources.optional_answers import fetch_notes, instruments
 from aegis.market_data.sources.source import MarketDataSource
+from aegis.market_data.survivorship import survivorship_notes
 from aegis_assets.materialization import TableRows, content_version, publish
 from aegis_assets.partitions import requested_sessions
-from aegis_assets.table_assets import GROUP_DATA, OWNER_ANALYST, asset_key, definition_metadata, description
+from aegis_assets.table_assets import (
+    GROUP_DATA,
+    OWNER_ANALYST,
+    asset_key,
+    asset_terms,
+    definition_metadata,
+    description,
+)
 from aegis_assets.vendor_calls import retried_when_unavailable
 from aegis_resources.lake import LakeResource
 from aegis_resources.market_data import Market
@@ -39,15 +47,20 @@ def vendor_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
         "owners": [OWNER_ANALYST],
     }
 
-    @dg.asset(
-        name=tables.LISTINGS.name,
-        key_prefix=tables.LISTINGS.layer,
-        description=description(tables.LISTINGS),
-        metadata=definition_metadata(tables.LISTINGS),
-        group_name=GROUP_DATA,
-        owners=[OWNER_ANALYST],
-        kinds={"python", "ducklake"},
-        code_version="1",
+    @dg.multi_asset(
+        name="listings",
+        specs=[
+            dg.AssetSpec(
+                asset_key(table),
+                description=description(table),
+                metadata=definition_metadata(table),
+                group_name=GROUP_DATA,
+                owners=[OWNER_ANALYST],
+                kinds={"python", "ducklake"},
+                code_version="1",
+            )
+            for table in (tables.LISTINGS, tables.INSTRUMENTS)
+        ],
         retry_policy=_VENDOR_RETRIES,
     )
     def listings(
@@ -55,16 +68,21 @@ def vendor_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with retried_when_unavailable():
             frame, last = market.source.listings(), market.source.session_range()[1]
-            notes = market.source.coverage_notes()
+            notes = [*market.source.coverage_notes(), *survivorship_notes(frame, *market.session_range())]
+            facts = instruments(market.source, market.calendar)
         with lake.open() as store:
             frame = listings_known_by(frame, store.read(tables.LISTINGS), last_session=last)
-            yield from publish(context, store, [TableRows(tables.LISTINGS, frame)], metadata=_coverage(notes))
+            rows = [TableRows(tables.LISTINGS, frame, metadata=_coverage(notes))]
+            stored = store.read(tables.INSTRUMENTS)
+            facts = instruments_known_by(facts, stored, last_session=last)
+            if not facts.equals(stored):
+                yield from publish(context, store, [*rows, TableRows(tables.INSTRUMENTS, facts)])
+                return
+            yield from publish(context, store, rows)
+            yield dg.MaterializeResult(asset_key(tables.INSTRUMENTS), metadata={"dagster/row_count": len(facts)})
 
     @dg.asset(
-        name=tables.RAW_BARS.name,
-        key_prefix=tables.RAW_BARS.layer,
-        description=description(tables.RAW_BARS),
-        metadata=definition_metadata(tables.RAW_BARS),
+        **asset_terms(tables.RAW_BARS),
         kinds={"python", "ducklake"},
         code_version="1",
         retry_policy=_VENDOR_RETRIES,
@@ -84,11 +102,8 @@ def vendor_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
             yield from publish(context, store, rows, sessions=sessions, metadata=_fetches(market.source))
 
     @dg.asset(
-        name=tables.SOURCE_AGREEMENT.name,
-        key_prefix=tables.SOURCE_AGREEMENT.layer,
+        **asset_terms(tables.SOURCE_AGREEMENT),
         deps=[asset_key(tables.RAW_BARS)],
-        description=description(tables.SOURCE_AGREEMENT),
-        metadata=definition_metadata(tables.SOURCE_AGREEMENT),
         kinds={"python", "ducklake"},
         code_version="1",
         retry_policy=_VENDOR_RETRIES,
@@ -110,10 +125,7 @@ def vendor_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
             yield from publish(context, store, rows, sessions=sessions, metadata=compared)
 
     @dg.asset(
-        name=tables.CORPORATE_ACTIONS.name,
-        key_prefix=tables.CORPORATE_ACTIONS.layer,
-        description=description(tables.CORPORATE_ACTIONS),
-        metadata=definition_metadata(tables.CORPORATE_ACTIONS),
+        **asset_terms(tables.CORPORATE_ACTIONS),
         kinds={"python", "ducklake"},
         code_version="1",
         retry_policy=_VENDOR_RETRIES,

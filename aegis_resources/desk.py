@@ -14,6 +14,7 @@ from datetime import date
 
 from aegis import __version__
 from aegis.backtesting.costs import CostModel
+from aegis.compliance.pre_trade import order_rules
 from aegis.config import AegisConfig
 from aegis.errors import JournalError
 from aegis.execution.journal import Journal, holds_journal, missing_journal
@@ -79,6 +80,7 @@ class Desk:
             required_checks={c.name: c.version for c in configured_checks(self.config.quality) if c.is_blocking},
             kill_switch_engaged=switch.is_engaged,
             kill_switch_told=switch.told,
+            order_rules=order_rules(self.config.compliance),
             code_version=__version__,
             config_hash=config_hash(self.config),
         )

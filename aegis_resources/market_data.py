@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 
+import pandas as pd
+
 from aegis.calendars import TradingCalendar, trading_calendar
 from aegis.clock import Clock, SystemClock
 from aegis.config import AegisConfig
-from aegis.errors import ConfigurationError
+from aegis.errors import ConfigurationError, MarketDataError
+from aegis.market_data.sources.minute_source import open_minute_source
 from aegis.market_data.sources.registry import open_source
 from aegis.market_data.sources.source import MarketDataSource
 
@@ -46,6 +49,25 @@ class Market:
         """Where bars come from; opened on first use, once a process."""
         return self.given_source or open_source(self.config, self.calendar, self.clock)
 
+    def minute_bars(self, sessions: Sequence[date]) -> pd.DataFrame:
+        """Return the configured symbols' minute bars of `sessions`, as delivered.
+
+        Raises
+        ------
+        ConfigurationError
+            The source has no minute bars.
+        MarketDataError
+            A session has not closed, or the source cannot be used.
+        """
+        last_complete = self.last_complete_session()
+        if sessions[-1] > last_complete:
+            raise MarketDataError(
+                f"{self.source.name} {sessions[-1]}: the session's minute bars are not final yet, the last complete "
+                f"session is {last_complete}; run it again after its close plus the vendor's delay"
+            )
+        source = open_minute_source(self.config, self.calendar, self.source)
+        return source.minute_bars(sessions, self.config.market_data.minute_bars.symbols)
+
     @property
     def has_ended(self) -> bool:
         """Whether the source holds a finished past, such as a folder of files, and no new sessions come."""
@@ -70,16 +92,6 @@ class Market:
                 f"{known_first}..{known_last}"
             )
         return sessions[0], sessions[-1]
-
-    def expected_session(self) -> date:
-        """Return the session that data must have reached by now: the last complete one, or the end of an ended market.
-
-        Notes
-        -----
-        Not what the source has: a vendor that is late would set its own deadline.
-        """
-        last = self.last_complete_session()
-        return min(last, self.session_range()[1]) if self.has_ended else last
 
     def fresh_session(self) -> date:
         """Return the last session that can be had now: the last complete one, or the source's last."""

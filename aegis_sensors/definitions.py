@@ -16,8 +16,10 @@ from aegis.market_data.sources.source import MarketDataSource
 from aegis.workspace import Workspace
 from aegis_assets.backtests import backtest_assets
 from aegis_assets.book import book_assets
+from aegis_assets.freshness_policies import with_session_freshness
 from aegis_assets.maintenance import maintenance_assets
 from aegis_assets.market_data import market_data_assets
+from aegis_assets.minute_bars import minute_bar_assets
 from aegis_assets.monitoring import monitoring_checks
 from aegis_assets.partitions import session_partitions
 from aegis_assets.reporting import reporting_assets
@@ -26,6 +28,7 @@ from aegis_resources.desk import Desk
 from aegis_resources.lake import LakeResource
 from aegis_resources.market_data import Market
 from aegis_sensors.alerting import alert_sensors
+from aegis_sensors.backups import backup_jobs, backup_schedules
 from aegis_sensors.jobs import platform_jobs
 from aegis_sensors.schedules import platform_schedules
 from aegis_sensors.sensors import platform_sensors
@@ -67,11 +70,15 @@ def build_definitions(
             *reporting_assets(),
             *maintenance_assets(),
         ]
+        if config.market_data.minute_bars.symbols:
+            assets.extend(minute_bar_assets(partitions))
+        if not market.has_ended:
+            assets = with_session_freshness(assets, market.calendar)
     return dg.Definitions(
         assets=assets,
         asset_checks=monitoring_checks(),
-        jobs=platform_jobs(),
-        schedules=platform_schedules(market, lake),
+        jobs=[*platform_jobs(), *backup_jobs(config)],
+        schedules=[*platform_schedules(market, lake), *backup_schedules(market)],
         sensors=[*platform_sensors(market, lake), *alert_sensors(config, workspace)],
         resources={"market": market, "lake": lake, "desk": desk or Desk.of(config), "workspace": workspace},
         executor=dg.in_process_executor,

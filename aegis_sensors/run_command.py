@@ -17,6 +17,7 @@ from aegis.errors import ConfigurationError
 from aegis.lake import tables
 from aegis.lake.lake import Lake
 from aegis.market_data.sources.coverage import notes_by_relevance
+from aegis.market_data.survivorship import survivorship_notes
 from aegis.portfolio.capacity import empty_universe_remark, idle_money_remark
 from aegis.workspace import Workspace
 from aegis_assets.monitoring import FRESHNESS_CHECK
@@ -99,6 +100,7 @@ def _print(config: AegisConfig, market: Market, workspace: Workspace, run: Chain
         remarks = (
             empty_universe_remark(members, held, config.universe),
             idle_money_remark(members, config.portfolio),
+            *survivorship_notes(store.read(tables.LISTINGS), *market.session_range()),
         )
     notes = notes_by_relevance(market.source.coverage_notes(), *market.session_range()) if run else ()
     print_summary(

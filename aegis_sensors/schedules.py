@@ -52,7 +52,7 @@ def platform_schedules(market: Market, lake: LakeResource) -> Sequence[dg.Schedu
 
     @dg.schedule(
         job_name=jobs.FETCH_MARKET_DATA,
-        cron_schedule=_cron(times.data_fetch, days),
+        cron_schedule=cron(times.data_fetch, days),
         execution_timezone=zone,
         description="Fetches the first session that is missing, once its final bars exist. On a full day these come "
         "after the schedule's hour: switch on the sensor final_bars_exist beside it.",
@@ -66,7 +66,7 @@ def platform_schedules(market: Market, lake: LakeResource) -> Sequence[dg.Schedu
 
     @dg.schedule(
         job_name=jobs.EXECUTE_TRADES,
-        cron_schedule=_cron(times.trade_execution, days),
+        cron_schedule=cron(times.trade_execution, days),
         execution_timezone=zone,
         description="Commits and releases the orders decided after the previous session's close.",
     )
@@ -92,7 +92,7 @@ def platform_schedules(market: Market, lake: LakeResource) -> Sequence[dg.Schedu
 
     @dg.schedule(
         job_name=jobs.REPORT,
-        cron_schedule=_cron(times.monitoring_end_of_day, days),
+        cron_schedule=cron(times.monitoring_end_of_day, days),
         execution_timezone=zone,
         description=f"Writes the report and the marts, {frequency}.",
     )
@@ -103,7 +103,7 @@ def platform_schedules(market: Market, lake: LakeResource) -> Sequence[dg.Schedu
 
     @dg.schedule(
         job_name=jobs.BACKTEST,
-        cron_schedule=_cron(times.backtests, times.backtests_weekday),
+        cron_schedule=cron(times.backtests, times.backtests_weekday),
         execution_timezone=zone,
         description="Backtests the strategies over all sessions up to the newest, weekly.",
     )
@@ -115,7 +115,7 @@ def platform_schedules(market: Market, lake: LakeResource) -> Sequence[dg.Schedu
     maintain_weekly = dg.ScheduleDefinition(
         name="maintain_weekly",
         job_name=MAINTAIN_LAKE,
-        cron_schedule=_cron(times.maintenance, times.maintenance_weekday),
+        cron_schedule=cron(times.maintenance, times.maintenance_weekday),
         execution_timezone=zone,
         description="Merges the lake's small files; expires old snapshots where retention says so.",
     )
@@ -167,7 +167,8 @@ def request_name(job: str, session: date) -> str:
     return f"{job}-{key_of(session)}"
 
 
-def _cron(local_time: str, days: str) -> str:
+def cron(local_time: str, days: str) -> str:
+    """Return the cron line of a local time, ``HH:MM``, on some days of the week."""
     hour, minute = local_time.split(":")
     return f"{int(minute)} {int(hour)} * * {days}"
 

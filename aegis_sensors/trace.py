@@ -6,7 +6,7 @@ so a later correction does not change the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -37,6 +37,9 @@ _RESEARCH = (
     tables.DAILY_BARS,
     tables.RAW_BARS,
 )
+
+_LINE_CHARACTERS = 88
+"""With the tree's branches before them, lines fit into 100 columns."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,18 @@ def _add_link(tree: Tree, link: Link) -> None:
     branch = tree.add(f"{link.table.key}  [dim]snapshot {link.snapshot_id}, run {link.run_id[:8]}[/dim]")
     hidden = {"session", "symbol", "account", "known_at_utc"}
     for row in link.rows.to_dict("records"):
-        branch.add("  ".join(f"{name}={_short(value)}" for name, value in row.items() if name not in hidden))
+        branch.add(in_lines([f"{name}={_short(value)}" for name, value in row.items() if name not in hidden]))
+
+
+def in_lines(pairs: Sequence[str]) -> str:
+    """Return texts two blanks apart, in lines of at most 88 characters where none is longer than that."""
+    lines: list[str] = []
+    for pair in pairs:
+        if lines and len(lines[-1]) + 2 + len(pair) <= _LINE_CHARACTERS:
+            lines[-1] += f"  {pair}"
+        else:
+            lines.append(pair)
+    return "\n".join(lines)
 
 
 def _add_history(tree: Tree, store: Lake, config: AegisConfig, session: date, symbol: str, snapshot_id: int) -> None:

@@ -18,7 +18,7 @@ import duckdb
 from aegis.backup.manifest import JournalContent, TableContent
 from aegis.errors import BackupError
 from aegis.execution.journal import Journal
-from aegis.lake.attachment import ALIAS, load_extensions
+from aegis.lake.attachment import ALIAS, load_extensions, remedy_of
 
 _SQLITE_HEADER = b"SQLite format 3\0"
 _FILES = """
@@ -67,7 +67,7 @@ def copy_database(source: Path, target: Path) -> None:
             copy.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
             found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
     except sqlite3.Error as error:
-        raise BackupError(f"{source} cannot be copied: {error}; verify it, and restore it from a backup") from error
+        raise BackupError(f"{source} cannot be copied: {error}; {remedy_of(error)}") from error
     if found != "ok":
         raise BackupError(f"{source} is damaged: {found}; restore it from an earlier backup")
 

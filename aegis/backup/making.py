@@ -72,6 +72,11 @@ def back_up(
             f"workspace {workspace.name} keeps its lake on a PostgreSQL server or in a bucket; back up with pg_dump "
             "and the bucket's versions, at one moment"
         )
+    if store.lies_in(workspace.folder):
+        raise BackupError(
+            f"{store.location} lies in the workspace {workspace.folder}, which every backup would copy with it, and "
+            "which is lost with it; choose a folder on another disk, or a bucket"
+        )
     with TemporaryDirectory(prefix="aegis-backup-") as made:
         scratch = Path(made)
         top = sorted(path.name for path in workspace.folder.iterdir())

@@ -55,6 +55,10 @@ class BackupStore:
             ) from error
         self._root = root.rstrip("/")
 
+    def lies_in(self, folder: Path) -> bool:
+        """Return whether backups would be kept in `folder` or below it."""
+        return self._is_folder and Path(self._root).is_relative_to(folder.resolve())
+
     def has(self, digest: str, size_bytes: int) -> bool:
         """Return whether an object of this SHA-256 and length is stored."""
         with self._explained("looked at"):

@@ -39,6 +39,7 @@ def decision_dependencies(config: AegisConfig) -> tuple[Dependency, ...]:
         (tables.UNIVERSE, tables.DAILY_BARS, universe, own),
         (tables.UNIVERSE, tables.CORPORATE_ACTIONS, universe, own),
         (tables.UNIVERSE, tables.LISTINGS, 0, own),
+        (tables.UNIVERSE, tables.INSTRUMENTS, 0, own),
         (tables.DAILY_FEATURES, tables.DAILY_BARS, FEATURE_LOOKBACK, mixed),
         (tables.DAILY_FEATURES, tables.CORPORATE_ACTIONS, FEATURE_LOOKBACK, mixed),
         (tables.DAILY_FEATURES, tables.UNIVERSE, 0, mixed),

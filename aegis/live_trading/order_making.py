@@ -59,6 +59,7 @@ def make_orders(
         max_increase_usd={
             symbol: volume * max_participation for symbol, volume in inputs.median_dollar_volume_usd.items()
         },
+        lot_shares=inputs.lot_shares,
     )
     proposed = [(symbol, float(change)) for symbol, change in changes.items()]
     tickers = {**{position.symbol: position.ticker for position in account.positions}, **inputs.tickers}

@@ -76,6 +76,8 @@ class SessionInputs:
         What each listed instrument trades as.
     median_dollar_volume_usd : mapping of str to float
         Trailing median of close × volume.
+    lot_shares : mapping of str to float
+        Smallest quantity that is ordered; of an absent symbol one share.
     symbols : tuple of str
         Members with a signal and a covariance.
     expected_returns : ndarray of float64, shape (n,)
@@ -118,6 +120,7 @@ class SessionInputs:
     benchmark_return: float | None
     snapshot_id: int
     quarantined: Mapping[str, str] = field(default_factory=dict)
+    lot_shares: Mapping[str, float] = field(default_factory=dict)
 
 
 class InputHistory:
@@ -180,6 +183,7 @@ class InputHistory:
             benchmark_return=self._tables.benchmark_returns.get(day),
             snapshot_id=self._tables.snapshot_id,
             quarantined=self._reasons(day),
+            lot_shares=_larger_lots(names, universe["lot_shares"]),
         )
 
     def _reasons(self, day: date) -> dict[str, str]:
@@ -204,6 +208,13 @@ class _Cuts:
     def session(self, day: date) -> pd.DataFrame:
         lo, hi = self._ranges.get(day, (0, 0))
         return self._frame.iloc[lo:hi]
+
+
+def _larger_lots(names: NDArray[np.object_], lots: pd.Series) -> dict[str, float]:
+    """Return the lots that are more than a share; a universe of before lots were known has none."""
+    known = lots.to_numpy(dtype=np.float64)
+    larger = known > 1.0
+    return dict(zip(names[larger], known[larger].tolist(), strict=True))
 
 
 def _refuse_late_actions(actions: pd.DataFrame, decision_times: Mapping[date, datetime]) -> None:

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.rules import TradingRules
+from aegis.compliance.position_limits import Book
+from aegis.compliance.pre_trade import OrderRules
 from aegis.config import PortfolioSettings, RiskSettings
 from aegis.config_eval import ExecutionEval
 from aegis.execution.account_state import AccountState
@@ -62,6 +64,8 @@ class BookPolicy:
         Whether a person has stopped the account.
     kill_switch_told : str
         Since when, by whom and why, for the gate's words.
+    order_rules : OrderRules
+        Restricted list and position limits of the account.
     code_version, config_hash : str
         Recorded with each decision.
     """
@@ -76,6 +80,7 @@ class BookPolicy:
     code_version: str
     config_hash: str
     kill_switch_told: str = ""
+    order_rules: OrderRules = field(default_factory=OrderRules)
 
 
 @dataclass(frozen=True)
@@ -277,15 +282,23 @@ class SessionLoop:
         decision: str,
     ) -> GateInputs:
         policy, account = self._policy, valued.account
+        positions = {p.symbol: p.quantity_shares for p in account.positions}
+        prices = {p.symbol: p.mark_price_usd for p in account.positions} | inputs.market.closes_usd
+        book = Book(
+            positions_shares=positions,
+            at_work_shares=[(s.order.symbol, s.remaining_shares) for s in account.open_orders if not s.is_final],
+            prices_usd=prices,
+            median_dollar_volume_usd=inputs.median_dollar_volume_usd,
+        )
         return GateInputs(
             session=inputs.session,
             account=account.account,
             decision_id=decision,
             orders=orders,
             equity_usd=account.equity_usd,
-            positions_shares={p.symbol: p.quantity_shares for p in account.positions},
+            positions_shares=positions,
             open_orders=account.open_orders,
-            prices_usd={p.symbol: p.mark_price_usd for p in account.positions} | inputs.market.closes_usd,
+            prices_usd=prices,
             target_weights={target.symbol: target.target_weight for target in targets},
             median_dollar_volume_usd=inputs.median_dollar_volume_usd,
             value_at_risk_95=math.inf if risk.value_at_risk_95 is None else risk.value_at_risk_95,
@@ -304,6 +317,9 @@ class SessionLoop:
             reconciliation_clean=False,
             breaker=valued.breaker,
             limits=self._limits,
+            vetoes=policy.order_rules.vetoes(
+                orders, book, execution_session=inputs.next_session, decided_at_utc=inputs.decided_at_utc
+            ),
         )
 
     def _judge(self, seen: GateInputs) -> GateVerdict:

@@ -175,6 +175,7 @@ def whole_share_orders(
     equity_usd: float,
     min_trade_weight: float,
     max_increase_usd: Mapping[str, float] | None = None,
+    lot_shares: Mapping[str, float] | None = None,
 ) -> dict[str, int]:
     """Return the signed number of shares to trade for each symbol that must change.
 
@@ -193,6 +194,8 @@ def whole_share_orders(
     max_increase_usd : mapping of str to float, optional
         Largest purchase of each symbol, such as a share of what it trades in a day; absent or NaN allows none. What is
         left of the target is wanted again after the next session. Without the mapping nothing is limited.
+    lot_shares : mapping of str to float, optional
+        Smallest quantity that is ordered, whole shares; of an absent symbol one share.
 
     Returns
     -------
@@ -207,7 +210,8 @@ def whole_share_orders(
 
     Notes
     -----
-    The wanted quantity is rounded towards zero, so that a target at the position cap does not exceed it at this price.
+    An order is whole lots, rounded towards zero; an exit is of everything held, an odd lot too. The wanted quantity is
+    rounded towards zero, so that a target at the position cap does not exceed it at this price.
     Sales are not limited here: an exit is never too large to begin, and the venue's own participation cap spreads it.
     """
     if not (math.isfinite(equity_usd) and equity_usd > 0.0):
@@ -230,9 +234,14 @@ def whole_share_orders(
                 continue
             if max_increase_usd is not None and change > 0 <= held:
                 change = min(change, _affordable_shares(max_increase_usd.get(symbol, 0.0), price))
+            change = _whole_lots(change, int((lot_shares or {}).get(symbol, 1.0)))
         if change:
             orders[symbol] = change
     return orders
+
+
+def _whole_lots(change: int, lot: int) -> int:
+    return change - int(math.fmod(change, lot))
 
 
 def _held_rows(held: Mapping[str, float], allowed: float) -> list[TargetWeight]:

@@ -13,7 +13,7 @@ from aegis.reporting.stopped_sessions import stopped_sessions
 CONFIDENCE = 0.95
 _ARMED = "armed"
 _CHECK_OUTCOMES = ("pass", "warn", "repair", "quarantine", "block")
-_GATE_OUTCOMES = ("pass", "reduce only", "refuse")
+_GATE_OUTCOMES = ("pass", "reduce only", "refuse order", "refuse")
 
 
 @dataclass(frozen=True)

@@ -160,12 +160,15 @@ def controls(report: PerformanceReport) -> Section:
     )
     gate = PrintedTable(
         "Rules of the pre-trade gate",
-        ("Rule", "Pass", "Reduce only", "Refuse", "Orders refused"),
+        ("Rule", "Pass", "Reduce only", "Refuse order", "Refuse", "Orders refused"),
         tuple(
-            (r["rule"], *(count(r[name]) for name in ("pass", "reduce only", "refuse", "orders_refused")))
+            (
+                r["rule"],
+                *(count(r[name]) for name in ("pass", "reduce only", "refuse order", "refuse", "orders_refused")),
+            )
             for r in report.gate_rules.to_dict("records")
         ),
-        widths=(3.6, 0.8, 1.1, 0.8, 1.3),
+        widths=(3.4, 0.7, 1.1, 1.1, 0.7, 1.3),
         when_empty="The gate has not been asked.",
     )
     blocked = PrintedTable(

@@ -1,33 +1,39 @@
 """Data Docs: pages that show every data check of every session, without a server and without a script.
 
-Belongs here: turning verdicts, quarantined bars and repaired values into HTML. Every text is escaped: what a vendor
-sent reaches a page as text only.
+Belongs here: turning verdicts, quarantined bars and repaired values into pages. How such a page looks, and that every
+text on it is escaped, is :mod:`aegis.reporting.data_docs_page`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from aegis.durable_files import replace_file
+from aegis.reporting.data_docs_page import (
+    count,
+    folded,
+    heading,
+    lines,
+    link,
+    name,
+    outcome,
+    page,
+    paragraph,
+    reference,
+    table,
+    text,
+)
 
 INDEX = "index.html"
 OUTCOMES = ("block", "quarantine", "repair", "warn", "pass")
-
-_STYLE = (
-    "body{font:14px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1c2430}"
-    "table{border-collapse:collapse;width:100%;margin:1rem 0}"
-    "th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #dfe3e8;vertical-align:top;"
-    "overflow-wrap:anywhere}"
-    "td.n{text-align:right;font-variant-numeric:tabular-nums}"
-    ".block{color:#a4161a;font-weight:600}.quarantine{color:#9c5b00;font-weight:600}"
-    ".repair{color:#1f5f99}.warn{color:#7a6300}.pass{color:#2f6b3a}"
-)
+LISTED_FINDINGS = 1_000
+"""What a page of a run lists at most, the worst first; a browser shows tens of thousands of rows with difficulty."""
+_COUNTS = ("observed", "threshold")
 
 
 @dataclass(frozen=True)
@@ -51,110 +57,174 @@ def write_data_docs(rows: JudgedRows, folder: Path) -> Path:
     Parameters
     ----------
     rows : JudgedRows
-        Of the sessions of a run, or of all; at least one session.
+        Of all sessions that were judged, at least one.
     folder : Path
-        Created when missing. Pages of other sessions are left as they are.
+        Created when missing.
 
     Returns
     -------
     Path
-        The page that lists the sessions of `rows`, ``<first>_<last>.html``; ``index.html`` is the same.
+        The page that lists the sessions, ``index.html``.
     """
-    listed: list[tuple[str, pd.Series, bool]] = []
-    newest = rows.check_results["session"].max()
-    for session in sorted(rows.check_results["session"].unique()):
-        results = rows.check_results[rows.check_results["session"] == session]
-        day, counts = f"{session:%Y-%m-%d}", results["outcome"].value_counts()
-        has_page = session == newest or set(counts.index) != {"pass"}
-        if has_page:
-            replace_file(folder / "sessions" / f"{day}.html", _session_page(rows, session, results).encode())
-        listed.append((day, counts, has_page))
-    overview = _overview_page(rows, listed).encode()
-    replace_file(folder / INDEX, overview)
-    return replace_file(folder / f"{listed[0][0]}_{listed[-1][0]}.html", overview)
+    counts = pd.crosstab(rows.check_results["session"], rows.check_results["outcome"])
+    counts = counts.reindex(columns=list(OUTCOMES), fill_value=0)
+    has_page = counts.drop(columns="pass").any(axis=1)
+    has_page.iloc[-1] = True
+    for session in counts.index[has_page]:
+        replace_file(folder / "sessions" / f"{session:%Y-%m-%d}.html", _session_page(_of(rows, session)).encode())
+    return replace_file(folder / INDEX, _overview_page(rows, counts, has_page).encode())
 
 
-def _overview_page(rows: JudgedRows, listed: list[tuple[str, pd.Series, bool]]) -> str:
-    by_check = rows.check_results.groupby("check", sort=False).agg(
-        failed=("outcome", lambda outcomes: int((outcomes != "pass").sum())), observed=("observed", "sum")
+def write_run_page(rows: JudgedRows, folder: Path) -> Path:
+    """Write one page about the sessions that one run judged, and return it: ``runs/<first>_<last>.html``.
+
+    Notes
+    -----
+    One file, whatever was found: a run does not write thousands of pages before its bars are used. Judged again, the
+    same sessions replace their page.
+    """
+    results = rows.check_results
+    first, last = results["session"].min(), results["session"].max()
+    span = f"{first:%Y-%m-%d}" if first == last else f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    found = _worst_first(results[results["outcome"] != "pass"])
+    more = len(found) - LISTED_FINDINGS
+    written = page(
+        f"Data checks of {span}",
+        _summary(results),
+        heading("What was found"),
+        _checks(found.head(LISTED_FINDINGS)),
+        paragraph(f"{more} more findings are in quality/check_results.") if more > 0 else "",
+        *_changed(rows),
+        heading("Checks"),
+        _by_check(results),
     )
-    checks = [
-        (_text(name), _number(failed), _number(observed)) for name, failed, observed in by_check.itertuples(name=None)
-    ]
-    sessions = [
-        (
-            f'<td><a href="sessions/{day}.html">{day}</a></td>' if has_page else _text(day),
-            *(_number(int(counts.get(outcome, 0))) for outcome in OUTCOMES),
-        )
-        for day, counts, has_page in listed
-    ]
-    return _page(
-        f"Data checks {listed[0][0]} to {listed[-1][0]}",
-        _table(("check", "sessions that failed it", "offending rows"), checks),
-        "<h2>Sessions</h2>",
-        _table(("session", *OUTCOMES), sessions),
-    )
+    return replace_file(folder / "runs" / f"{first:%Y-%m-%d}_{last:%Y-%m-%d}.html", written.encode())
 
 
-def _session_page(rows: JudgedRows, session: pd.Timestamp, results: pd.DataFrame) -> str:
-    ordered = results.assign(rank=results["outcome"].map(OUTCOMES.index)).sort_values("rank", kind="stable")
-    checks = [
-        (
-            f'<td class="{escape(outcome)}">{escape(outcome)}</td>',
-            _text(check),
-            _number(observed),
-            _number(threshold),
-            _text(detail or ""),
-        )
-        for outcome, check, observed, threshold, detail in _rows(
-            ordered, "outcome", "check", "observed", "threshold", "detail"
-        )
+def _overview_page(rows: JudgedRows, counts: pd.DataFrame, has_page: pd.Series) -> str:
+    listed = [
+        (link(f"{session:%Y-%m-%d}", f"sessions/{session:%Y-%m-%d}.html"), *(map(count, row, OUTCOMES)))
+        for session, row in zip(counts.index[has_page], counts[has_page].to_numpy().tolist(), strict=True)
     ]
-    aside = rows.quarantined_bars[rows.quarantined_bars["session"] == session]
-    mended = rows.repaired_values[rows.repaired_values["session"] == session]
-    return _page(
-        f"Data checks of {session:%Y-%m-%d}",
-        f"<p>Lake snapshot {int(results['snapshot_id'].iloc[0])}. <a href='../{INDEX}'>All sessions</a></p>",
-        _table(("outcome", "check", "observed", "threshold", "detail"), checks),
-        "<h2>Rows set aside</h2>",
-        _table(
-            ("symbol", "check", "reason"), [tuple(map(_text, row)) for row in _rows(aside, "symbol", "check", "reason")]
+    clean = [(name(f"{session:%Y-%m-%d}"), count(passed)) for session, passed in counts.loc[~has_page, "pass"].items()]
+    return page(
+        f"Data checks {counts.index[0]:%Y-%m-%d} to {counts.index[-1]:%Y-%m-%d}",
+        _summary(rows.check_results),
+        heading("Sessions with something to say"),
+        table(("session", *OUTCOMES), listed, numbers=OUTCOMES),
+        folded(
+            f"{_sessions(len(clean))} in which every check passed", table(("session", "pass"), clean, numbers=("pass",))
         ),
-        "<h2>Values repaired</h2>",
-        _table(
-            ("symbol", "column", "original", "taken as", "check"),
-            [
-                (_text(symbol), _text(column), _text(ascii(original)), _text(ascii(taken)), _text(check))
-                for symbol, column, original, taken, check in _rows(
-                    mended, "symbol", "column", "original", "repaired", "check"
-                )
-            ],
-        ),
+        heading("Checks"),
+        _by_check(rows.check_results),
     )
+
+
+def _session_page(rows: JudgedRows) -> str:
+    results = rows.check_results
+    found = results["outcome"] != "pass"
+    passed = results[~found]
+    return page(
+        f"Data checks of {results['session'].iloc[0]:%Y-%m-%d}",
+        _summary(results),
+        reference("All sessions", f"../{INDEX}"),
+        heading("What was found"),
+        _checks(_worst_first(results[found])),
+        *_changed(rows),
+        folded(f"{len(passed)} checks passed", _by_name(passed)),
+    )
+
+
+def _summary(results: pd.DataFrame) -> str:
+    """Return the number of sessions, of verdicts and of each outcome, and the snapshots that were judged."""
+    numbers = results["outcome"].value_counts()
+    outcomes = ", ".join(f"{numbers[each]:,} {each}" for each in OUTCOMES if each in numbers.index)
+    first, last = int(results["snapshot_id"].min()), int(results["snapshot_id"].max())
+    snapshots = f"lake snapshot {first}" if first == last else f"lake snapshots {first} to {last}"
+    return paragraph(f"{_sessions(results['session'].nunique())}: {outcomes}; read at {snapshots}.")
+
+
+def _sessions(number: int) -> str:
+    return f"{number:,} session{'' if number == 1 else 's'}"
+
+
+def _checks(results: pd.DataFrame) -> str:
+    cells = [
+        (
+            name(f"{session:%Y-%m-%d}"),
+            outcome(found),
+            name(check),
+            count(observed),
+            count(threshold),
+            lines((detail or "").split(" | ")),
+        )
+        for session, found, check, observed, threshold, detail in _rows(
+            results, "session", "outcome", "check", "observed", "threshold", "detail"
+        )
+    ]
+    return table(("session", "outcome", "check", "observed", "threshold", "detail"), cells, numbers=_COUNTS)
+
+
+def _by_check(results: pd.DataFrame) -> str:
+    failed = results["outcome"] != "pass"
+    sums = results.assign(failed=failed).groupby("check").agg(failed=("failed", "sum"), observed=("observed", "sum"))
+    ordered = sums.sort_values(["failed", "observed"], ascending=False, kind="stable")
+    return table(
+        ("check", "sessions that failed it", "offending rows"),
+        [(name(check), count(failing), count(rows)) for check, failing, rows in ordered.itertuples(name=None)],
+        numbers=("sessions that failed it", "offending rows"),
+    )
+
+
+def _by_name(results: pd.DataFrame) -> str:
+    return table(
+        ("check", "observed", "threshold"),
+        [
+            (name(check), count(seen), count(most))
+            for check, seen, most in _rows(results, "check", "observed", "threshold")
+        ],
+        numbers=_COUNTS,
+    )
+
+
+def _changed(rows: JudgedRows) -> Iterator[str]:
+    aside, mended = rows.quarantined_bars, rows.repaired_values
+    yield heading("Rows set aside")
+    yield table(
+        ("session", "symbol", "check", "reason"),
+        [
+            (name(f"{session:%Y-%m-%d}"), text(symbol), name(check), text(reason))
+            for session, symbol, check, reason in _rows(aside, "session", "symbol", "check", "reason")
+        ],
+    )
+    yield heading("Values repaired")
+    yield table(
+        ("session", "symbol", "column", "original", "taken as", "check"),
+        [
+            (
+                name(f"{session:%Y-%m-%d}"),
+                text(symbol),
+                text(column),
+                text(ascii(original)),
+                text(ascii(taken)),
+                name(check),
+            )
+            for session, symbol, column, original, taken, check in _rows(
+                mended, "session", "symbol", "column", "original", "repaired", "check"
+            )
+        ],
+    )
+
+
+def _worst_first(results: pd.DataFrame) -> pd.DataFrame:
+    ranked = results.assign(rank=results["outcome"].map(OUTCOMES.index))
+    return ranked.sort_values(["rank", "session"], kind="stable")
+
+
+def _of(rows: JudgedRows, session: pd.Timestamp) -> JudgedRows:
+    frames = (rows.check_results, rows.quarantined_bars, rows.repaired_values)
+    return JudgedRows(*(frame[frame["session"] == session] for frame in frames))
 
 
 def _rows(frame: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
     return frame[list(columns)].itertuples(index=False, name=None)
-
-
-def _page(title: str, *parts: str) -> str:
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>{''.join(parts)}</body></html>"
-    )
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    if not rows:
-        return "<p>None.</p>"
-    names = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join(f"<tr>{''.join(cells)}</tr>" for cells in rows)
-    return f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _text(value: object) -> str:
-    return f"<td>{escape(str(value))}</td>"
-
-
-def _number(value: float) -> str:
-    return f'<td class="n">{value:g}</td>'

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from aegis.errors import ReportingError, RiskError
+from aegis.market_data.survivorship import survivorship_notes
 from aegis.metrics import ratios, returns, risk, transactions
 from aegis.metrics.returns import FloatArray
 from aegis.reporting import book_review, control_review
@@ -113,6 +114,9 @@ def performance_report(inputs: ReportInputs) -> PerformanceReport:
         checks=controls.checks,
         gate_rules=controls.gate_rules,
         last_orders=book.last_orders,
+        data_warnings=tuple(
+            survivorship_notes(inputs.listings, values["session"].iloc[0].date(), values["session"].iloc[-1].date())
+        ),
     )
 
 

@@ -200,6 +200,8 @@ class PerformanceReport:
     stopped_stretches : DataFrame
         ``first_session, last_session, sessions, reason``, newest first: all stopped sessions, one row for those that
         follow each other with the same reason.
+    data_warnings : tuple of str
+        What the data themselves give reason to doubt, one sentence each, such as a history of survivors.
     """
 
     identity: ReportIdentity
@@ -232,3 +234,4 @@ class PerformanceReport:
     checks: pd.DataFrame
     gate_rules: pd.DataFrame
     last_orders: pd.DataFrame
+    data_warnings: tuple[str, ...] = ()

@@ -235,5 +235,7 @@ def _about(report: PerformanceReport) -> Section:
         "at the last trusted close. A decision taken at the close of one session is executed in the next. Formulas and "
         "their sources are in aegis/metrics. Past results, real or simulated, say little about future ones."
     )
+    warnings = tuple((warning,) for warning in report.data_warnings)
+    doubts = (PrintedTable("Doubts about the data", ("",), warnings, text_columns=(0,)),) if warnings else ()
     return Section("about", "About this report", text, tables=(PrintedTable("Identity", ("", ""), rows,
-                   text_columns=(0, 1), widths=(1, 3)),))  # fmt: skip
+                   text_columns=(0, 1), widths=(1, 3)), *doubts))  # fmt: skip

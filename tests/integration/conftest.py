@@ -28,6 +28,8 @@ LONG_AFTER = datetime(2025, 1, 2, 12, tzinfo=UTC)
 FIRST, LAST = date(2014, 6, 2), date(2014, 12, 31)
 CALENDAR = trading_calendar("XNYS")
 SESSIONS = CALENDAR.sessions(FIRST, LAST)
+THE_DAY = date(2014, 10, 15)
+"""What goes wrong, or comes new, in this session; the history before it is made once, with positions in it."""
 SETTINGS: dict[str, Any] = {
     "run": {"first_session": FIRST, "last_session": LAST},
     "universe": {"min_history_sessions": 20},
@@ -111,6 +113,14 @@ class Chain:
 def settings(**run: Any) -> dict[str, Any]:
     """Return the sections of a short, nervous history, with changes to its ``run`` section."""
     return {**SETTINGS, "run": {**SETTINGS["run"], **run}}
+
+
+@pytest.fixture(scope="session")
+def eve(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a platform on the eve of the day, to be copied."""
+    home = tmp_path_factory.mktemp("eve")
+    Chain(AegisConfig(**settings(home=home))).fetch_and_trade(FIRST, CALENDAR.previous(THE_DAY))
+    return home
 
 
 @pytest.fixture

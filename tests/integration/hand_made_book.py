@@ -31,7 +31,8 @@ JAN_30, JAN_31, FEB_1 = "2024-01-30", "2024-01-31", "2024-02-01"
 
 
 def rows(table: TableSchema, *values: tuple[object, ...]) -> pd.DataFrame:
-    return table.conform(pd.DataFrame(values, columns=table.column_names))
+    given = [column.name for column in table.columns if not column.is_added]
+    return table.conform(pd.DataFrame(values, columns=given))
 
 
 def order(session: str, execution: str, number: str, symbol: str, shares: float, arrival: float, outcome: str) -> tuple:

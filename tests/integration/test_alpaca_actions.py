@@ -116,11 +116,47 @@ def test_a_merger_ends_the_listing_of_who_is_taken_over(kind: str) -> None:
         "process_date": "2022-06-17",
     }  # fmt: skip
     alpaca, _ = asked({kind: [merger]}, symbols=("TWTR",), days=XNYS.sessions(FIRST, date(2022, 6, 15)))
-    assert rows(alpaca) == [[at("2022-06-16"), "TWTR", "delisting"]]
+    assert rows(alpaca) == [[at("2022-06-16"), "TWTR", "delisting"], [at("2022-06-16"), "TWTR", "merger"]]
     assert alpaca.listings().query("symbol == 'TWTR'")["last_session"].tolist() == [at("2022-06-15")]
+    merged = alpaca.corporate_actions(FIRST, date(2022, 6, 30)).query("action == 'merger'")
+    assert merged[["merger_cash_usd", "merger_ratio", "acquirer"]].to_numpy().tolist() == [[54.2, 0.4, "SPY"]]
     note = next(note for note in alpaca.coverage_notes() if "merger" in note)
     assert note.startswith(f"TWTR 2022-06-16: {kind.replace('_', ' ')[:-1]}, ")
     assert "cash_rate 54.2" in note
+
+
+@pytest.mark.parametrize(
+    ("kind", "terms", "cash", "ratio", "acquirer"),
+    [
+        ("cash_mergers", {"rate": 54.2}, 54.2, 0.0, None),
+        ("stock_mergers", {"acquirer_symbol": "NEW", "acquirer_rate": 3, "acquiree_rate": 2}, 0.0, 1.5, "NEW"),
+        (
+            "stock_and_cash_mergers",
+            {"acquirer_symbol": "SPY", "acquirer_rate": 0.4, "acquiree_rate": 1, "cash_rate": 7},
+            7.0,
+            0.4,
+            "SPY",
+        ),
+    ],
+)
+def test_what_a_merger_pays_is_for_one_share(
+    kind: str, terms: dict[str, object], cash: float, ratio: float, acquirer: str | None
+) -> None:
+    dated = {"acquiree_symbol": "TWTR", "effective_date": "2022-06-16", "process_date": "2022-06-17"}
+    merger = {**dated, **terms, "payable_date": "2022-06-21"}
+    alpaca, _ = asked({kind: [merger]}, symbols=("TWTR",), days=XNYS.sessions(FIRST, date(2022, 6, 15)))
+    (row,) = alpaca.corporate_actions(FIRST, date(2022, 6, 30)).query("action == 'merger'").to_dict("records")
+    assert (row["merger_cash_usd"], row["merger_ratio"], row["acquirer"]) == (cash, ratio, acquirer)
+    assert row["pay_session"] == at("2022-06-21")
+
+
+def test_a_merger_of_no_shares_is_refused() -> None:
+    merger = {
+        "acquirer_symbol": "SPY", "acquirer_rate": 0.4, "acquiree_symbol": "TWTR", "acquiree_rate": 0,
+        "effective_date": "2022-06-16", "process_date": "2022-06-17",
+    }  # fmt: skip
+    with pytest.raises(MalformedData, match="TWTR 2022-06-16: a merger of 0 shares"):
+        asked({"stock_mergers": [merger]}, symbols=("TWTR",), days=XNYS.sessions(FIRST, date(2022, 6, 15)))
 
 
 def test_a_worthless_removal_ends_the_listing_at_its_process_date() -> None:

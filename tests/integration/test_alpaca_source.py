@@ -102,6 +102,27 @@ def test_pages_out_of_order_are_put_in_order(server: AlpacaServer, healthy: pd.D
     pd.testing.assert_frame_equal(source(server).bars(FIRST, LAST), healthy)
 
 
+@pytest.mark.parametrize("other", ["TSLA", "aapl", "BRK-B", "../x"])
+def test_bars_of_a_symbol_that_was_not_asked_for_are_refused(server: AlpacaServer, other: str) -> None:
+    server.always = Altered(
+        lambda answer: {**answer, "bars": {**answer["bars"], other: closes(7)}} if "bars" in answer else answer
+    )
+    with pytest.raises(MalformedData, match=re.escape(f"answered with {other!r} (str) as well (1 that were not asked")):
+        source(server).bars(FIRST, LAST)
+
+
+def test_a_share_class_under_another_name_is_not_taken_for_the_one_asked_for(server: AlpacaServer) -> None:
+    server.always = Altered(
+        lambda answer: (
+            {**answer, "bars": {name.replace("AAPL", "BRK-B"): rows for name, rows in answer["bars"].items()}}
+            if "bars" in answer
+            else answer
+        )
+    )
+    with pytest.raises(MalformedData, match=r"asked for BRK\.B, .* answered with 'BRK-B'"):
+        source(server, symbols=("BRK.B", "AAPL")).bars(FIRST, LAST)
+
+
 def test_a_row_given_twice_is_kept_for_the_gate_to_name(server: AlpacaServer) -> None:
     server.bars["AAPL"].insert(3, server.bars["AAPL"][3])
     bars = source(server).bars(FIRST, LAST)

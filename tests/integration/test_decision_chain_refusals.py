@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -14,13 +15,14 @@ import pytest
 from aegis.clock import FixedClock
 from aegis.config import AegisConfig
 from aegis.lake import tables
+from aegis.lake.schema import TableSchema
 from aegis.market_data.sources.source import MarketDataSource
 from aegis.market_data.sources.wrapped import WrappedSource
 from aegis_assets.table_assets import asset_key
 from aegis_resources.market_data import Market
 from aegis_sensors.definitions import build_definitions
 from aegis_sensors.jobs import EXECUTE_TRADES, FETCH_MARKET_DATA
-from tests.integration.conftest import CALENDAR, FIRST, LONG_AFTER, SESSIONS, SETTINGS, Chain, settings
+from tests.integration.conftest import CALENDAR, FIRST, LONG_AFTER, SESSIONS, SETTINGS, THE_DAY, Chain, settings
 
 MakeChain = Callable[..., Chain]
 ConfigOnTheEve = Callable[..., AegisConfig]
@@ -30,16 +32,6 @@ FAULTS = {
     "high_below_low": "high_low_bracket_open_close",
     "missing_bar": "bars_cover_every_listed_symbol",
 }
-THE_DAY = date(2014, 10, 15)
-"""What goes wrong here goes wrong in this session; the history before it is made once."""
-
-
-@pytest.fixture(scope="module")
-def eve(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of a platform on the eve of the day, to be copied."""
-    home = tmp_path_factory.mktemp("eve")
-    Chain(AegisConfig(**settings(home=home))).fetch_and_trade(FIRST, CALENDAR.previous(THE_DAY))
-    return home
 
 
 @pytest.fixture
@@ -141,6 +133,81 @@ def test_an_action_that_was_not_there_when_the_bars_were_checked_is_not_booked(o
     assert late.read(tables.ACCOUNT_VALUES, first=ex_session).empty
     late.fetch_and_trade(ex_session, ex_session)
     assert not late.read(tables.ACCOUNT_VALUES, first=ex_session).empty
+
+
+class WithBustedLow(WrappedSource):
+    """The same market, except that one symbol's low of the day is a hundredth of what it was."""
+
+    def __init__(self, source: MarketDataSource, symbol: str) -> None:
+        super().__init__(source)
+        self._symbol = symbol
+
+    def bars(self, first: date, last: date) -> pd.DataFrame:
+        bars = super().bars(first, last)
+        hit = (bars["symbol"] == self._symbol) & (bars["session"] == pd.Timestamp(THE_DAY))
+        return bars.assign(low_raw_usd=bars["low_raw_usd"].mask(hit, bars["low_raw_usd"] / 100.0))
+
+
+def with_busted_low(config: AegisConfig, symbol: str) -> Chain:
+    return Chain(config, WithBustedLow(Market(config, FixedClock(LONG_AFTER)).source, symbol))
+
+
+def symbols_on_the_eve(config: AegisConfig) -> tuple[set[str], set[str]]:
+    """Return the members of the universe, and those that the book holds or has orders for."""
+    chain, day = Chain(config), CALENDAR.previous(THE_DAY)
+    members = chain.read(tables.UNIVERSE, first=day, last=day).query("is_member")["symbol"]
+    held = chain.read(tables.POSITIONS, first=day, last=day).query("quantity_shares != 0")["symbol"]
+    ordered = chain.read(tables.ORDERS, first=day, last=day)["symbol"]
+    return set(members), {*held, *ordered}
+
+
+def test_a_bad_tick_of_a_stranger_is_set_aside_and_the_day_goes_on_without_it(on_the_eve: ConfigOnTheEve) -> None:
+    config = on_the_eve()
+    members, needed = symbols_on_the_eve(config)
+    stranger = min(members - needed)
+    chain = with_busted_low(config, stranger)
+    fetched = chain.run(FETCH_MARKET_DATA, THE_DAY, THE_DAY)
+
+    def rows(table: TableSchema) -> pd.DataFrame:
+        frame = chain.read(table, first=THE_DAY, last=THE_DAY)
+        return frame[frame["symbol"] == stranger]
+
+    (delivered,) = rows(tables.RAW_BARS).to_dict("records")
+    (aside,) = rows(tables.QUARANTINED_BARS).to_dict("records")
+    assert aside["check"] == "wicks_stay_near_the_body"
+    assert {name: aside[name] for name in tables.RAW_BARS.column_names} == delivered
+    for said in (stranger, THE_DAY.isoformat(), f"low {delivered['low_raw_usd']:.6g}", "correct the row"):
+        assert said in aside["reason"]
+    for table in (tables.DAILY_BARS, tables.DAILY_FEATURES, tables.ENSEMBLE_SIGNALS):
+        assert rows(table).empty
+        assert not chain.read(table, first=THE_DAY, last=THE_DAY).empty
+
+    page = fetched.get_asset_check_evaluations()[0].metadata["data_docs"].value
+    assert aside["reason"] in html.unescape(Path(str(page)).read_text(encoding="utf-8"))
+
+    traded = chain.run(EXECUTE_TRADES, THE_DAY, THE_DAY)
+    assert all(passed for name, passed in chain.checks(traded).items() if name != "no_limit_is_breached")
+    gate = chain.read(tables.PRE_TRADE_GATE, first=THE_DAY, last=THE_DAY)
+    assert not (gate["outcome"] == "refuse").any()
+    assert not chain.read(tables.FILLS, first=THE_DAY, last=THE_DAY).empty
+    assert stranger not in set(chain.read(tables.ORDERS, first=THE_DAY, last=THE_DAY)["symbol"])
+
+
+def test_the_same_bad_tick_of_a_holding_blocks_the_day_for_the_book(on_the_eve: ConfigOnTheEve) -> None:
+    config = on_the_eve()
+    _, needed = symbols_on_the_eve(config)
+    holding = min(needed)
+    chain = with_busted_low(config, holding)
+    chain.run(FETCH_MARKET_DATA, THE_DAY, THE_DAY)
+    (low,) = chain.read(tables.QUARANTINED_BARS, first=THE_DAY, last=THE_DAY)["low_raw_usd"]
+    alone = chain.run(EXECUTE_TRADES, THE_DAY, THE_DAY)
+    assert chain.checks(alone)["no_session_is_blocked"] is False
+    assert chain.read(tables.FILLS, first=THE_DAY, last=THE_DAY).empty
+    assert chain.read(tables.ORDERS, first=THE_DAY, last=THE_DAY).empty
+    gate = chain.read(tables.PRE_TRADE_GATE, first=THE_DAY, last=THE_DAY)
+    told = " ".join(gate.loc[gate["outcome"] == "refuse", "detail"].fillna(""))
+    for said in (holding, THE_DAY.isoformat(), "wicks_stay_near_the_body", f"low {low:.6g}", "correct the row"):
+        assert said in told
 
 
 def test_materializing_the_book_twice_leaves_one_set_of_orders(make_chain: MakeChain) -> None:

@@ -10,8 +10,10 @@ import pytest
 
 from aegis.errors import SchemaMismatch
 from aegis.lake.attachment import LakeLocation, connect
+from aegis.lake.comparison import Comparison, changed_rows
 from aegis.lake.lake import CommitMessage, Lake, Replacement
 from aegis.lake.schema import Column, TableSchema
+from aegis.lake.versions import VersionHistory
 
 MONDAY, TUESDAY = date(2014, 6, 9), date(2014, 6, 10)
 SESSION = Column("session", "session", "Session.")
@@ -77,3 +79,21 @@ def test_a_required_column_that_the_stored_table_lacks_is_refused(lake: Lake) ->
 
     with pytest.raises(SchemaMismatch, match=r"trial/measures: the stored table lacks new.*run in a new workspace"):
         lake.create_tables([required])
+
+
+def test_a_snapshot_of_before_is_compared_with_nulls_in_the_new_column(lake: Lake) -> None:
+    first = lake.write([Replacement(BEFORE, rows(MONDAY, old=1.5), MONDAY, MONDAY)], MESSAGE)
+    lake.write([Replacement(BEFORE, rows(TUESDAY, old=2.5), TUESDAY, TUESDAY)], MESSAGE)
+    lake.create_tables([SINCE])
+    unchanged = lake.write([Replacement(SINCE, rows(TUESDAY, old=2.5, new=None), TUESDAY, TUESDAY)], MESSAGE)
+    filled = lake.write([Replacement(SINCE, rows(MONDAY, old=1.5, new=7.0), MONDAY, MONDAY)], MESSAGE)
+    history = VersionHistory.of(lake)
+
+    changes = list(changed_rows(lake, Comparison(SINCE, first, filled), history))
+
+    assert [(c.kind, c.key["session"], dict(c.differing)) for c in changes] == [
+        ("changed", MONDAY, {"new": (None, 7.0)}),
+        ("added", TUESDAY, {}),
+    ]
+    assert changes[0].snapshot_id == filled
+    assert changes[1].snapshot_id < unchanged, "written again with the same values, it is older than its last write"

@@ -67,10 +67,14 @@ def test_bars_are_fresh_until_the_next_session_s_bars_could_exist(make_chain: Ma
     passed, seen, severity = monitor(at(chain, "2014-06-04 20:15"))["bars_are_fresh"]
     assert not passed
     assert (seen["observed"], seen["threshold"], seen["cause"]) == ("2014-06-03", "2014-06-04", "session 2014-06-04")
-    assert seen["detail"] == "session 2014-06-04 has not been fetched; run fetch_market_data for it, or `make run`"
+    assert seen["detail"] == (
+        "session 2014-06-04 was due at 2014-06-04 20:15 UTC, 0 min ago; it has not been fetched; run fetch_market_data "
+        "for it, or `make run`"
+    )
     assert severity == dg.AssetCheckSeverity.ERROR
     later = monitor(at(chain, "2014-06-06 20:15"))["bars_are_fresh"][1]
     assert later["cause"] == seen["cause"], "the same gap is the same cause, however long it lasts"
+    assert (later["missing_sessions"], later["late_by_hours"], later["due_utc"]) == (3, 48.0, "2014-06-04 20:15")
 
 
 def test_a_vendor_that_is_late_is_named_and_only_warned_of(make_chain: MakeChain) -> None:
@@ -87,7 +91,16 @@ def test_a_vendor_that_is_late_is_named_and_only_warned_of(make_chain: MakeChain
 
     passed, seen, severity = monitor(at(chain, "2014-06-04 20:15", Late()))["bars_are_fresh"]
     assert (passed, severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert seen["detail"] == "the vendor has no session 2014-06-04 yet"
+    assert seen["detail"] == (
+        "session 2014-06-04 was due at 2014-06-04 20:15 UTC, 0 min ago; the vendor has no such session yet; the sensor "
+        "final_bars_exist fetches it once there is one"
+    )
+    passed, seen, severity = monitor(at(chain, "2014-06-05 13:30", Late()))["bars_are_fresh"]
+    assert (passed, severity) == (False, dg.AssetCheckSeverity.ERROR), "the session that trades on it has opened"
+    assert seen["detail"] == (
+        "session 2014-06-04 was due at 2014-06-04 20:15 UTC, 17 h 15 min ago; the vendor has no such session yet, and "
+        "the session that trades on it has opened; ask the vendor, or let another source answer (run.source: multi)"
+    )
 
 
 def test_a_blocked_session_is_fresh_and_named_with_the_check_that_blocks_it(make_chain: MakeChain) -> None:

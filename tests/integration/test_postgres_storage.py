@@ -22,6 +22,7 @@ from aegis.lake.attachment import LakeLocation, connect
 from aegis.lake.compaction import merge_small_files, stored_files
 from aegis.lake.lake import CommitMessage, Lake, Replacement
 from aegis.lake.tables import ALL_TABLES, BOOK_STATES, DAILY_BARS, ORDERS
+from aegis.lake.verified_lake import VerifiedLake
 from aegis.postgres import PostgresSchema
 from aegis_assets.table_assets import asset_key
 from aegis_resources.lake import LakeResource
@@ -147,6 +148,25 @@ def _assert_everything_is_on_the_server(team: Chain) -> None:
     for file in written:
         assert b"sesame" not in file.read_bytes(), f"{file} holds the password"
     assert "sesame" not in repr(team.workspace) + str(team.workspace.lake.server) + repr(team.config)
+
+
+def test_a_damaged_data_file_is_refused_when_its_checksum_is_on_the_server(place: LakeLocation) -> None:
+    days = [MONDAY + timedelta(days=number) for number in range(30)]
+    with connect(place) as connection:
+        lake = VerifiedLake(connection)
+        lake.create_tables([ACCOUNTS])
+        lake.checksums.cover([ACCOUNTS])
+        for half in (days[:15], days[15:]):
+            lake.write([Replacement(ACCOUNTS, cash(*half), half[0], half[-1])], MESSAGE)
+        assert len(lake.read(ACCOUNTS)) == 30
+        first, second = lake.checksums.all_files()
+        damaged = bytearray(Path(second.path).read_bytes())
+        damaged[len(damaged) // 2] ^= 1
+        Path(second.path).write_bytes(damaged)
+
+        with pytest.raises(LakeUnreadable, match="damaged or exchanged"):
+            lake.read(ACCOUNTS)
+        assert len(lake.read(ACCOUNTS, last=days[14])) == 15, f"{first.path} is as it was"
 
 
 def test_two_processes_that_begin_together_lose_nothing(server: PostgresServer, location: LakeLocation) -> None:

@@ -33,14 +33,15 @@ class Desk:
     def __init__(self, home: Path, one: ScriptedVendor, two: ScriptedVendor) -> None:
         self.config = AegisConfig(run={"home": home}, quality={"stale_repeat_sessions": 20})
         self.market = Market(self.config, CLOCK, MultiSource([one, two], CALENDAR, last_session=LAST))
-        self.lake = lake_resource(Workspace.of(self.config))
+        self.workspace = Workspace.of(self.config)
+        self.lake = lake_resource(self.workspace)
 
     def materialize(self, *keys: str) -> dg.ExecuteInProcessResult:
         """Materialize assets for all sessions, without any error that is not Dagster's."""
         return dg.materialize(
             market_data_assets(session_partitions(CALENDAR, FIRST, LAST)),
             selection=[dg.AssetKey(key.split("/")) for key in keys],
-            resources={"market": self.market, "lake": self.lake},
+            resources={"market": self.market, "lake": self.lake, "workspace": self.workspace},
             tags={
                 ASSET_PARTITION_RANGE_START_TAG: FIRST.isoformat(),
                 ASSET_PARTITION_RANGE_END_TAG: LAST.isoformat(),
@@ -71,8 +72,8 @@ def test_a_disagreement_blocks_its_session_and_is_kept_with_both_values(tmp_path
 
     listed = dg.materialize(
         market_data_assets(session_partitions(CALENDAR, FIRST, LAST)),
-        selection=[dg.AssetKey(["market_data", "listings"])],
-        resources={"market": desk.market, "lake": desk.lake},
+        selection=[dg.AssetKey(["market_data", name]) for name in ("listings", "instruments")],
+        resources={"market": desk.market, "lake": desk.lake, "workspace": desk.workspace},
     )
     assert listed.success
     result = desk.materialize(*VENDOR_DATA, *(table.key for table in GATED_TABLES))

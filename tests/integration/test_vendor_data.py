@@ -43,18 +43,20 @@ class Vendor:
         self.lake = lake_resource(Workspace.of(self.config))
 
     def fetch(self, source: MarketDataSource, name: str, first: date, last: date) -> dg.AssetMaterialization:
-        """Materialize one asset and return what Dagster was told of its last session."""
+        """Materialize one asset, listings with instruments, and return what Dagster was told of its last session."""
         tags = {
             ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
             ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
         }
+        names = ("listings", "instruments") if name == "listings" else (name,)
         result = dg.materialize(
             vendor_data_assets(session_partitions(CALENDAR, FIRST, LAST)),
-            selection=[dg.AssetKey(["market_data", name])],
+            selection=[dg.AssetKey(["market_data", each]) for each in names],
             resources={"market": Market(self.config, CLOCK, source), "lake": self.lake},
             tags={} if name == "listings" else tags,
         )
-        return result.get_asset_materialization_events()[-1].materialization
+        told = [event.materialization for event in result.get_asset_materialization_events()]
+        return [event for event in told if event.asset_key.path[-1] == name][-1]
 
     def read(self, table: TableSchema) -> pd.DataFrame:
         with self.lake.open() as store:
@@ -73,6 +75,15 @@ class Corrected(WrappedSource):
 
     def corporate_actions(self, first: date, last: date) -> pd.DataFrame:
         return self._change(super().corporate_actions(first, last))
+
+
+class Reclassified(WrappedSource):
+    """The source after its vendor has moved one company to another sector."""
+
+    def instruments(self) -> pd.DataFrame:
+        stated = super().instruments()
+        assert stated is not None
+        return stated.assign(sector=stated["sector"].where(stated["symbol"] != "NZLO", "Media"))
 
 
 class Remarked(WrappedSource):
@@ -104,6 +115,23 @@ def test_a_run_cut_off_earlier_takes_no_later_action_or_listing_away(vendor: Ven
     vendor.fetch(early, "listings", CUT, CUT)
     pd.testing.assert_frame_equal(vendor.read(tables.CORPORATE_ACTIONS), actions)
     pd.testing.assert_frame_equal(vendor.read(tables.LISTINGS), listings)
+
+
+def test_instruments_are_written_only_when_a_source_says_something_else(vendor: Vendor) -> None:
+    def snapshots() -> int:
+        with vendor.lake.open() as store:
+            return int(store.snapshots()["commit_message"].str.contains(tables.INSTRUMENTS.key).sum())
+
+    vendor.fetch(vendor.whole, "listings", FIRST, LAST)
+    vendor.fetch(vendor.whole, "listings", FIRST, LAST)
+    assert snapshots() == 1
+    assert vendor.read(tables.INSTRUMENTS)["industry"].ne("Unclassified").all()
+    stored = vendor.read(tables.INSTRUMENTS)
+    vendor.fetch(TruncatedSource(vendor.whole, CUT), "listings", CUT, CUT)
+    assert snapshots() == 1, "what is not known yet at the cut is no change"
+    vendor.fetch(Reclassified(vendor.whole), "listings", FIRST, LAST)
+    assert snapshots() == 2
+    assert vendor.read(tables.INSTRUMENTS)["sector"].ne(stored["sector"]).sum() == 1
 
 
 def test_year_by_year_stores_what_one_run_stores(vendor: Vendor, tmp_path: Path) -> None:
@@ -144,10 +172,13 @@ def test_dagster_sees_a_correction_and_no_correction(vendor: Vendor, name: str) 
 
 def test_what_the_source_says_about_its_coverage_is_shown_with_the_listings(vendor: Vendor) -> None:
     told = vendor.fetch(Remarked(vendor.whole, ["AAA: bars of another company", "BBB: a gap"]), "listings", FIRST, LAST)
-    assert told.metadata["coverage_note_count"].value == 2
-    assert told.metadata["coverage_notes"].value == "- AAA: bars of another company\n- BBB: a gap"
+    assert told.metadata["coverage_note_count"].value == 3
+    notes = str(told.metadata["coverage_notes"].value).splitlines()
+    assert notes[:2] == ["- AAA: bars of another company", "- BBB: a gap"]
+    assert "survivors" in notes[2], "nobody ever left this market of years"
     many = vendor.fetch(Remarked(vendor.whole, [f"note {n}" for n in range(203)]), "listings", FIRST, LAST)
     shown = str(many.metadata["coverage_notes"].value).splitlines()
     assert (len(shown), shown[199]) == (201, "- note 199")
-    assert shown[200].startswith("- and 3 more")
-    assert vendor.fetch(vendor.whole, "listings", FIRST, LAST).metadata["coverage_notes"].value == "none"
+    assert shown[200].startswith("- and 4 more")
+    silent = vendor.fetch(vendor.whole, "listings", FIRST, LAST)
+    assert silent.metadata["coverage_notes"].value == notes[2]

@@ -108,8 +108,12 @@ def test_retry_after_is_waited_for(server: YahooServer) -> None:
     [
         {"chart": {"result": [], "error": None}},
         {"chart": {"result": None, "error": None}},
-        {"chart": {"result": [chart({})], "error": None}},
-        {"chart": {"result": [{"meta": {"currency": "USD", "exchangeTimezoneName": "America/New_York"}}]}},
+        {"chart": {"result": [chart({}, symbol="SPY")], "error": None}},
+        {
+            "chart": {
+                "result": [{"meta": {"symbol": "SPY", "currency": "USD", "exchangeTimezoneName": "America/New_York"}}]
+            }
+        },
     ],
     ids=["no result", "null", "no row", "no quotes"],
 )
@@ -128,7 +132,7 @@ def test_an_answer_of_another_shape_is_a_failure(server: YahooServer, answer: An
 
 def _closes(values: list[Any]) -> Altered:
     def change(answer: Any) -> Any:
-        answer = {**answer, "chart": {"result": [chart(SPY)], "error": None}}
+        answer = {**answer, "chart": {"result": [chart(SPY, symbol="SPY")], "error": None}}
         answer["chart"]["result"][0]["indicators"]["quote"][0]["close"] = values
         return answer
 
@@ -161,6 +165,30 @@ def test_prices_in_another_currency_are_refused(server: YahooServer) -> None:
     server.charts["SPY"] = chart(SPY, currency="GBp")
     with pytest.raises(SourceRefused, match=r"SPY is priced in 'GBp', not in USD; remove it from market_data\.yahoo"):
         source(server).bars(FIRST, LAST)
+
+
+@pytest.mark.parametrize("answered", ["SPY.MX", "spy", "SPYG"], ids=["exchange", "case", "another"])
+def test_an_answer_in_the_name_of_another_symbol_is_refused(server: YahooServer, answered: str) -> None:
+    server.charts["SPY"] = chart(SPY, symbol=answered)
+    with pytest.raises(
+        SourceRefused, match=rf"SPY was asked for and '{re.escape(answered)}' \(str\) answered; correct"
+    ):
+        source(server).bars(FIRST, LAST)
+
+
+def test_an_answer_that_names_no_symbol_is_refused(server: YahooServer) -> None:
+    server.always = Altered(lambda _: {"chart": {"result": [chart(SPY)], "error": None}})
+    with pytest.raises(SourceRefused, match=r"SPY was asked for and None \(NoneType\) answered"):
+        source(server).bars(FIRST, LAST)
+
+
+def test_a_share_class_is_asked_for_and_answered_with_a_dash(server: YahooServer) -> None:
+    server.charts["BRK-B"] = chart(SPY)
+    bars = source(server, symbols=("BRK-B",)).bars(FIRST, LAST)
+    assert set(bars["symbol"]) == {"BRK-B", "SPY"}
+    server.charts["BRK-B"] = chart(SPY, symbol="BRK.B")
+    with pytest.raises(SourceRefused, match=r"BRK-B was asked for and 'BRK\.B'"):
+        source(server, symbols=("BRK-B",)).bars(FIRST, LAST)
 
 
 def test_a_refused_crumb_is_fetched_again_before_it_is_a_failure(server: YahooServer) -> None:

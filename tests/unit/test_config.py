@@ -90,10 +90,10 @@ def test_an_empty_file_gives_the_simulated_account_of_the_simulated_market(tmp_p
 def test_each_source_has_a_workspace_of_its_own(tmp_path: Path) -> None:
     names = {
         load_config(_file(tmp_path, f"run: {{source: {source}}}")).workspace
-        for source in ("simulated", "files", "yahoo", "alpaca", "crypto")
+        for source in ("simulated", "files", "yahoo", "alpaca", "interactive_brokers", "crypto")
     }
 
-    assert len(names) == 5
+    assert len(names) == 6
 
 
 @pytest.mark.parametrize(
@@ -204,13 +204,17 @@ def test_the_file_is_named_by_the_environment_or_stands_in_the_working_directory
 
 def test_relative_paths_belong_to_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "project").mkdir()
-    file = _file(tmp_path / "project", "run: {home: data/aegis}\nmarket_data: {files: {folder: ../prices}}")
+    given = (
+        "run: {home: data/aegis}\nmarket_data: {files: {folder: ../prices}, interactive_brokers: {actions_file: a.csv}}"
+    )
+    file = _file(tmp_path / "project", given)
     monkeypatch.chdir(tmp_path)
 
     config = load_config(file)
 
     assert config.run.home == tmp_path / "project" / "data" / "aegis"
     assert config.market_data.files.folder == tmp_path / "prices"
+    assert config.market_data.interactive_brokers.actions_file == tmp_path / "project" / "a.csv"
     assert config.eval.reporting.storage_path == tmp_path / "project" / "reports"
 
 

@@ -92,3 +92,15 @@ def test_a_url_with_an_unreadable_port_is_refused_without_it():
     with pytest.raises(ConfigurationError, match="cannot be read as a URL") as refused:
         schema.server_url()
     assert "sesame" not in str(refused.value)
+
+
+@pytest.mark.parametrize("place", ["backups", "./backups", "s3://key:secret@bucket/x", "gopher://x", ""])
+def test_a_place_for_backups_is_an_absolute_folder_or_a_bucket(tmp_path, place):
+    with pytest.raises(ConfigurationError, match=r"storage\.backup_location: .*expected an absolute folder"):
+        load_config(_file(tmp_path, f"storage:\n  backup_location: '{place}'\n"))
+
+
+@pytest.mark.parametrize("elsewhere", ["postgres_url: postgresql://aegis@db/aegis", "data_path: s3://prices/history"])
+def test_a_scheduled_backup_of_what_lies_elsewhere_is_refused(tmp_path, elsewhere):
+    with pytest.raises(ConfigurationError, match="back PostgreSQL up with pg_dump"):
+        load_config(_file(tmp_path, f"storage:\n  backup_location: /mnt/backups\n  {elsewhere}\n"))

@@ -254,6 +254,13 @@ def test_damage_is_not_backed_up_and_earlier_backups_stand(workspace: Workspace,
     drill(store, good)
 
 
+def test_a_place_inside_the_workspace_is_refused(workspace: Workspace) -> None:
+    for inside in (workspace.folder, workspace.folder / "backups"):
+        with pytest.raises(BackupError, match="which every backup would copy with it"):
+            _taken(workspace, BackupStore(str(inside)))
+    assert not (workspace.folder / "backups").exists()
+
+
 def test_a_journal_that_was_edited_is_not_backed_up(workspace: Workspace, store: BackupStore) -> None:
     with sqlite3.connect(workspace.journal("simulated")) as file:
         for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():

@@ -213,3 +213,24 @@ def test_a_sale_is_not_limited_by_what_the_name_trades():
         max_increase_usd={},
     )
     assert wanted == {"AAA": -500, "BBB": -400}
+
+
+@pytest.mark.parametrize(
+    ("target", "held", "change"),
+    [
+        (0.05, 0, 100),  # 5,000 USD at 30 is 166 shares, one lot of 100
+        (0.05, 100, None),  # 66 more are no lot
+        (0.02, 200, -100),  # down to 66: 134 fewer, one lot
+        (0.0, 150, -150),  # an exit takes the odd lot along
+    ],
+)
+def test_orders_are_whole_lots_and_an_exit_is_of_everything(target, held, change):
+    wanted = whole_share_orders(
+        {"AAA": target},
+        {"AAA": held},
+        prices_usd={"AAA": 30.0},
+        equity_usd=100_000.0,
+        min_trade_weight=0.0,
+        lot_shares={"AAA": 100.0},
+    )
+    assert wanted == ({} if change is None else {"AAA": change})

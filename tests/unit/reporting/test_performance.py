@@ -10,6 +10,7 @@ import pytest
 from aegis.errors import ReportingError, SchemaMismatch
 from aegis.reporting.performance import ROLLING_WINDOW_SESSIONS, performance_report
 from aegis.reporting.report import PerformanceReport, ReportInputs
+from aegis.reporting.sections import sections as report_sections
 
 
 def days(column: pd.Series) -> list[str]:
@@ -185,8 +186,8 @@ def test_checks_and_gate_are_counted_by_session(report: PerformanceReport) -> No
     assert checks.sessions_reduce_only == 1  # the session that was refused as well counts as refused
     assert report.blocked_sessions["by"].tolist() == ["data check", "pre-trade gate"]
     gate = report.gate_rules.set_index("rule")
-    assert gate.loc["data_checks_passed"].tolist() == [1, 0, 1, 1]
-    assert gate.loc["no_breaker_is_tripped"].tolist() == [1, 2, 0, 0]
+    assert gate.loc["data_checks_passed"].tolist() == [1, 0, 0, 1, 1]
+    assert gate.loc["no_breaker_is_tripped"].tolist() == [1, 2, 0, 0, 0]
 
 
 def test_rolling_figures_wait_for_a_full_window(report: PerformanceReport) -> None:
@@ -233,3 +234,21 @@ def test_a_missing_return_is_refused(inputs: ReportInputs) -> None:
     pnl.loc[2, "return_daily"] = np.nan
     with pytest.raises(SchemaMismatch, match="return_daily"):
         performance_report(dataclasses.replace(inputs, daily_pnl=pnl))
+
+
+def test_a_long_history_in_which_nobody_left_is_doubted_in_the_report(inputs: ReportInputs) -> None:
+    """The first session lies ten years before the others; twelve instruments are listed all the time."""
+    early = {
+        name: getattr(inputs, name).replace({"session": {pd.Timestamp(2024, 1, 30): pd.Timestamp(2014, 1, 30)}})
+        for name in ("account_values", "daily_pnl")
+    }
+    rows = [{**inputs.listings.iloc[0], "symbol": f"S{n}", "last_session": pd.NaT, "tradable": True} for n in range(12)]
+    listed = pd.DataFrame(rows).assign(first_session=pd.Timestamp(2014, 1, 2))
+    report = performance_report(dataclasses.replace(inputs, listings=listed, **early))
+    assert len(report.data_warnings) == 1
+    (about,) = [section for section in report_sections(report) if section.anchor == "about"]
+    assert about.tables[1].rows == (report.data_warnings,)
+
+
+def test_a_history_that_gives_no_reason_to_doubt_it_shows_none(report: PerformanceReport) -> None:
+    assert report.data_warnings == ()
