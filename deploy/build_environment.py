@@ -25,7 +25,7 @@ import check_machine
 
 UV = "uv==0.13.8"
 OWNER_FILE = "made_for.txt"
-KERNEL = "aegis.backtesting.kernel.simulation"
+COMPILED = "aegis.backtesting.kernel.simulation, aegis.features.compiled_windows, aegis.signals.compiled_cross_section"
 # Dependencies come from the lock alone, setuptools too. "compat" puts the clone's folder on the path, so that a package
 # added later is found without installing again.
 _EDITABLE = ("--no-deps", "--no-build-isolation", "--config-settings", "editable_mode=compat", "--editable")
@@ -88,13 +88,13 @@ def install(folder: Path, clone: Path, lock: Path) -> None:
 
 
 def compile_kernel(folder: Path) -> None:
-    """Compile the matching kernel, which its import does, and leave the machine code on disk for all processes.
+    """Compile the matching kernel and the loops of features, which their import does, and leave the code on disk.
 
-    An environment is complete without: whoever imports the kernel next compiles it.
+    An environment is complete without: whoever imports them next compiles them.
     """
-    print("compiling the matching kernel", flush=True)
-    if not _run([folder / "bin" / "python", "-c", f"import {KERNEL}"]):
-        print(f"{KERNEL} could not be imported; the reason stands above", file=sys.stderr, flush=True)
+    print("compiling the matching kernel and the loops of features", flush=True)
+    if not _run([folder / "bin" / "python", "-c", f"import {COMPILED}"]):
+        print(f"{COMPILED} could not be imported; the reason stands above", file=sys.stderr, flush=True)
 
 
 def stamp(folder: Path, name: str) -> None:

@@ -30,6 +30,7 @@ class Measured:
     cannot: dict[str, str]
     name: str = ""
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    processor_seconds: dict[str, list[float]] = field(default_factory=dict)
     peak_mb: dict[str, float] = field(default_factory=dict)
     checksums: dict[str, list[Any]] = field(default_factory=dict)
     failure: str = ""
@@ -75,6 +76,7 @@ def _ask_each(task: str, turn: int, running: dict[int, _Process], measured: list
         one.peak_mb[task] = max(one.peak_mb.get(task, 0.0), told["peak_mb"] or 0.0)
         if turn:
             one.seconds.setdefault(task, []).append(told["seconds"])
+            one.processor_seconds.setdefault(task, []).append(told["processor_seconds"])
 
 
 class _Process:
