@@ -18,7 +18,7 @@ from aegis.errors import LakeError
 from aegis.lake.attachment import ALIAS
 from aegis.lake.lake import CommitMessage, Lake, table_name
 from aegis.lake.schema import TableSchema
-from aegis.lake.snapshot_log import EXPIRED
+from aegis.lake.snapshot_log import EXPIRED, has_table
 from aegis.lake.versions import Version, VersionHistory
 
 _REFERS = "snapshot_id"
@@ -131,20 +131,22 @@ def expire(lake: Lake, plan: ExpiryPlan, message: CommitMessage, *, at_utc: date
     ------
     LakeError
         A snapshot of the plan was marked or expired by somebody else since, or other writers held the catalog for all
-        attempts. Nothing has been changed.
+        attempts. Nothing has been expired.
 
     Notes
     -----
-    The record and the expiry are one transaction: a crash leaves both or none.
+    The record and the expiry are one transaction: a crash leaves both or none. The table of the record is made before,
+    in a transaction of its own: DuckLake (1.5.5) forgets the schemas of what it expires at once, while a table that the
+    same transaction made still points at one of them, and the process can die at the commit
+    (duckdb/ducklake issue 1248).
     """
     numbers = [version.snapshot_id for version in plan.expiring]
     if not numbers:
         return 0
     _refuse_changed(lake, plan)
+    _create_record(lake)
 
     def give_up() -> None:
-        lake.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ALIAS}.lake")
-        lake.connection.execute(f"CREATE TABLE IF NOT EXISTS {EXPIRED} ({_COLUMNS})")
         changed = [", ".join(version.tables) for version in plan.expiring]
         lake.connection.execute(
             f"INSERT INTO {EXPIRED} SELECT snapshot_id, snapshot_time, commit_message, commit_extra_info, "  # noqa: S608
@@ -157,6 +159,18 @@ def expire(lake: Lake, plan: ExpiryPlan, message: CommitMessage, *, at_utc: date
 
     lake.transact(give_up, message)
     return len(numbers)
+
+
+def _create_record(lake: Lake) -> None:
+    """Make the table of expired snapshots where there is none yet."""
+    if has_table(lake.connection, EXPIRED):
+        return
+
+    def create() -> None:
+        lake.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ALIAS}.lake")
+        lake.connection.execute(f"CREATE TABLE IF NOT EXISTS {EXPIRED} ({_COLUMNS})")
+
+    lake.transact(create, CommitMessage("tables", "", "expire", "1", "create the record of expired snapshots"))
 
 
 def _refuse_changed(lake: Lake, plan: ExpiryPlan) -> None:
