@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aegis.calendars import TradingCalendar
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.errors import CalendarError, MalformedData
 from aegis.instruments import require_symbol
 from aegis.market_data.bar_history import bars_in_history

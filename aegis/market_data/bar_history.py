@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.market_data.windows import window_count, window_median
 
 WINDOW_SESSIONS = 28

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.lake.schema import TableSchema
 from aegis.lake.tables import CORPORATE_ACTIONS, RAW_BARS
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import replace
 
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.errors import ConfigurationError
 from aegis.market_data.check_definition import CheckDefinition
 from aegis.market_data.expectations import CHECKS

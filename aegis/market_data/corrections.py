@@ -14,7 +14,7 @@ from datetime import date, datetime
 import pandas as pd
 
 from aegis.calendars import TradingCalendar
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.errors import MalformedData, QualityGateBlocked
 from aegis.instruments import require_symbol
 from aegis.lake.lake import CommitMessage, Lake, Replacement

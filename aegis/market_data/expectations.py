@@ -9,7 +9,7 @@ those about texts, listings and earlier bars are in :mod:`aegis.market_data.row_
 
 from __future__ import annotations
 
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.market_data.action_evidence import LARGE_DIVIDEND_SHARE
 from aegis.market_data.check_definition import CheckDefinition, Expectation
 from aegis.market_data.row_checks import HISTORY_CHECKS, REPAIR_CHECKS, ROW_CHECKS

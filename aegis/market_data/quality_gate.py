@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aegis.calendars import TradingCalendar
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.errors import SchemaMismatch
 from aegis.lake.tables import (
     CHECK_RESULTS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.market_data.check_definition import CheckDefinition, Expectation
 
 Expectations = Callable[[QualitySettings], tuple[Expectation, ...]]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.lake.tables import SOURCE_AGREEMENT
 
 FIELDS = ("open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd", "volume_shares")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.errors import QualityGateBlocked
 from aegis.market_data.check_definition import CheckDefinition
 

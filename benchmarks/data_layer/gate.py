@@ -13,7 +13,7 @@ from statistics import median
 
 import pandas as pd
 
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.lake.tables import CORPORATE_ACTIONS, LISTINGS, RAW_BARS
 from aegis.market_data.price_jumps import LOOKBACK_SESSIONS
 from aegis.market_data.quality_gate import run_quality_gate

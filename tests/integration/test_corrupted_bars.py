@@ -13,7 +13,7 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.errors import SchemaMismatch
 from aegis.lake.tables import CORPORATE_ACTIONS, LISTINGS
 from aegis.market_data.quality_gate import GateResult, run_quality_gate

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from aegis.calendars import trading_calendar
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.config_vendors import CryptoSettings
 from aegis.errors import ConfigurationError, MalformedData, SourceRefused, SourceUnavailable
 from aegis.market_data.ingestion import fetch_raw_bars

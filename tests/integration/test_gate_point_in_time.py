@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.lake.tables import CORPORATE_ACTIONS, LISTINGS, RAW_BARS
 from aegis.market_data.quality_gate import GateResult, run_quality_gate
 from tests.property.clean_market import CALENDAR, PRICES, SESSIONS, Market

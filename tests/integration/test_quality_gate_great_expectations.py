@@ -8,7 +8,7 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.market_data.expectations import CHECKS
 from aegis.market_data.quality_gate import GateResult, run_quality_gate
 from aegis.market_data.row_checks import HISTORY_CHECKS, REPAIR_CHECKS, ROW_CHECKS

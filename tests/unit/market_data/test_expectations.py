@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.market_data.expectations import CHECKS
 
 BY_NAME = {check.name: check for check in CHECKS}

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from aegis.calendars import trading_calendar
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.errors import ConfigurationError
 from aegis.lake.tables import CORPORATE_ACTIONS, RAW_BARS
 from aegis.market_data.price_jumps import closes_in_context

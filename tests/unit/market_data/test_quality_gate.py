@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from aegis.calendars import trading_calendar
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.errors import CalendarError, QualityGateBlocked, SchemaMismatch
 from aegis.lake.tables import CHECK_RESULTS, CORPORATE_ACTIONS, DAILY_BARS, LISTINGS, RAW_BARS
 from aegis.market_data.check_definition import CheckDefinition, Expectation

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from aegis.calendars import trading_calendar
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.errors import ConfigurationError
 from aegis.lake.tables import RAW_BARS
 from aegis.market_data.configured_checks import configured_checks

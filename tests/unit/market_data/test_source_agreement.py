@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from aegis.calendars import trading_calendar
-from aegis.config import QualitySettings
+from aegis.config_quality import QualitySettings
 from aegis.lake.tables import CORPORATE_ACTIONS, LISTINGS, RAW_BARS, SOURCE_AGREEMENT
 from aegis.market_data.quality_gate import GateResult, run_quality_gate
 from aegis.market_data.source_agreement import compare_bars, is_compared, with_agreement
