@@ -16,6 +16,7 @@ from rich.console import Console
 from aegis.errors import AegisError
 from aegis_sensors.arguments import port, positive, session
 from aegis_sensors.cache_commands import add_cache_commands
+from aegis_sensors.compliance_words import add_compliance_commands
 from aegis_sensors.data_commands import add_data_commands
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_data_commands(commands)
     add_cache_commands(commands)
+    add_compliance_commands(commands)
 
     backtest = commands.add_parser("backtest", help="examine a strategy of your own")
     ways = backtest.add_subparsers(title="what to do", required=True)

@@ -38,7 +38,7 @@ def kill_command(config: AegisConfig, *, reason: str, console: Console) -> None:
     ConfigurationError
         The workspace does not exist, or is another account's: the account that is meant would trade on.
     """
-    desk = _existing_desk(config)
+    desk = existing_desk(config)
     desk.kill_switch.engage(reason=reason, actor=getpass.getuser(), at_utc=SystemClock().now_utc())
     release = make_command('release REASON="..."')
     _say(console, desk, f"stopped. No new order leaves until `{release}`.")
@@ -52,7 +52,7 @@ def release_command(config: AegisConfig, *, reason: str, console: Console) -> No
     ConfigurationError
         The workspace does not exist, or is another account's.
     """
-    desk, person = _existing_desk(config), getpass.getuser()
+    desk, person = existing_desk(config), getpass.getuser()
     desk.kill_switch.release(reason=reason, actor=person, at_utc=SystemClock().now_utc())
     _say(console, desk, f"released by {person}.")
 
@@ -75,7 +75,7 @@ def audit_command(config: AegisConfig, *, console: Console) -> None:
     A chain that lost its newest events is still a chain, and so is a new, empty journal in the place of a lost one.
     The lake tells, by its orders and fills and by the heads in its commit messages.
     """
-    desk = _existing_desk(config)
+    desk = existing_desk(config)
     recorded = _recorded_in_lake(desk)
     _refuse_missing(desk, recorded)
     with desk.journal() as journal:
@@ -91,10 +91,33 @@ def audit_command(config: AegisConfig, *, console: Console) -> None:
     )
 
 
-def _existing_desk(config: AegisConfig) -> Desk:
+def existing_desk(config: AegisConfig) -> Desk:
+    """Return the desk of a workspace that exists and holds the configured account.
+
+    Raises
+    ------
+    ConfigurationError
+        The workspace does not exist, or is another account's.
+    """
     workspace = Workspace.of(config)
     require_account(config, workspace)
     return Desk(config, workspace)
+
+
+def published_head(desk: Desk) -> JournalHead:
+    """Return where the account's journal ended when its book was last written, as the lake says.
+
+    Raises
+    ------
+    LakeUnreadable
+        The lake's catalog is gone, though the account has a journal.
+    """
+    if not desk.workspace.lake.exists():
+        _refuse_lost_lake(desk)
+        return EMPTY
+    with connect(desk.workspace.lake) as connection:
+        head = Provenance(Lake(connection).snapshots()).journal_head(desk.account)
+    return EMPTY if head is None else JournalHead(*head)
 
 
 def _refuse_missing(desk: Desk, recorded: _Recorded) -> None:
