@@ -20,17 +20,20 @@ from aegis.clock import Clock
 from aegis.config_brokers import AlpacaBrokerSettings
 from aegis.errors import BrokerUnavailable, ConfigurationError, ExecutionError
 from aegis.execution.account_state import Position
+from aegis.execution.brokers.account_fees import AccountFee
 from aegis.execution.brokers.alpaca_hosts import require_allowed_host, stream_url
 from aegis.execution.brokers.alpaca_intake import AlpacaIntake
-from aegis.execution.brokers.alpaca_reports import AccountFee, VenueOrder, listed_execution, venue_order
+from aegis.execution.brokers.alpaca_reports import VenueOrder, listed_execution, venue_order
 from aegis.execution.brokers.alpaca_requests import AlpacaRequests
 from aegis.execution.brokers.alpaca_sending import AlpacaSending
 from aegis.execution.brokers.alpaca_statement import AlpacaStatement
-from aegis.execution.brokers.alpaca_stream import AlpacaStream, StreamHealth
-from aegis.execution.brokers.alpaca_terms import why_not, why_not_now
+from aegis.execution.brokers.alpaca_stream import AlpacaStream
+from aegis.execution.brokers.alpaca_terms import why_not
 from aegis.execution.brokers.broker import AccountBalance, BrokerEvent
 from aegis.execution.brokers.broker_book import BrokerBook
 from aegis.execution.brokers.live_confirmation import LiveTradingConfirmation
+from aegis.execution.brokers.stream_health import StreamHealth
+from aegis.execution.brokers.us_stock_terms import why_not_now
 from aegis.execution.order_states import OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 

@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from aegis.errors import BrokerUnavailable
+from aegis.execution.brokers.account_fees import AccountFee
 from aegis.execution.order_reasons import OrderReason, reason_text
 
 ENDED = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
@@ -96,16 +97,6 @@ class VenueExecution:
     quantity_shares: float
     price_usd: float
     executed_at_utc: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class AccountFee:
-    """A fee that Alpaca charged to the account: `amount_usd` is positive where it was paid."""
-
-    fee_id: str
-    day: date
-    amount_usd: float
-    description: str
 
 
 def venue_order(body: Any) -> VenueOrder:

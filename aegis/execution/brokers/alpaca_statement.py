@@ -13,7 +13,8 @@ from typing import Any
 from aegis.clock import Clock
 from aegis.errors import BrokerUnavailable
 from aegis.execution.account_state import Position
-from aegis.execution.brokers.alpaca_reports import AccountFee, account_fee, instant
+from aegis.execution.brokers.account_fees import AccountFee
+from aegis.execution.brokers.alpaca_reports import account_fee, instant
 from aegis.execution.brokers.alpaca_requests import AlpacaRequests
 from aegis.execution.brokers.broker import AccountBalance
 

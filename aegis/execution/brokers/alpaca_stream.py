@@ -11,34 +11,15 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from aegis.config_brokers import AlpacaBrokerSettings
 from aegis.execution.brokers.alpaca_hosts import stream_url
 from aegis.execution.brokers.alpaca_requests import keys, load_alpaca_py
+from aegis.execution.brokers.stream_health import StreamHealth
 
 _STOP_SECONDS = 0.05
 _CLOSE_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class StreamHealth:
-    """How a stream is.
-
-    Parameters
-    ----------
-    is_connected : bool
-        Whether it listens now.
-    connections : int
-        Times that it began to listen.
-    silent_seconds : float, optional
-        Since the venue's last message, its greeting included; None before the first.
-    """
-
-    is_connected: bool
-    connections: int
-    silent_seconds: float | None
 
 
 class AlpacaStream:

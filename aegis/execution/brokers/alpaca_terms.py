@@ -7,12 +7,10 @@ is refused before it is sent. What Alpaca answers is :mod:`aegis.execution.broke
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
-from aegis.calendars import TradingCalendar
-from aegis.clock import Clock
+from aegis.execution.brokers.us_stock_terms import exact, why_not_changed, why_not_meant, why_wrong_price
 from aegis.execution.order_reasons import OrderReason, reason_text
 from aegis.execution.order_terms import OrderType, TimeInForce
 from aegis.execution.orders import Order
@@ -42,7 +40,6 @@ _TIMES: Mapping[TimeInForce, str] = {
 
 _FRACTIONAL_TYPES = frozenset({"market", "limit", "stop", "stop_limit"})
 _FRACTION_PLACES = 9
-_CENT, _FINE_TICK = Decimal("0.01"), Decimal("0.0001")
 _MOST_LETTERS: Final = 128
 """Of a client order id."""
 
@@ -84,30 +81,12 @@ def replacement_request(before: Order, after: Order, *, client_order_id: str) ->
 
 def why_not(order: Order, *, account: str) -> str:
     """Return why Alpaca cannot be sent an order, empty if it can."""
-    if order.account != account:
-        return reason_text(OrderReason.WRONG_ACCOUNT, f"expected {account}, found {order.account}")
-    if order.execution_session <= order.session:
-        return reason_text(
-            OrderReason.LOOK_AHEAD, f"decided after the close of {order.session}, it cannot execute in that session"
-        )
-    return _why_no_words(order) or _why_wrong_quantity(order) or _why_wrong_price(order)
-
-
-def why_not_now(order: Order, *, clock: Clock, calendar: TradingCalendar) -> str:
-    """Return why an order would not execute in its session if it were sent now, empty if it would."""
-    if order.time_in_force == "GTC":
-        return ""
-    closes = calendar.close_utc(order.execution_session)
-    now = clock.now_utc()
-    if now >= closes:
-        return reason_text(OrderReason.TOO_LATE, f"session {order.execution_session} closed at {closes.isoformat()}")
-    before = calendar.close_utc(calendar.previous(order.execution_session))
-    if now < before:
-        return reason_text(
-            OrderReason.CLOSED_SESSION,
-            f"sent before {before.isoformat()} it would execute in a session before {order.execution_session}",
-        )
-    return ""
+    return (
+        why_not_meant(order, account=account)
+        or _why_no_words(order)
+        or _why_wrong_quantity(order)
+        or why_wrong_price(order)
+    )
 
 
 def why_not_replaced(before: Order, after: Order, *, filled_shares: float) -> str:
@@ -118,22 +97,9 @@ def why_not_replaced(before: Order, after: Order, *, filled_shares: float) -> st
     Alpaca does not say whether the quantity of a replacement counts what is filled, so the quantity of an order that
     has begun to fill is never changed: a guess would buy twice.
     """
-    same = replace(
-        after,
-        quantity_shares=before.quantity_shares,
-        limit_price_usd=before.limit_price_usd,
-        stop_price_usd=before.stop_price_usd,
-        trail_usd=before.trail_usd,
-        trail_fraction=before.trail_fraction,
-    )
-    if same != before or after.quantity_shares * before.quantity_shares < 0:
-        return reason_text(
-            OrderReason.VENUE, "only quantity and prices of an order can be replaced; send another order"
-        )
-    if after == before:
-        return reason_text(OrderReason.VENUE, "nothing of it would change")
-    if (before.trail_usd is None) is not (after.trail_usd is None):
-        return reason_text(OrderReason.VENUE, "a trail in USD cannot become one in percent; send another order")
+    refusal = why_not_changed(before, after)
+    if refusal:
+        return refusal
     if after.quantity_shares != before.quantity_shares:
         if filled_shares != 0:
             return reason_text(
@@ -143,13 +109,7 @@ def why_not_replaced(before: Order, after: Order, *, filled_shares: float) -> st
             )
         if after.is_fractional:
             return reason_text(OrderReason.VENUE, "Alpaca does not change the quantity of fractional orders")
-    return _why_wrong_quantity(after) or _why_wrong_price(after)
-
-
-def exact(number: float) -> str:
-    """Return a number as the shortest decimal text that stands for it, without an exponent."""
-    text = f"{Decimal(repr(float(number))):f}"
-    return text.removesuffix(".0")
+    return _why_wrong_quantity(after) or why_wrong_price(after)
 
 
 def _prices(order: Order) -> dict[str, str]:
@@ -195,16 +155,4 @@ def _why_wrong_quantity(order: Order) -> str:
             OrderReason.LOT_SIZE,
             f"{order.quantity_shares!r} shares have more than {_FRACTION_PLACES} decimal places; round them",
         )
-    return ""
-
-
-def _why_wrong_price(order: Order) -> str:
-    for name, price in (("limit_price_usd", order.limit_price_usd), ("stop_price_usd", order.stop_price_usd)):
-        if price is not None:
-            number = Decimal(repr(float(price)))
-            tick = _CENT if number >= 1 else _FINE_TICK
-            if number % tick != 0:
-                return reason_text(OrderReason.TICK_SIZE, f"{name} {price!r} is not a multiple of {tick}; round it")
-    if order.trail_usd is not None and Decimal(repr(float(order.trail_usd))) % _CENT != 0:
-        return reason_text(OrderReason.TICK_SIZE, f"trail_usd {order.trail_usd!r} is not a multiple of {_CENT}")
     return ""

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
-import importlib.util
 import logging
 import threading
 from collections.abc import Awaitable, Callable
@@ -20,29 +18,28 @@ from typing import Any, Self, TypeVar
 
 from aegis.config_vendors import InteractiveBrokersSettings
 from aegis.market_data.sources.call_policy import FailedAttempt
+from aegis.tws_library import (
+    CLIENT_ID_IN_USE,
+    CUT_OFF,
+    IS_FINE,
+    NOT_VALID,
+    OLDEST_SERVER,
+    UnreadableMessages,
+    load_tws_library,
+)
 
 Answer = TypeVar("Answer")
 
-LIBRARIES = ("ib_async", "ib_insync")
 PACING_SECONDS = 60.0
 """How long to leave the gateway alone after a pacing violation: a tenth of its window of ten minutes."""
 IDENTICAL_SECONDS = 15.0
 """Interactive Brokers refuses the same historical request within this time."""
 
-_OLDEST_SERVER = 164
-"""The first protocol of the gateway that states sizes as decimal numbers of shares."""
 _SETTINGS = "market_data.interactive_brokers"
-_IS_FINE = frozenset({2104, 2106, 2107, 2108, 2119, 2158})
-"""Notices that a connection works or is idle."""
-_LOST = frozenset({1100, 2110})
-"""The gateway itself has lost Interactive Brokers: nothing will be answered."""
-_CLIENT_ID_IN_USE = 326
-_NOT_VALID = 321
-"""ib_async takes this error for a warning, and waits for an answer that never comes."""
 _FINAL = {
     200: f"correct {_SETTINGS}.symbols to tickers of stocks that are quoted in USD",
     203: f"remove the symbol from {_SETTINGS}.symbols: the account may not see it",
-    _NOT_VALID: f"correct {_SETTINGS}: the gateway does not accept a parameter",
+    NOT_VALID: f"correct {_SETTINGS}: the gateway does not accept a parameter",
     354: "subscribe to the market data in Interactive Brokers' account management",
     10089: "subscribe to the market data in Interactive Brokers' account management",
     10314: f"install a newer Aegis, or correct {_SETTINGS}.first_session",
@@ -86,7 +83,7 @@ def failure_of(error: GatewayError) -> FailedAttempt:
         return FailedAttempt(str(error), PACING_SECONDS)
     if error.code in _HISTORY_ERRORS and "permission" in text:
         return FailedAttempt(str(error), is_final=True, remedy=_FINAL[354])
-    if error.code == _CLIENT_ID_IN_USE:  # perhaps by our own broken connection, which the gateway forgets in a while
+    if error.code == CLIENT_ID_IN_USE:  # perhaps by our own broken connection, which the gateway forgets in a while
         remedy = f"set {_SETTINGS}.client_id to a number that no other program uses"
         return FailedAttempt(str(error), remedy=remedy)
     if error.code in _FINAL:
@@ -159,9 +156,9 @@ class GatewayConnection:
     async def _live(self) -> None:
         loop, end = asyncio.get_running_loop(), asyncio.Event()
         loop.set_exception_handler(lambda _, __: None)  # a frame that cannot be read ends the connection, which is told
-        name = next(name for name in LIBRARIES if importlib.util.find_spec(name) is not None)
-        self._library = importlib.import_module(name)
-        quiet = _ToldOnce(self._cannot_read)
+        self._library = load_tws_library()
+        name = self._library.__name__
+        quiet = UnreadableMessages(self._cannot_read)
         logging.getLogger(name).addHandler(quiet)
         try:
             self._started.set_result((loop, end))
@@ -196,10 +193,10 @@ class GatewayConnection:
         ib.client.conn.disconnected += lambda reason: self._break(ConnectionError(self._end_of_connection(reason)))
         where = (self._settings.host, self._settings.port)
         await self._unless_broken(ib.client.connectAsync(*where, self._settings.client_id, None))
-        if ib.client.serverVersion() < _OLDEST_SERVER:
+        if ib.client.serverVersion() < OLDEST_SERVER:
             version = ib.client.serverVersion()
             raise GatewayError(
-                _NOT_VALID, f"protocol {version} of the gateway is older than {_OLDEST_SERVER}; update TWS"
+                NOT_VALID, f"protocol {version} of the gateway is older than {OLDEST_SERVER}; update TWS"
             )
 
     async def _unless_broken(self, awaitable: Awaitable[Answer]) -> Answer:
@@ -228,11 +225,12 @@ class GatewayConnection:
             await asyncio.sleep(0)  # lets the transport close before its loop may
 
     def _noticed(self, request_id: int, code: int, text: str, *_: object) -> None:
-        if code not in _IS_FINE:
+        if code not in IS_FINE:
             self._notice = f"error {code}: {text}"
-        if code in _LOST:
+        if code in CUT_OFF:  # nothing will be answered
             self._break(ConnectionError(f"error {code}: {text}"))
-        if code == _NOT_VALID or (code == _CLIENT_ID_IN_USE and request_id < 0):
+        # ib_async takes 'not valid' for a warning, and waits for an answer that never comes.
+        if code == NOT_VALID or (code == CLIENT_ID_IN_USE and request_id < 0):
             self._break(GatewayError(code, text))
 
     def _cannot_read(self, what: str) -> None:
@@ -248,24 +246,3 @@ class GatewayConnection:
 
     def _last_notice(self) -> str:
         return f"; the gateway's last words were {self._notice!r}" if self._notice else ""
-
-
-class _ToldOnce(logging.Handler):
-    """Hears what the library tells only its log: messages that it cannot read.
-
-    Notes
-    -----
-    As a handler of the library's logger it also keeps Python from printing those lines to the terminal a second time.
-    """
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        super().__init__()
-        self._tell = tell
-        self._thread_id = threading.get_ident()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Pass on that a message could not be read."""
-        is_own = record.thread == self._thread_id  # other connections of this process have the same logger
-        if is_own and record.levelno >= logging.ERROR and record.name.lower().endswith(".decoder"):
-            cause = record.exc_info[1] if record.exc_info else None
-            self._tell(f"{type(cause).__name__}: {cause}" if cause else "unknown")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from aegis.market_data.sources.interactive_brokers_gateway import LIBRARIES
+from aegis.tws_library import LIBRARIES
 from tests.integration.interactive_brokers.small_market import AAPL, MSFT, NOW
 from tests.integration.vendors.tws.faults import Cut, Silence, Unreceived
 from tests.integration.vendors.tws.gateway import TwsGateway

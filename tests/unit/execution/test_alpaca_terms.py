@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aegis.execution.brokers.alpaca_terms import exact, order_request, replacement_request, why_not
+from aegis.execution.brokers.alpaca_terms import order_request, replacement_request, why_not
+from aegis.execution.brokers.us_stock_terms import exact
 from aegis.execution.order_terms import PRICES_OF, TIMES_OF
 
 PRICES = {

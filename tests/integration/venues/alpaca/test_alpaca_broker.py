@@ -11,8 +11,8 @@ from aegis.calendars import trading_calendar
 from aegis.clock import SimulatedClock
 from aegis.config_brokers import AlpacaBrokerSettings
 from aegis.errors import BrokerUnavailable, ConfigurationError, OrderRejected
+from aegis.execution.brokers.account_fees import AccountFee
 from aegis.execution.brokers.alpaca import AlpacaBroker
-from aegis.execution.brokers.alpaca_reports import AccountFee
 from aegis.execution.brokers.live_confirmation import LiveTradingConfirmation
 from aegis.execution.order_states import OrderState
 from tests.integration.vendors.vendor_server import Status
