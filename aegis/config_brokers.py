@@ -29,7 +29,36 @@ class AlpacaBrokerSettings(Section):
     heartbeat_seconds: float = Field(10.0, gt=0, description="Between two pings of the stream, and for their answer.")
 
 
+class InteractiveBrokersBrokerSettings(Section):
+    """Interactive Brokers' trading through TWS or IB Gateway."""
+
+    host: str = Field("127.0.0.1", pattern=r"^[A-Za-z0-9.:-]+$")
+    port: int = Field(
+        4002, ge=1, le=65535, description="IB Gateway: 4002 paper, 4001 live. TWS: 7497 paper, 7496 live."
+    )
+    client_id: int = Field(
+        72, ge=1, lt=2**31, description="One that no other program uses, and always the same: others cannot cancel."
+    )
+    account: str | None = Field(
+        None, pattern=r"^[A-Z][A-Z0-9]+$", description="Default: the only one that the gateway manages."
+    )
+    primary_exchanges: dict[str, str] = Field(
+        default_factory=dict, description="Where a symbol that stands for several stocks is listed, such as NASDAQ."
+    )
+    time_zone: str = Field("America/New_York", description="Of times that the gateway states without one.")
+    connect_timeout_seconds: float = Field(10.0, gt=0, description="Of connecting, and of waiting for a connection.")
+    answer_timeout_seconds: float = Field(10.0, gt=0, description="Longest silence after one request.")
+    attempts: int = Field(4, ge=1, le=20, description="Times that a question is asked, or an order sent, at most.")
+    first_pause_seconds: float = Field(0.5, ge=0, description="After the first failure; then doubled.")
+    longest_pause_seconds: float = Field(8.0, ge=0)
+    poll_seconds: float = Field(30.0, gt=0, description="The gateway is asked this often for what events have lost.")
+    reconnect_first_seconds: float = Field(1.0, gt=0, description="Before the gateway is reached again; then doubled.")
+    reconnect_longest_seconds: float = Field(30.0, gt=0)
+    commission_wait_seconds: float = Field(2.0, ge=0, description="How long a fill waits for its commission.")
+
+
 class BrokersSettings(Section):
     """``brokers``: one block for each."""
 
     alpaca: AlpacaBrokerSettings = AlpacaBrokerSettings()
+    interactive_brokers: InteractiveBrokersBrokerSettings = InteractiveBrokersBrokerSettings()

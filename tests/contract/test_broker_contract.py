@@ -18,10 +18,16 @@ from aegis.errors import ExecutionError, OrderRejected
 from aegis.execution.account_state import AccountState
 from aegis.execution.brokers.alpaca import AlpacaBroker
 from aegis.execution.brokers.broker import Broker
+from aegis.execution.brokers.interactive_brokers import InteractiveBrokersBroker
 from aegis.execution.brokers.simulated import SimulatedBroker
 from aegis.execution.order_states import OrderState, OrderStatus, apply_event
 from tests.integration.venues.alpaca.connections import alpaca_settings
 from tests.integration.venues.alpaca.server import AFTER_THE_CLOSE, AlpacaVenue
+from tests.integration.venues.interactive_brokers.venue import (
+    ABC,
+    InteractiveBrokersVenue,
+    interactive_brokers_settings,
+)
 
 FRIDAY, MONDAY = date(2014, 6, 6), date(2014, 6, 9)
 
@@ -92,7 +98,31 @@ class AlpacaBench:
         self.broker.close()
 
 
-BROKERS = ("simulated", "alpaca")
+class InteractiveBrokersBench:
+    def __init__(self, venue: InteractiveBrokersVenue) -> None:
+        venue.begin_again()
+        self._venue = venue
+        self._calendar = trading_calendar("XNYS")
+        self._clock = SimulatedClock(AFTER_THE_CLOSE)
+        self.broker = InteractiveBrokersBroker(
+            interactive_brokers_settings(venue), account="simulated", calendar=self._calendar, clock=self._clock
+        )
+        self.broker.connect()
+
+    def quote(self, price_usd: float) -> None:
+        self._venue.desk.quotes[ABC.con_id] = price_usd
+
+    def trade(self, session: date, *, price_usd: float, volume_shares: float) -> None:
+        opens, closes = self._calendar.open_utc(session), self._calendar.close_utc(session)
+        self._venue.trade_session(opens, closes, symbol="ABC", price_usd=price_usd, volume_shares=volume_shares)
+        self._clock.advance_to(closes)
+        self.broker.catch_up()
+
+    def close(self) -> None:
+        self.broker.close()
+
+
+BROKERS = ("simulated", "alpaca", "interactive_brokers")
 
 
 @pytest.fixture(scope="module")
@@ -101,12 +131,20 @@ def alpaca() -> Iterator[AlpacaVenue]:
         yield venue
 
 
+@pytest.fixture(scope="module")
+def interactive_brokers() -> Iterator[InteractiveBrokersVenue]:
+    with InteractiveBrokersVenue() as venue:
+        yield venue
+
+
 @pytest.fixture(params=BROKERS)
 def bench(request, market_of) -> Iterator[Bench]:
     if request.param == "simulated":
         made: Bench = SimulatedBench(market_of)
-    else:
+    elif request.param == "alpaca":
         made = AlpacaBench(request.getfixturevalue("alpaca"))
+    else:
+        made = InteractiveBrokersBench(request.getfixturevalue("interactive_brokers"))
     yield made
     made.close()
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from types import TracebackType
 from typing import Any, Self
-from zoneinfo import ZoneInfo
 
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
@@ -29,6 +28,7 @@ from aegis.execution.brokers.alpaca_sending import AlpacaSending
 from aegis.execution.brokers.alpaca_statement import AlpacaStatement
 from aegis.execution.brokers.alpaca_stream import AlpacaStream
 from aegis.execution.brokers.alpaca_terms import why_not
+from aegis.execution.brokers.begun_sessions import begun_sessions
 from aegis.execution.brokers.broker import AccountBalance, BrokerEvent
 from aegis.execution.brokers.broker_book import BrokerBook
 from aegis.execution.brokers.live_confirmation import LiveTradingConfirmation
@@ -89,7 +89,7 @@ class AlpacaBroker:
         self._account = account
         self._calendar = calendar
         self._clock = clock
-        self._zone = ZoneInfo(calendar.time_zone)
+        self._session_of = begun_sessions(calendar)
         self._book = BrokerBook(self._session_of)
         self._intake = AlpacaIntake(self._book, self._session_of)
         self._requests = AlpacaRequests(settings, pause=pause)
@@ -355,10 +355,3 @@ class AlpacaBroker:
                 f"order {client_order_id}: unknown to account {self._account}; adopt it, or reconcile it as a foreign "
                 "order"
             )
-
-    def _session_of(self, instant_utc: datetime) -> date:
-        """Return the session that began last."""
-        day = instant_utc.astimezone(self._zone).date()
-        if self._calendar.is_session(day) and instant_utc >= self._calendar.open_utc(day):
-            return day
-        return self._calendar.previous(day)

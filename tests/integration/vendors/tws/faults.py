@@ -19,6 +19,11 @@ class Unreceived:
 
 
 @dataclass(frozen=True)
+class Swallowed:
+    """The request is not read, and nothing is said of it, on a connection that stays open."""
+
+
+@dataclass(frozen=True)
 class Cut:
     """This part of the answer's bytes, and then the end of the connection."""
 
@@ -68,4 +73,4 @@ class Altered:
     change: Callable[[list[Fields]], list[Fields]]
 
 
-Fault = Silence | Unreceived | Cut | Stalled | Reset | Refusal | Notice | RawBytes | Altered
+Fault = Silence | Unreceived | Swallowed | Cut | Stalled | Reset | Refusal | Notice | RawBytes | Altered

@@ -24,6 +24,7 @@ from tests.integration.vendors.tws.faults import (
     Reset,
     Silence,
     Stalled,
+    Swallowed,
     Unreceived,
 )
 from tests.integration.vendors.tws.wire import (
@@ -189,6 +190,12 @@ class TwsGateway:
         """Let every request of this number meet this fault when its script is used up."""
         self._script_of(number).always = fault
 
+    def heal(self) -> None:
+        """Forget all faults that were scripted."""
+        with self._lock:
+            self._scripts.clear()
+        self._messages_left = None
+
     def received(self, number: int) -> list[Request]:
         """Return the requests of this number."""
         with self._lock:
@@ -256,6 +263,8 @@ class TwsGateway:
         fault = self._script_of(request.number).next()
         if isinstance(fault, Unreceived) or self._messages_left == 0:
             self._end(session)
+        if isinstance(fault, Swallowed):
+            return
         answer = self._answers.get(request.number, _unknown)
         self._meet(session, request, list(answer(session, request)), fault)
 
@@ -295,7 +304,7 @@ class TwsGateway:
         match fault:
             case None:
                 self._send(session, answer)
-            case Silence() | Unreceived():
+            case Silence() | Unreceived() | Swallowed():
                 return
             case Cut(share):
                 session.send_bytes(data[: int(len(data) * share)])

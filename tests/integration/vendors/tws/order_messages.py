@@ -186,3 +186,11 @@ def commission_report(execution: Execution) -> Fields:
 def position(account: str, contract: Contract, shares: float, average_cost: float) -> Fields:
     """Return the message of one holding."""
     return message(ToClient.POSITION, 3, account, *contract_fields(contract, exchange=""), shares, average_cost)
+
+
+def portfolio_value(account: str, contract: Contract, shares: float, average_cost: float, price: float) -> Fields:
+    """Return the message of what one holding is worth."""
+    named = list(contract_fields(contract))
+    named[7] = contract.primary_exchange  # where the other messages have the exchange
+    gain = shares * (price - average_cost)
+    return message(ToClient.PORTFOLIO_VALUE, 8, *named, shares, price, shares * price, average_cost, gain, 0.0, account)

@@ -19,11 +19,11 @@ from tests.integration.vendors.tws.order_messages import (
     execution_details,
     open_order,
     order_status,
+    portfolio_value,
     position,
 )
 from tests.integration.vendors.tws.wire import AskedContract, Contract, Fields, ToClient, ToGateway, error, message
 
-_COMMISSION_USD = 1.0
 _ORDER_AT, _PARENT_AT = 16, 28
 
 
@@ -45,6 +45,10 @@ class OrderDesk:
         All that were received, in order, also those that are over.
     rejections : list of (int, str)
         The next orders meet these errors, one each.
+    commission_usd : float
+        Charged for each execution.
+    quotes : dict of int to float
+        Prices by contract id, at which holdings are valued; their cost without one.
     """
 
     def __init__(
@@ -57,6 +61,8 @@ class OrderDesk:
         self.orders: list[Order] = []
         self.rejections: list[tuple[int, str]] = []
         self.positions: dict[int, tuple[float, float]] = {}
+        self.commission_usd = 1.0
+        self.quotes: dict[int, float] = {}
 
     @property
     def answers(self) -> Mapping[int, Answer]:
@@ -69,6 +75,7 @@ class OrderDesk:
             ToGateway.AUTO_OPEN_ORDERS: _nothing,
             ToGateway.COMPLETED_ORDERS: self._completed_orders,
             ToGateway.EXECUTIONS: self._executions,
+            ToGateway.NEXT_ORDER_ID: self._next_order_id,
             ToGateway.POSITIONS: self._positions,
             ToGateway.CANCEL_POSITIONS: _nothing,
             ToGateway.ACCOUNT_UPDATES: self._account_updates,
@@ -85,7 +92,7 @@ class OrderDesk:
         total = order.filled + shares
         number = sum(len(known.executions) for known in self.orders) + 1
         execution_id = f"0000e0d5.{number:08x}.01.01"
-        execution = Execution(execution_id, self.now, shares, price, total, paid / total, _COMMISSION_USD)
+        execution = Execution(execution_id, self.now, shares, price, total, paid / total, self.commission_usd)
         order.executions.append(execution)
         order.status = "Submitted" if order.remaining else "Filled"
         self._book(order, execution)
@@ -96,6 +103,14 @@ class OrderDesk:
         """End an order as the broker does on its own, such as at the close; return the events."""
         order.status, order.reason = "Cancelled", reason or "Cancelled by Trader"
         return [error(order.order_id, 202, f"Order Canceled - reason:{reason}"), order_status(order)]
+
+    def refuse(self, _: Order) -> tuple[int, str] | None:
+        """Return the error that a new order meets, None where it is taken."""
+        return self.rejections.pop(0) if self.rejections else None
+
+    def next_order_id(self) -> int:
+        """Return an id above all that were used."""
+        return 1 + max((order.order_id for order in self.orders), default=0)
 
     def order_of(self, reference: str) -> Order:
         """Return the one order with this ``orderRef``."""
@@ -131,8 +146,9 @@ class OrderDesk:
             limit, stop, time_in_force or "DAY", reference, account or self.account, int(fields[_PARENT_AT] or 0),
         )  # fmt: skip
         self.orders.append(order)
-        if self.rejections:
-            code, text = self.rejections.pop(0)
+        refusal = self.refuse(order)
+        if refusal is not None:
+            code, text = refusal
             order.status, order.reason = "Inactive", text
             return [error(order_id, code, text), order_status(order)]
         return [open_order(order), order_status(order)]
@@ -175,6 +191,9 @@ class OrderDesk:
         ]
         return [*told, message(ToClient.EXECUTION_END, 1, request.request_id)]
 
+    def _next_order_id(self, _: Session, __: Request) -> Sequence[Fields]:
+        return [message(ToClient.NEXT_VALID_ID, 1, self.next_order_id())]
+
     def _positions(self, _: Session, __: Request) -> Sequence[Fields]:
         by_id = {contract.con_id: contract for contract in self.contracts}
         told = [position(self.account, by_id[con_id], *held) for con_id, held in self.positions.items() if held[0]]
@@ -185,6 +204,12 @@ class OrderDesk:
             return []
         told = [
             message(ToClient.ACCOUNT_VALUE, 2, tag, value, "USD", self.account) for tag, value in self._values().items()
+        ]
+        by_id = {contract.con_id: contract for contract in self.contracts}
+        told += [
+            portfolio_value(self.account, by_id[con_id], *held, self.quotes.get(con_id, held[1]))
+            for con_id, held in self.positions.items()
+            if held[0]
         ]
         return [*told, message(ToClient.ACCOUNT_DOWNLOAD_END, 1, self.account)]
 
@@ -203,7 +228,7 @@ class OrderDesk:
         return [*told, message(ToClient.ACCOUNT_SUMMARY_END, 1, request.request_id)]
 
     def _values(self) -> dict[str, str]:
-        held = sum(shares * cost for shares, cost in self.positions.values())
+        held = sum(shares * self.quotes.get(con_id, cost) for con_id, (shares, cost) in self.positions.items())
         cash = f"{self.cash_usd:.2f}"
         return {"TotalCashValue": cash, "NetLiquidation": f"{self.cash_usd + held:.2f}", "BuyingPower": cash}
 
