@@ -254,10 +254,13 @@ class InteractiveBrokersBroker:
         """
         with self._catching:
             self._intake.forget_foreign_orders()
-            found = self._sending.sweep()
-            absent = frozenset(self._book.open_ids()) - found - frozenset(self._sending.unknown_orders)
+            # What is submitted while the question is under way is not absent, though the answer may not name it.
+            before = {name: self._book.status(name).state for name in self._book.open_ids()}
+            unknown = frozenset(self._sending.unknown_orders)
+            absent = frozenset(before) - self._sending.sweep() - unknown
+            absent &= frozenset(self._book.open_ids())
             for name in sorted(absent):
-                if self._book.status(name).state is not OrderState.SUBMITTED:
+                if before[name] is not OrderState.SUBMITTED:
                     self._book.note(
                         f"order {name}: Interactive Brokers acknowledged it and tells of it no more; it tells of "
                         "today's orders and executions only: look for its order reference in the statement"

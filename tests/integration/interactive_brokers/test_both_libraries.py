@@ -12,18 +12,23 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
+WHERE = (
+    HERE,
+    REPOSITORY / "tests" / "integration" / "venues" / "interactive_brokers",
+    REPOSITORY / "tests" / "contract" / "test_broker_contract.py",
+)
 
 
-@pytest.mark.long  # installs a package, and runs this folder once more
+@pytest.mark.long  # installs a package, and runs these folders once more
 @pytest.mark.service
-def test_everything_here_holds_with_ib_async(tmp_path: Path, require_service: Callable[[object, str], None]) -> None:
+def test_source_and_broker_hold_with_ib_async(tmp_path: Path, require_service: Callable[[object, str], None]) -> None:
     """ib_async 2.1.0 asks for tzdata before 2026, so it cannot stand in the lock; it works beside the one that is."""
     wanted = ("ib_async==2.1.0", "aeventkit==2.1.0")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "packages")]
     installed = subprocess.run([*pip, *wanted], capture_output=True, text=True, check=False)
     require_service(installed.returncode == 0, f"{' '.join(wanted)} from the package index: {installed.stderr[-300:]}")
     again = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not long", str(HERE)],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not long", *map(str, WHERE)],
         env={**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{tmp_path / 'packages'}"},
         cwd=REPOSITORY,
         capture_output=True,

@@ -202,9 +202,10 @@ class TwsGateway:
             return [request for request in self.requests if request.number == number]
 
     def tell(self, *messages: Fields) -> None:
-        """Send messages to every client that is logged on."""
+        """Send messages to every client that is logged on; one that goes meanwhile hears nothing."""
         for session in self.sessions:
-            session.send(*messages)
+            with contextlib.suppress(OSError):
+                session.send(*messages)
 
     def end_after(self, messages: int) -> None:
         """End a connection after so many more messages: requests and, of their answers, each message."""
