@@ -260,6 +260,22 @@ def test_every_readable_snapshot_shows_what_it_showed_when_it_was_made(tmp_path:
     assert any(history.did.count("merge") for history in histories)
 
 
+def test_a_session_taken_from_a_file_that_had_lost_another_before_is_seen(tmp_path: Path) -> None:
+    """Seed 1061 of the histories below: both deletions stand in one delete file, which began with the first."""
+    with connect(LakeLocation(tmp_path / "lake")) as connection:
+        history = RandomHistory(Lake(connection), 0)
+        symbols = tuple(f"S{number:02}" for number in range(MANY))
+        history.commit(READINGS, readings(*DAYS[:3], symbols=symbols), DAYS[0], DAYS[2])
+        history.commit(READINGS, READINGS.empty(), DAYS[0], DAYS[0])
+        before = history.lake.snapshot_id()
+        history.commit(READINGS, READINGS.empty(), DAYS[1], DAYS[1])
+        compared = Comparison(READINGS, before, history.lake.snapshot_id())
+        found = list(changed_rows(history.lake, compared, VersionHistory.of(history.lake)))
+    assert [(change.kind, change.key) for change in found] == [
+        ("removed", {"session": DAYS[1], "symbol": symbol}) for symbol in symbols
+    ]
+
+
 @pytest.mark.long
 def test_in_two_hundred_histories_every_readable_snapshot_shows_what_it_showed(tmp_path: Path) -> None:
     histories = [play(tmp_path, seed, 12) for seed in range(1_000, 1_200)]
