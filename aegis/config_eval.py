@@ -95,11 +95,32 @@ class ExecutionEval(Section):
 
 
 class LiveRiskLimits(Section):
-    """Limits of the live trader."""
+    """Limits of the live trader, asked of every order before it is sent; see ``docs/risk.md``."""
 
-    max_position_size: float = Field(0.05, gt=0, le=1)
+    max_position_size: float = Field(0.05, gt=0, le=1, description="Weight of one name, a share of equity.")
     max_daily_loss: float = Field(0.02, gt=0, lt=1)
     max_drawdown: float = Field(0.1, gt=0, lt=1)
+    max_gross_exposure: float = Field(1.0, gt=0, le=4, description="Sum of absolute weights, open orders included.")
+    price_collar_fraction: float = Field(0.05, gt=0, le=0.5, description="Distance from a fresh quote.")
+    max_quote_age_seconds: float = Field(10.0, gt=0, le=900)
+    max_account_age_seconds: float = Field(120.0, gt=0, le=3600)
+    max_stream_silence_seconds: float = Field(60.0, gt=0, le=3600)
+    max_clock_skew_seconds: float = Field(1.0, gt=0, le=60)
+    max_clock_check_age_seconds: float = Field(3600.0, gt=0, le=86_400)
+    max_order_shares: float = Field(10_000.0, gt=0, le=1e9)
+    max_order_notional_usd: float = Field(50_000.0, gt=0, le=1e12)
+    max_order_equity_fraction: float = Field(0.1, gt=0, le=2)
+    max_order_volume_fraction: float = Field(0.05, gt=0, le=1, description="Of the median daily volume.")
+    max_day_notional_usd: float = Field(1_000_000.0, gt=0, le=1e12)
+    max_day_orders: int = Field(1_000, ge=1, le=1_000_000)
+    max_orders_per_second: int = Field(10, ge=1, le=10_000)
+    max_orders_per_minute: int = Field(180, ge=1, le=100_000, description="Alpaca takes 200 requests a minute.")
+    duplicate_window_seconds: float = Field(5.0, gt=0, le=300)
+    max_rejects_in_a_row: int = Field(5, ge=1, le=1_000)
+    max_fills_in_a_row: int = Field(500, ge=1, le=100_000)
+    runaway_window_seconds: float = Field(60.0, gt=0, le=3600)
+    open_auction_cutoff_seconds: float = Field(120.0, ge=0, le=3600)
+    close_auction_cutoff_seconds: float = Field(600.0, ge=0, le=7200)
 
 
 class LiveTradingEval(Section):

@@ -1,0 +1,304 @@
+"""What orders that were let through take of the limits: open shares, the day's value and count, buying power.
+
+Belongs here: the sums over orders, kept up to date by their events. What is held besides, and at which prices it is
+valued, is :mod:`aegis.live_trading.live_book`; what the sums are compared with is :mod:`aegis.risk.exit_rules`.
+
+Notes
+-----
+An order takes its whole quantity from the moment it is let through. A fill turns that into shares held, any end frees
+the rest; that it was sent stays counted. Sums are of decimals (:mod:`aegis.risk.exact_amounts`), so that adding and
+taking away leaves exactly what a sum from scratch would be, in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from decimal import Decimal
+
+from aegis.errors import ExecutionError
+from aegis.execution.order_book import OrderBook
+from aegis.execution.order_history import OrderHistory
+from aegis.execution.order_states import CHANGES, OrderState
+from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
+from aegis.risk.exact_amounts import exact, notional_usd
+from aegis.risk.exit_prices import counted_price_usd
+
+_ZERO = Decimal(0)
+_UNSENT = (OrderState.INTENT_RECORDED, OrderState.APPROVED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """What one order, or several, take of the limits.
+
+    Parameters
+    ----------
+    bought_shares, sold_shares : Decimal
+        Open, signless.
+    traded_shares : Decimal
+        Signed, executed since the broker's last statement of account.
+    purchases_usd : Decimal
+        Open purchases, and purchases executed since that statement.
+    day_usd : Decimal
+        Executed today and open.
+    day_orders : int
+        Let through today; each replacement counts as well.
+    unpriced : int
+        Orders with shares in the sums above and no price to value them at.
+    """
+
+    bought_shares: Decimal = _ZERO
+    sold_shares: Decimal = _ZERO
+    traded_shares: Decimal = _ZERO
+    purchases_usd: Decimal = _ZERO
+    day_usd: Decimal = _ZERO
+    day_orders: int = 0
+    unpriced: int = 0
+
+    def __add__(self, other: Reserved) -> Reserved:
+        return Reserved(**{name: getattr(self, name) + getattr(other, name) for name in _SUMMED})
+
+    def __sub__(self, other: Reserved) -> Reserved:
+        return Reserved(**{name: getattr(self, name) - getattr(other, name) for name in _SUMMED})
+
+
+_SUMMED = tuple(item.name for item in fields(Reserved))
+NOTHING = Reserved()
+
+
+@dataclass(frozen=True, slots=True)
+class DayBounds:
+    """A day, its beginning included and its end not, and when the broker last stated the account; aware UTC."""
+
+    begins_at_utc: datetime
+    ends_at_utc: datetime
+    stated_at_utc: datetime | None
+
+    def has(self, instant_utc: datetime) -> bool:
+        """Whether an instant is of the day."""
+        return self.begins_at_utc <= instant_utc < self.ends_at_utc
+
+    def is_unstated(self, instant_utc: datetime) -> bool:
+        """Whether the broker's statement need not know of an instant: it was asked for no later."""
+        return self.stated_at_utc is None or instant_utc >= self.stated_at_utc
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An order at the door. `asked` are terms that were let through and not yet told as requested."""
+
+    symbol: str
+    book: OrderBook = field(default_factory=OrderBook)
+    order: Order | None = None
+    touch_usd: Decimal = _ZERO
+    sent_at_utc: datetime | None = None
+    asked: Order | None = None
+    asked_at_utc: tuple[datetime, ...] = ()
+    strays: dict[str | int, Fill] = field(default_factory=dict)
+    reserved: Reserved = NOTHING
+    dearest_sale_usd: Decimal = _ZERO
+
+    def history(self) -> OrderHistory | None:
+        return None if self.order is None else self.book.history(self.order.client_order_id)
+
+    def fills(self) -> Iterable[Fill]:
+        history = self.history()
+        return self.strays.values() if history is None else history.fills
+
+
+class OrderReservations:
+    """The orders of one account that were let through and what they take together.
+
+    Parameters
+    ----------
+    bounds : DayBounds
+        The day that is counted.
+    """
+
+    def __init__(self, bounds: DayBounds) -> None:
+        self._bounds = bounds
+        self._entries: dict[str, _Entry] = {}
+        self._by_symbol: dict[str, Reserved] = {}
+        self._sales: dict[str, set[str]] = {}
+        self.total = NOTHING
+
+    def sent_at(self, client_order_id: str) -> datetime | None:
+        """Return when an order was let through, None where it was not."""
+        entry = self._entries.get(client_order_id)
+        return None if entry is None else entry.sent_at_utc
+
+    def filled_shares(self, client_order_id: str) -> Decimal:
+        """Return the signed shares that an order filled."""
+        entry = self._entries.get(client_order_id)
+        history = None if entry is None else entry.history()
+        return _ZERO if history is None else exact(history.status.filled_shares)
+
+    def of_symbol(self, symbol: str) -> Reserved:
+        """Return what the orders of a symbol take."""
+        return self._by_symbol.get(symbol, NOTHING)
+
+    def of_order(self, client_order_id: str) -> Reserved:
+        """Return what an order takes; nothing where it is not known."""
+        entry = self._entries.get(client_order_id)
+        return NOTHING if entry is None else entry.reserved
+
+    def dearest_sale_usd(self, symbol: str) -> Decimal:
+        """Return the highest price of a symbol's open sales and of those executed since the statement, 0 for none."""
+        return max((self._entries[name].dearest_sale_usd for name in self._sales.get(symbol, ())), default=_ZERO)
+
+    def symbols(self) -> Iterator[str]:
+        """Yield the symbols that any order takes something in."""
+        return (symbol for symbol, reserved in self._by_symbol.items() if reserved != NOTHING)
+
+    def let_through(self, order: Order, touch_usd: Decimal, at_utc: datetime) -> None:
+        """Reserve what an order takes; a replacement takes the larger of its terms until it is answered."""
+        entry = self._entries.setdefault(order.client_order_id, _Entry(order.symbol))
+        if entry.order is None:
+            entry.book.add(order)
+            entry.order, entry.touch_usd, entry.sent_at_utc = order, touch_usd, at_utc
+        else:
+            entry.asked = order
+            entry.asked_at_utc += (at_utc,)
+            entry.touch_usd = max(entry.touch_usd, touch_usd)
+        self._renew(order.client_order_id, entry)
+
+    def withdraw(self, client_order_id: str) -> str | None:
+        """Forget what was let through last under an id and never sent; return the symbol, None where nothing was.
+
+        Raises
+        ------
+        ExecutionError
+            The venue told of the order, so it was sent.
+        """
+        entry = self._entries.get(client_order_id)
+        if entry is None:
+            return None
+        history = entry.history()
+        if entry.asked is None and (history is None or history.status.state not in _UNSENT):
+            raise ExecutionError(
+                f"order {client_order_id} ({entry.symbol}): it was sent, so it cannot be withdrawn; cancel it"
+            )
+        if entry.asked is not None:
+            entry.asked, entry.asked_at_utc = None, entry.asked_at_utc[:-1]
+            self._renew(client_order_id, entry)
+        else:
+            self._forget(client_order_id, entry)
+        return entry.symbol
+
+    def settle(self, event: OrderEvent) -> str | None:
+        """Take note of an event; return the symbol that it changes, None where it says nothing new.
+
+        Notes
+        -----
+        Fills of an order that did not pass here are counted; it takes nothing else until :meth:`let_through` or a
+        restart makes it known.
+        """
+        fill, name = event.fill, event.client_order_id
+        if name not in self._entries and fill is None:
+            return None
+        entry = self._entries.setdefault(name, _Entry(fill.symbol if fill is not None else ""))
+        if not entry.book.apply(event):
+            return None
+        if fill is not None:
+            entry.strays[fill.execution_id or fill.fill_number] = fill
+        if event.kind is OrderEventKind.REPLACE_REQUESTED and entry.asked is not None:
+            entry.asked, entry.asked_at_utc = None, entry.asked_at_utc[:-1]
+        self._renew(name, entry)
+        return entry.symbol
+
+    def count_by(self, bounds: DayBounds) -> None:
+        """Count by another day or statement; final orders that take nothing any more are forgotten."""
+        self._bounds = bounds
+        for name, entry in list(self._entries.items()):
+            self._renew(name, entry)
+            history = entry.history()
+            is_over = history is None or history.status.is_final
+            if is_over and entry.reserved == NOTHING and entry.dearest_sale_usd == 0:
+                self._forget(name, entry)
+
+    def from_scratch(self) -> Reserved:
+        """Return the total by adding up what every order takes by its own history."""
+        total = NOTHING
+        for entry in self._entries.values():
+            total += _reserved(entry, self._bounds)[0]
+        return total
+
+    def _renew(self, name: str, entry: _Entry) -> None:
+        before = entry.reserved
+        entry.reserved, entry.dearest_sale_usd = _reserved(entry, self._bounds)
+        self._replace(entry.symbol, before, entry.reserved)
+        sales = self._sales.setdefault(entry.symbol, set())
+        sales.discard(name)
+        if entry.dearest_sale_usd > 0:
+            sales.add(name)
+
+    def _forget(self, name: str, entry: _Entry) -> None:
+        self._replace(entry.symbol, entry.reserved, NOTHING)
+        self._sales.get(entry.symbol, set()).discard(name)
+        del self._entries[name]
+
+    def _replace(self, symbol: str, before: Reserved, after: Reserved) -> None:
+        if before != after:
+            self.total = self.total - before + after
+            self._by_symbol[symbol] = self.of_symbol(symbol) - before + after
+
+
+def _reserved(entry: _Entry, bounds: DayBounds) -> tuple[Reserved, Decimal]:
+    """Return what an order takes, and the highest price of what it sells and sold since the statement."""
+    day_usd = purchases = traded = dearest = _ZERO
+    for fill in entry.fills():
+        shares, price = exact(fill.quantity_shares), exact(fill.price_usd)
+        worth = notional_usd(shares, price)
+        if bounds.has(fill.filled_at_utc):
+            day_usd += worth
+        if bounds.is_unstated(fill.filled_at_utc):
+            traded += shares
+            purchases += worth if shares > 0 else _ZERO
+            dearest = dearest if shares > 0 else max(dearest, price)
+    open_shares, price = _open(entry)
+    worth = notional_usd(open_shares, price)
+    is_priced = worth.is_finite() and day_usd.is_finite() and purchases.is_finite() and dearest.is_finite()
+    if open_shares < 0:
+        dearest = max(dearest, price)
+    return Reserved(
+        bought_shares=max(open_shares, _ZERO),
+        sold_shares=max(-open_shares, _ZERO),
+        traded_shares=traded,
+        purchases_usd=(purchases + (worth if open_shares > 0 else _ZERO)) if is_priced else _ZERO,
+        day_usd=(day_usd + worth) if is_priced else _ZERO,
+        day_orders=_messages(entry, bounds),
+        unpriced=0 if is_priced else 1,
+    ), dearest if is_priced else _ZERO
+
+
+def _open(entry: _Entry) -> tuple[Decimal, Decimal]:
+    """Return the signed shares that an order may still trade, and at which price they count: the larger of its terms.
+
+    A split leaves what an order is worth as it was, so the price that it was let through at is divided as its quantity
+    was multiplied.
+    """
+    history = entry.history()
+    if history is None or entry.order is None or history.status.is_final:
+        return _ZERO, _ZERO
+    terms, touch, asked = entry.order, entry.touch_usd, entry.asked
+    for event in history.events:
+        if event.kind in CHANGES and event.order is not None:
+            if event.kind is OrderEventKind.RESCALED:
+                touch = touch * exact(terms.quantity_shares) / exact(event.order.quantity_shares)
+            terms = event.order
+        elif event.kind is OrderEventKind.REPLACE_REQUESTED and history.status.is_replace_requested:
+            asked = asked or event.order
+    candidates = [terms] if asked is None else [terms, asked]
+    shares = max((exact(item.quantity_shares) for item in candidates), key=abs) - exact(history.status.filled_shares)
+    return shares, max(counted_price_usd(item, touch) for item in candidates)
+
+
+def _messages(entry: _Entry, bounds: DayBounds) -> int:
+    """Return how often the order, or other terms of it, were let through today."""
+    history = entry.history()
+    if history is None or entry.sent_at_utc is None:
+        return 0
+    requested = (event.at_utc for event in history.events if event.kind is OrderEventKind.REPLACE_REQUESTED)
+    return sum(bounds.has(at) for at in (entry.sent_at_utc, *entry.asked_at_utc, *requested))

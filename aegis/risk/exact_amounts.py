@@ -1,0 +1,95 @@
+"""Amounts that are compared at a limit, as the decimal numbers that people write.
+
+Belongs here: the step from binary to decimal, and the comparison. Which amounts are compared is
+:mod:`aegis.risk.exit_rules`.
+
+Notes
+-----
+In binary 20.20 × 1.05 is not 21.21, and a sum depends on its order: an order exactly at its limit would be refused, and
+a total that orders are added to and taken from would drift. A price of 20.2 is meant as 20.2, so each number is read as
+its shortest decimal, and dollars are kept to :data:`SMALLEST_USD`, rounded up. Sums of such amounts are exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from decimal import ROUND_CEILING, Decimal
+from typing import Final
+
+from aegis.risk.rule_finding import RuleFinding
+
+UNMEASURED: Final = Decimal("Infinity")
+"""What cannot be measured; it is within no limit."""
+
+SMALLEST_USD: Final = Decimal("1e-8")
+_LARGEST = Decimal("1e15")
+"""Of a quantity, a price and a notional; sums up to a hundred thousand times as much are still exact."""
+_NONE = Decimal(0)
+
+
+def exact(value: float | None) -> Decimal:
+    """Return the shortest decimal that reads as `value`; :data:`UNMEASURED` for None, NaN and the infinities."""
+    return UNMEASURED if value is None or not math.isfinite(value) else Decimal(repr(float(value)))
+
+
+def notional_usd(shares: Decimal, price_usd: Decimal) -> Decimal:
+    """Return what shares are worth at a price, without sign, rounded up to :data:`SMALLEST_USD`.
+
+    Returns
+    -------
+    Decimal
+        :data:`UNMEASURED` where a number is beyond 1e15 or not known, or the price is not above 0.
+    """
+    if shares == 0:
+        return _NONE
+    if not (_NONE < abs(shares) <= _LARGEST and _NONE < price_usd <= _LARGEST):
+        return UNMEASURED
+    value = abs(shares) * price_usd
+    return value.quantize(SMALLEST_USD, ROUND_CEILING) if value <= _LARGEST else UNMEASURED
+
+
+def at_most(observed: Decimal, threshold: Decimal, told: Callable[[], str]) -> RuleFinding:
+    """Return the finding of a rule that holds when ``observed <= threshold``.
+
+    Parameters
+    ----------
+    observed, threshold : Decimal
+        Measured and allowed, in one unit. Where it is not known what is allowed, nothing is.
+    told : callable
+        Says symbol, value and remedy; called when the rule does not hold.
+    """
+    if threshold.is_infinite():
+        return _finding(math.inf, 0.0, told, holds=False)
+    return _finding(float(observed), float(threshold), told, holds=observed <= threshold)
+
+
+def share_at_most(amount: Decimal, whole: Decimal, threshold: Decimal, told: Callable[[], str]) -> RuleFinding:
+    """Return the finding of a rule that holds when ``amount / whole <= threshold``.
+
+    Parameters
+    ----------
+    amount : Decimal
+        Measured; no share of anything is 0.
+    whole : Decimal
+        What it is a share of. Not above 0 or not known, no share but 0 can be measured.
+    threshold : Decimal
+        Largest share allowed.
+    told : callable
+        Says symbol, value and remedy; called when the rule does not hold.
+
+    Notes
+    -----
+    Decided by ``amount <= threshold × whole``, which a division would round.
+    """
+    if amount == 0:
+        return _finding(0.0, float(threshold), told, holds=True)
+    if amount.is_infinite() or whole.is_infinite() or whole <= 0:
+        return _finding(math.inf, float(threshold), told, holds=False)
+    return _finding(float(amount / whole), float(threshold), told, holds=amount <= threshold * whole)
+
+
+def _finding(observed: float, threshold: float, told: Callable[[], str], *, holds: bool) -> RuleFinding:
+    """Return the finding in binary; a difference below its last bit is shown as one bit, on the right side."""
+    shown = min(observed, threshold) if holds else max(observed, math.nextafter(threshold, math.inf))
+    return RuleFinding(holds=holds, observed=shown, threshold=threshold, detail=None if holds else told())
