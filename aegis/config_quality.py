@@ -20,6 +20,20 @@ class QualitySettings(Section):
     unexplained_jump: float = Field(
         0.45, gt=0, le=2, description="Absolute log return above which a move needs an action."
     )
+    implausible_jump: float = Field(
+        0.916,
+        gt=0,
+        description="Absolute log return (0.916 is a factor of 2.5) that only a share used to such moves makes.",
+    )
+    implausible_robust_volatilities: float = Field(
+        10.0, gt=0, description="Robust volatilities beyond which a jump is out of character for its symbol."
+    )
+    split_robust_volatilities: float = Field(
+        4.0, gt=0, description="Robust volatilities by which an unrecorded split may miss its level."
+    )
+    news_volume_multiple: float = Field(
+        3.0, gt=1, description="Multiple of the usual dollar volume that news brings at least, and a split does not."
+    )
     implausible_wick: float = Field(
         0.6, gt=0, description="Absolute log distance of high or low from the body above which a bar is a bad tick."
     )

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aegis.config_quality import QualitySettings
+from aegis.market_data.jump_causes import suspected_causes
 from aegis.market_data.windows import window_count, window_median
 
 WINDOW_SESSIONS = 28
@@ -31,10 +32,18 @@ LEAST_OUTLIER = 0.1
 """Absolute log return below which no move is looked at, however calm the symbol was."""
 
 SPIKE_ROBUST_VOLATILITIES = 6.0
-"""Robust volatilities that both legs of a spike exceed."""
+"""Robust volatilities that both legs of a spike exceed, whenever it is taken back."""
 
 REVERTED_ROBUST_VOLATILITIES = 3.0
-"""Robust volatilities within which the second leg ends at the level before the first."""
+"""Robust volatilities within which the second leg of such a spike ends at the level before the first."""
+
+REOPENED_ROBUST_VOLATILITIES = 4.0
+"""Robust volatilities that the mean leg of a spike exceeds if the next open is back already. A wrong price is gone with
+the next quote, a true overreaction is not: BAC closed 29 % lower at 5.10 on 2009-01-20, opened at 5.53 and closed at
+6.62."""
+
+REOPENED_SHARE = 0.5
+"""Share of the mean leg within which open and close after a spike stand at the level before it."""
 
 _ROWS_AT_ONCE = 64
 _PRICES = ("open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd")
@@ -57,15 +66,17 @@ def bars_in_history(
     days : ndarray of datetime64[D]
         Sessions, look-back included, ascending.
     settings : QualitySettings
-        ``spike_log_return`` and ``stale_repeat_sessions``.
+        ``spike_log_return``, ``stale_repeat_sessions`` and those of
+        :func:`~aegis.market_data.jump_causes.suspected_causes`.
 
     Returns
     -------
     DataFrame
-        ``session``, ``symbol``, ``robust_move`` (unexplained move in robust volatilities; 0 below 0.1),
-        ``reverted_spike``, ``repeated_bar`` and ``moved_without_volume`` (words, null where all is well),
-        ``frozen_bars`` (bars with these four prices in a row, counted up to the setting) and ``dollar_volume_multiple``
-        (close × volume over its median). Numbers are NaN where fewer than 15 of the 28 sessions before are there.
+        ``session``, ``symbol``, ``suspected_cause`` (words, null unless a jump looks like an error), ``robust_move``
+        (unexplained move in robust volatilities; 0 below 0.1), ``reverted_spike``, ``repeated_bar`` and
+        ``moved_without_volume`` (words, null where all is well), ``frozen_bars`` (bars with these four prices in a row,
+        counted up to the setting) and ``dollar_volume_multiple`` (close × volume over its median). Numbers are NaN
+        where fewer than 15 of the 28 sessions before are there.
 
     Notes
     -----
@@ -77,8 +88,6 @@ def bars_in_history(
     cells = _Cells(bars, days)
     returned = cells.panel(context["one_session_log_return"].to_numpy())
     volatility = np.maximum(NORMAL_MAD * _median_before(np.abs(returned)), LEAST_VOLATILITY)
-    suspected = cells.panel(context["suspected_cause"].notna().to_numpy().astype(np.float64)) > 0
-    spiked = _reverted(returned, volatility, suspected, smallest=settings.spike_log_return)
     volume = cells.panel(bars["volume_shares"].to_numpy())
     prices = [cells.panel(bars[name].to_numpy()) for name in _PRICES]
     ranged = (prices[1] > prices[2]) & (volume > 0)
@@ -86,15 +95,25 @@ def bars_in_history(
     dollars = prices[3] * volume
     usual = _median_before(np.where(dollars > 0, dollars, np.nan))
     move = np.abs(context["unexplained_log_return"].to_numpy())
-    multiple = np.where(dollars > 0, dollars, np.nan) / usual
+    multiple = cells.rows(np.where(dollars > 0, dollars, np.nan) / usual)
+    moves = context[["unexplained_log_return", "overnight_log_return"]].assign(
+        close_raw_usd=bars["close_raw_usd"].to_numpy(),
+        robust_volatility=cells.rows(volatility),
+        dollar_volume_multiple=multiple,
+    )
+    causes = suspected_causes(moves, settings=settings)
+    suspected = cells.panel(pd.notna(causes).astype(np.float64)) > 0
+    overnight = cells.panel(context["overnight_log_return"].to_numpy())
+    spiked = _reverted(returned, overnight, volatility, smallest=settings.spike_log_return) & ~_told_before(suspected)
     return bars[["session", "symbol"]].assign(
+        suspected_cause=causes,
         robust_move=np.where(move < LEAST_OUTLIER, 0.0, move / cells.rows(volatility)),
         reverted_spike=cells.said(spiked, lambda day, column: _spike_words(prices[3], volatility, day, column)),
         repeated_bar=cells.said(
             unchanged & (volume == _shifted(volume, 1)), lambda day, column: _copy_words(prices[3], volume, day, column)
         ),
         frozen_bars=cells.rows(_run(unchanged, settings.stale_repeat_sessions)),
-        dollar_volume_multiple=cells.rows(multiple),
+        dollar_volume_multiple=multiple,
         moved_without_volume=cells.said(
             (volume == 0) & (prices[1] > prices[2]) & ~np.isnan(usual),
             lambda day, column: (
@@ -147,15 +166,26 @@ def _shifted(cells: Floats, sessions: int) -> Floats:
     return earlier
 
 
-def _reverted(returned: Floats, volatility: Floats, suspected: Flags, *, smallest: float) -> Flags:
-    """Return where a close takes back the move of the close before."""
+def _reverted(returned: Floats, overnight: Floats, volatility: Floats, *, smallest: float) -> Flags:
+    """Return where a close takes back the move of the close before: at the open already, or by far and entirely."""
     before, usual = _shifted(returned, 1), _shifted(volatility, 1)
+    legs, left = np.abs(np.stack([before, returned])), np.abs(before + returned)
+    size = legs.mean(axis=0)
+    near = REOPENED_SHARE * size
+    is_large = (size >= smallest) & (size >= REOPENED_ROBUST_VOLATILITIES * usual)
+    reopened = is_large & (left <= near) & (np.abs(before + overnight) <= near)
+    least = legs.min(axis=0)
+    entirely = (least >= smallest) & (least >= SPIKE_ROBUST_VOLATILITIES * usual)
+    entirely &= left <= REVERTED_ROBUST_VOLATILITIES * usual
+    spiked: Flags = (before * returned < 0) & (reopened | entirely)
+    return spiked
+
+
+def _told_before(suspected: Flags) -> Flags:
+    """Return whether the session before was suspected in its own right."""
     told = np.zeros_like(suspected)
     told[1:] = suspected[:-1]
-    legs = np.minimum(np.abs(before), np.abs(returned))
-    back = np.abs(before + returned) <= REVERTED_ROBUST_VOLATILITIES * usual
-    large = (legs >= smallest) & (legs >= SPIKE_ROBUST_VOLATILITIES * usual)
-    return back & large & (before * returned < 0) & ~told
+    return told
 
 
 def _run(unchanged: Flags, longest: int) -> Floats:

@@ -275,9 +275,9 @@ CHECKS: tuple[CheckDefinition, ...] = (
     CheckDefinition(
         name="jumps_hide_no_split_or_unit_slip",
         description="No jump beyond the bound looks like a split nobody recorded or a price in the wrong unit (x 100, "
-        "x 1000), and none is larger than a share makes in a session.",
+        "x 1000), and none is larger than a share makes in a session, or than this share is used to.",
         on_failure="quarantine",
-        version="2",
+        version="3",
         evidence="bars",
         expectations=_no_slip,
         says="close {close_raw_usd:.2f} is {close_ratio:.3g} x the previous close {reference_close_usd:.2f} and "

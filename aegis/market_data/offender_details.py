@@ -13,7 +13,7 @@ import pandas as pd
 from aegis.errors import MalformedData
 from aegis.instruments import require_symbol
 from aegis.market_data.check_definition import CheckDefinition
-from aegis.market_data.price_jumps import words_for
+from aegis.market_data.jump_causes import words_for
 
 SHOWN_OFFENDERS = 3
 

@@ -1,13 +1,12 @@
-"""Each close beside the closes before it: what moved, what corporate actions explain, and what a jump looks like.
+"""Each close beside the closes before it: what moved, and what corporate actions explain of it.
 
-Belongs here: the columns on which the gate's checks of jumps and of stale closes rest. The bounds are settings; the
-verdict is the expectations'.
+Belongs here: the columns on which the gate's checks of jumps and of stale closes rest. What a jump looks like is
+:mod:`aegis.market_data.jump_causes`; the bounds are settings; the verdict is the expectations'.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,45 +19,12 @@ from aegis.errors import ConfigurationError
 LOOKBACK_SESSIONS = 30
 """How far back a previous close may lie, in sessions; fixed, so that earlier history changes nothing."""
 
-SPLIT_SIZES = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 50.0)
-"""Shares for one share (or the inverse) of the splits that happen."""
-
-SPLIT_OPEN_TOLERANCE = 0.04
-"""Overnight move that may sit on top of a split. AAPL opened 2.3 % above its 4:1 level on 2020-08-31; it opened 5 %
-above half its close on 2000-09-29, which was a profit warning."""
-
-REVERSE_SPLIT_OPEN_TOLERANCE = 0.08
-"""The same for a reverse split, believed sooner because true gains of that size are rarer than losses. USO opened 5.7 %
-above its 1:8 level on 2020-04-29; AIG opened 12 % below twice its close on 2008-09-19, which was a rescue."""
-
-CLOSE_TOLERANCE = 0.15
-"""The same until the close; AAPL closed 10 % above its 2:1 split level on 2000-06-21."""
-
-LOWEST_PRICE_AFTER_SPLIT_USD = 5.0
-"""Nobody splits a share into pieces below this: WM's fall to 0.16 on 2008-09-26, a tenth, was a failure."""
-
-UNIT_SLIPS = (10.0, 100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0)
-"""Factors by which a price is off when cents, pence, thousands or a decimal point were mistaken."""
-
-SURE_SLIP = 100.0
-"""From this factor on, a close that stands near it is a slip whatever else; a factor of 10 must be implausible too."""
-
-IMPLAUSIBLE_MOVE = 2.0
-"""Absolute log return, a factor of 7.4, that a share does not make between two sessions without an action."""
-
-COLLAPSE = 3.0
-"""The same for a fall to less than 1 USD, a factor of 20: failures do that. WM closed at 0.16 on 2008-09-26, after
-1.77."""
-
-COLLAPSED_PRICE_USD = 1.0
-
 CONTRADICTION = 0.2
 """Absolute log return, a fifth, from which prices can speak against a recorded action; and the smallest log step of a
 split or dividend on which a jump is blamed, as stock dividends of 0.27 % exist."""
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
-Texts = npt.NDArray[np.object_]
 
 
 class _Ordered:
@@ -105,7 +71,7 @@ def closes_in_context(
         One row for each session and symbol with a positive close: ``session``, ``symbol``, ``reference_close_usd``
         (raw), ``close_ratio`` (close / that), ``recorded_split_ratio`` and ``recorded_dividend_usd`` since it,
         ``unexplained_log_return``, ``one_session_log_return`` (the same from the session before; NaN without its bar),
-        ``suspected_cause`` (null unless the jump looks like an error),
+        ``overnight_log_return`` (from the last close to the open, after the same actions),
         ``contradicts_actions`` (whether the prices do not show the recorded splits and dividends), ``identical_closes``
         (bars with this close in a row, counted up to the setting).
 
@@ -148,7 +114,7 @@ def closes_in_context(
         recorded_split_ratio=np.where(use_older, splits * ordered.before(splits, 1), splits),
         recorded_dividend_usd=np.where(use_older, dividends + ordered.before(dividends, 1), dividends),
         unexplained_log_return=unexplained,
-        suspected_cause=_causes(unexplained, opened / last_scaled, close, bound),
+        overnight_log_return=_log_positive(opened / last_scaled),
         one_session_log_return=np.where(delisted, 0.0, np.where(ordered.follows(), moves[0], np.nan)),
         contradicts_actions=_contradicted(unexplained, _log_positive(opened / reference) + step, step, bound=bound),
         identical_closes=_identical_closes(ordered, close, closes["volume_shares"].to_numpy(), settings),
@@ -233,61 +199,6 @@ def _contradicted(closed: Floats, opened: Floats, step: Floats, *, bound: float)
     return unexplained | unshown
 
 
-def _causes(unexplained: Floats, open_ratio: Floats, close: Floats, bound: float) -> Texts:
-    """Return the error that each jump looks like, or None for one that may be a true move."""
-    causes: Texts = np.full(len(unexplained), None, dtype=object)
-    # a split smaller than the bound cannot be told from a true move: WM fell by a third overnight on 1999-07-07
-    sizes = [size for size in SPLIT_SIZES if math.log(size) > bound]
-    for row in np.flatnonzero(np.abs(unexplained) > min(bound, IMPLAUSIBLE_MOVE)):
-        move, ratio = float(unexplained[row]), float(open_ratio[row])
-        close_ratio = math.exp(move)
-        causes[row] = (
-            _slip(close_ratio, smallest=SURE_SLIP)
-            or _missing_split(ratio, close_ratio, float(close[row]), sizes)
-            or _implausible(move, float(close[row]))
-        )
-    return causes
-
-
-def _slip(close_ratio: float, *, smallest: float) -> str | None:
-    for slip in UNIT_SLIPS:
-        if slip >= smallest and _is_near(close_ratio, slip, CLOSE_TOLERANCE):
-            return f"a unit slip, {slip:g} x too high"
-        if slip >= smallest and _is_near(close_ratio, 1 / slip, CLOSE_TOLERANCE):
-            return f"a unit slip, {slip:g} x too low"
-    return None
-
-
-def _implausible(move: float, close_usd: float) -> str | None:
-    """Return what is said of a move that no share makes in a session; None for one that may be true."""
-    fell_below = move < 0 and close_usd < COLLAPSED_PRICE_USD
-    if abs(move) <= (COLLAPSE if fell_below else IMPLAUSIBLE_MOVE):
-        return None
-    return _slip(math.exp(move), smallest=UNIT_SLIPS[0]) or "an error in the prices, larger than any move of a session"
-
-
-def _missing_split(open_ratio: float, close_ratio: float, close_usd: float, sizes: Sequence[float]) -> str | None:
-    """Return the split that a jump looks like, or None for one that may be a true move."""
-    for size in sizes:
-        is_split = _is_near(open_ratio, 1 / size, SPLIT_OPEN_TOLERANCE) and _is_near(
-            close_ratio, 1 / size, CLOSE_TOLERANCE
-        )
-        if is_split and close_usd >= LOWEST_PRICE_AFTER_SPLIT_USD:
-            return f"a {_terms(size)} split missing from the actions or doubled in the prices"
-        if _is_near(open_ratio, size, REVERSE_SPLIT_OPEN_TOLERANCE) and _is_near(close_ratio, size, CLOSE_TOLERANCE):
-            return f"a {_terms(size, reverse=True)} reverse split missing from the actions or doubled in the prices"
-    return None
-
-
-def _is_near(value: float, level: float, tolerance: float) -> bool:
-    return abs(value / level - 1.0) <= tolerance
-
-
-def _terms(size: float, *, reverse: bool = False) -> str:
-    new, old = (round(size), 1) if size == round(size) else (round(2 * size), 2)
-    return f"{old}:{new}" if reverse else f"{new}:{old}"
-
-
 def _identical_closes(ordered: _Ordered, close: Floats, volume: Floats, settings: QualitySettings) -> Floats:
     run = np.ones(len(close))
     unbroken = volume > 0
@@ -295,15 +206,6 @@ def _identical_closes(ordered: _Ordered, close: Floats, volume: Floats, settings
         unbroken = unbroken & (ordered.before(close, bars) == close) & (ordered.before(volume, bars) > 0)
         run += unbroken
     return run
-
-
-def words_for(row: dict[str, Any]) -> dict[str, str]:
-    """Return what is said of a jump's recorded actions, and the cure that follows."""
-    known = recorded_actions(row)
-    slipped = any(word in str(row["suspected_cause"]) for word in ("unit slip", "error in the prices"))
-    recorded = f"{known} is recorded, which does not explain it" if known else "no split is recorded"
-    add = "correct the recorded action or the prices" if known else "add the split"
-    return {"recorded": recorded, "cure": "correct the price in the source" if slipped else add}
 
 
 def recorded_actions(row: Mapping[Any, Any]) -> str:

@@ -129,9 +129,9 @@ HISTORY_CHECKS: tuple[CheckDefinition, ...] = (
     CheckDefinition(
         name="closes_do_not_spike_and_revert",
         description="No close is far from both of its neighbours, measured by robust volatility. Known only when the "
-        "next close takes the move back, so it counts against that session.",
+        "next session takes the move back, so it counts against that session.",
         on_failure="quarantine",
-        version="1",
+        version="2",
         evidence="bars",
         expectations=_nothing_said("reverted_spike"),
         says="{reverted_spike}; correct that session in the source and run again from it",

@@ -2,7 +2,8 @@
 
 Belongs here: what a fault is and how one is put into a market. The faults themselves are in `corrupted_prices` and
 `corrupted_deliveries`; they were written from the issue and from what vendors do, before the gate's rules were looked
-at. A label is the strictest outcome that any session of the market may get when nobody holds or targets the symbol; a
+at. Six sizes of unrecorded splits, and those that leave the volume alone, came with the rule after one had been missed.
+A label is the strictest outcome that any session of the market may get when nobody holds or targets the symbol; a
 quarantine becomes a block when somebody does.
 
 Where the platform promised more, the label followed the promise and became a block: a price that is not positive, high

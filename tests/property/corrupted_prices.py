@@ -6,6 +6,8 @@ Belongs here: faults in the numbers of rows that are there. Rows, times, columns
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tests.property.clean_market import LAST, PRICES, SESSIONS, Market
@@ -37,14 +39,16 @@ def _float_noise(column: str, edge: np.ufunc, noise: float) -> Corruption:
     return corrupt
 
 
-def _split(ratio: float, *, recorded_ratio: float | None, recorded_late: int = 0) -> Corruption:
-    """Prices of a split by `ratio` from the session on, recorded wrongly or not at all."""
+def _split(
+    ratio: float, *, recorded_ratio: float | None, recorded_late: int = 0, volume_ratio: float | None = None
+) -> Corruption:
+    """Prices of a split by `ratio` from the session on, recorded wrongly or not at all; volume as well by default."""
 
     def corrupt(market: Market, symbol: str, at: int) -> Market:
         bars = market.bars.copy()
         rows = market.rows(symbol, SESSIONS[at], LAST)
         bars.loc[rows, PRICES] /= ratio
-        bars.loc[rows, "volume_shares"] *= ratio
+        bars.loc[rows, "volume_shares"] *= ratio if volume_ratio is None else volume_ratio
         changed = market.with_bars(bars)
         if recorded_ratio is None:
             return changed
@@ -109,6 +113,7 @@ def _gap_open(factor: float) -> Corruption:
     return corrupt
 
 
+_UNTOLD: dict[str, Any] = {"recorded_ratio": None, "volume_ratio": 1.0}
 _PRICE_LEVEL = (
     *(
         Fault(f"one bar × {factor:g}", "quarantine", scaled(PRICES, factor))
@@ -129,7 +134,11 @@ _PRICE_LEVEL = (
     ),
     *(
         Fault(f"unrecorded split {ratio:g}:1", "quarantine", _split(ratio, recorded_ratio=None))
-        for ratio in (2, 3, 4, 5, 7, 10, 20, 0.5, 0.2, 0.125, 0.1, 0.05)
+        for ratio in (2, 2.5, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 0.5, 0.25, 0.2, 0.125, 0.1, 0.05)
+    ),
+    *(
+        Fault(f"unrecorded split {ratio:g}:1, volume as before", "quarantine", _split(ratio, **_UNTOLD))
+        for ratio in (2, 5, 0.5, 0.1)
     ),
     Fault("split recorded a session late", "quarantine", _split(2, recorded_ratio=2, recorded_late=1)),
     Fault("split recorded with another ratio", "block", _split(2, recorded_ratio=4)),

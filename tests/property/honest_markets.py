@@ -42,6 +42,18 @@ def _moved(factors: tuple[float, ...], *, everyone: bool = False) -> Callable[[M
     return build
 
 
+def _news(factor: float, *, volume: float) -> Callable[[Market, str, int], Market]:
+    """Move the price for good, with the burst of trading that such news brings on its day."""
+
+    def build(market: Market, symbol: str, at: int) -> Market:
+        moved = _moved((factor,))(market, symbol, at)
+        bars = moved.bars.copy()
+        bars.loc[moved.rows(symbol, SESSIONS[at], SESSIONS[at]), "volume_shares"] *= volume
+        return moved.with_bars(bars)
+
+    return build
+
+
 def _split(ratio: float) -> Callable[[Market, str, int], Market]:
     def build(market: Market, symbol: str, at: int) -> Market:
         bars = market.bars.copy()
@@ -140,6 +152,8 @@ CONTROLS = (
     Control("limit down twice", "warn", _moved((0.8, 0.8))),
     Control("bad news that stays", "warn", _moved((0.7,))),
     Control("good news that stays", "warn", _moved((1.4,))),
+    Control("profit warning, on fifteen times the volume", "warn", _news(0.56, volume=15.0)),
+    Control("bid for the company, on twenty times the volume", "warn", _news(1.65, volume=20.0)),
     Control("overreaction that half reverts", "warn", _moved((0.86, 1.07))),
     Control("market falls by an eighth", "warn", _moved((0.88,), everyone=True)),
     Control("market falls and comes back", "warn", _moved((0.91, 1.095), everyone=True)),
