@@ -1,4 +1,7 @@
-"""What is not yet known at an instant changes no universe row, adjustment factor or feature decided by then."""
+"""What is not yet known at an instant changes no universe row, adjustment factor or feature decided by then.
+
+Bars, corporate actions, facts about instruments and memberships of an index: each is cut off, and garbled.
+"""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -11,8 +14,9 @@ import pytest
 from aegis.calendars import trading_calendar
 from aegis.config import UniverseSettings
 from aegis.features.daily import daily_features
-from aegis.lake.tables import CORPORATE_ACTIONS, DAILY_BARS, DAILY_FEATURES, LISTINGS, UNIVERSE
+from aegis.lake.tables import CORPORATE_ACTIONS, DAILY_BARS, DAILY_FEATURES, INSTRUMENTS, LISTINGS, UNIVERSE
 from aegis.market_data.adjustments import adjustment_factors
+from aegis.market_data.index_membership import IndexMembers
 from aegis.market_data.universe import universe
 
 CALENDAR = trading_calendar("XNYS")
@@ -32,6 +36,8 @@ class World:
     bars: pd.DataFrame
     listings: pd.DataFrame
     actions: pd.DataFrame
+    facts: pd.DataFrame
+    spells: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -94,12 +100,76 @@ def world():
             "source": "test",
         }
     )
-    return World(DAILY_BARS.conform(bars[~lost]), LISTINGS.conform(listings), CORPORATE_ACTIONS.conform(actions))
+    return World(
+        DAILY_BARS.conform(bars[~lost]),
+        LISTINGS.conform(listings),
+        CORPORATE_ACTIONS.conform(actions),
+        INSTRUMENTS.conform(described(random)),
+        memberships(random),
+    )
+
+
+def described(random):
+    """Each symbol is described when it is listed and five times anew: told before, at the open, or days after."""
+    rows = [(symbol, SESSIONS[0], f"Sector of {symbol}", 1.0, CALENDAR.open_utc(SESSIONS[0])) for symbol in SYMBOLS]
+    for symbol in SYMBOLS:
+        for number, row in enumerate(random.choice(np.arange(270, 340), 5, replace=False)):
+            known_at = CALENDAR.open_utc(SESSIONS[row]) + timedelta(hours=float(random.choice([-200, 0, 7, 90, 300])))
+            rows.append((symbol, SESSIONS[row], f"Sector {number} of {symbol}", 10.0 * (number + 1), known_at))
+    return facts_of(rows)
+
+
+def facts_of(rows):
+    facts = pd.DataFrame(rows, columns=["symbol", "first_session", "sector", "lot_shares", "known_at_utc"])
+    return facts.assign(
+        name=facts["symbol"],
+        industry=facts["sector"] + ", industry",
+        currency="USD",
+        tick_usd=0.01,
+        shortability="yes",
+        listing_session=pd.Timestamp(SESSIONS[0]),
+        delisting_session=pd.NaT,
+        source="test",
+    )
+
+
+def memberships(random):
+    """All but one belong to the index at first; each is away for some sessions, and its return may be told late."""
+    rows = []
+    for symbol in SYMBOLS[1:]:
+        left = int(random.integers(282, 335))
+        back = left + int(random.integers(2, 9))
+        rows.append((symbol, SESSIONS[0], SESSIONS[left], pd.NaT))
+        if back < len(SESSIONS):
+            told = CALENDAR.open_utc(SESSIONS[back]) + timedelta(hours=float(random.choice([-200, 0, 7, 90])))
+            rows.append((symbol, SESSIONS[back], pd.NaT, told))
+    return spells_of(rows)
+
+
+def spells_of(rows):
+    spells = pd.DataFrame(rows, columns=["symbol", "first_session", "last_session", "known_at_utc"])
+    return spells.assign(
+        first_session=pd.to_datetime(spells["first_session"]),
+        last_session=pd.to_datetime(spells["last_session"]),
+        known_at_utc=pd.to_datetime(spells["known_at_utc"], utc=True),
+    )
+
+
+def spells_known_at(spells):
+    """Return when each membership is known: when it was told, or at the opening of its first session."""
+    return spells["known_at_utc"].fillna(pd.Series(CALENDAR.opens_utc(list(spells["first_session"])), spells.index))
+
+
+def universe_of(seen, **window):
+    return universe(
+        seen.bars, seen.listings, seen.actions,
+        settings=SETTINGS, instruments=seen.facts, index_members=IndexMembers(seen.spells), **window,
+    )  # fmt: skip
 
 
 def researched(seen, last):
     window = {"first": DECIDED[0], "last": last, "calendar": CALENDAR, "decision_times": DECISIONS}
-    members = universe(seen.bars, seen.listings, seen.actions, settings=SETTINGS, **window)
+    members = universe_of(seen, **window)
     features = daily_features(seen.bars, seen.actions, members, benchmark=BENCHMARK, **window)
     factors = adjustment_factors(seen.bars, seen.actions, DECIDED[0], last)
     known = factors[factors["known_at_utc"] <= DECISIONS[last]]
@@ -125,7 +195,38 @@ def truncated(instant):
         seen.bars[seen.bars["known_at_utc"] <= instant],
         seen.listings.assign(last_session=ends.where(ends <= instant.tz_localize(None))),
         seen.actions[seen.actions["known_at_utc"] <= instant],
+        seen.facts[seen.facts["known_at_utc"] <= instant],
+        without_later_ends(seen.spells[spells_known_at(seen.spells) <= instant], instant),
     )
+
+
+def without_later_ends(spells, instant):
+    ends = spells["last_session"]
+    return spells.assign(last_session=ends.where(ends <= instant.tz_localize(None)))
+
+
+def garbled_facts(facts, instant, random):
+    """Other words in every row that is not known yet, and rows told later that claim to have held all along."""
+    unknown = (facts["known_at_utc"] > instant).to_numpy()
+    found = facts.copy()
+    found.loc[unknown, ["sector", "industry"]] = "GARBLED"
+    found.loc[unknown, "lot_shares"] = random.choice([3.0, 1e6], int(unknown.sum()))
+    later = instant + timedelta(microseconds=1)
+    backdated = [(symbol, SESSIONS[int(random.integers(1, 270))], "GARBLED", 7.0, later) for symbol in SYMBOLS]
+    return INSTRUMENTS.conform(pd.concat([found, facts_of(backdated)]))
+
+
+def garbled_spells(spells, instant, random):
+    """Other ends for memberships that still run, some that are not known yet gone, and backdated ones told later."""
+    unknown = (spells_known_at(spells) > instant).to_numpy()
+    found = without_later_ends(spells, instant)
+    running = found["last_session"].isna().to_numpy()
+    after = pd.Timestamp(SESSIONS[-1]) + pd.Timedelta(days=1)
+    day_after = max(pd.Timestamp(instant.date()) + pd.Timedelta(days=1), pd.Timestamp(DECIDED[0]))
+    found.loc[running, "last_session"] = random.choice([day_after, after], int(running.sum()))
+    found = found[~(unknown & (random.uniform(size=len(found)) < 0.5))]
+    backdated = [(symbol, SESSIONS[0], pd.NaT, instant + timedelta(microseconds=1)) for symbol in SYMBOLS]
+    return pd.concat([found, spells_of(backdated)], ignore_index=True)
 
 
 def garbled(instant, random):
@@ -141,7 +242,8 @@ def garbled(instant, random):
     unknown = (actions["known_at_utc"] > instant).to_numpy()
     actions.loc[unknown, "split_ratio"] = random.choice([0.2, 1.0, 7.0], int(unknown.sum()))
     actions.loc[unknown, "dividend_usd"] = random.uniform(0.0, 0.5, int(unknown.sum()))
-    return World(bars, seen.listings, actions)
+    facts, spells = garbled_facts(seen.facts, instant, random), garbled_spells(seen.spells, instant, random)
+    return World(bars, seen.listings, actions, facts, spells)
 
 
 def instants(count, seed):
@@ -164,15 +266,16 @@ def check(instant, seed):
 
 def test_the_world_of_these_tests_has_members_features_and_factors():
     found = by_everything(DECIDED[-1])
-    members = universe(
-        world().bars, world().listings, world().actions, settings=SETTINGS,
-        first=DECIDED[0], last=DECIDED[-1], calendar=CALENDAR, decision_times=DECISIONS,
-    )  # fmt: skip
+    members = universe_of(world(), first=DECIDED[0], last=DECIDED[-1], calendar=CALENDAR, decision_times=DECISIONS)
 
     assert len(found.members) == len(found.features) == len(DECIDED)
     assert found.factors.count("\n") > 5
-    assert members["is_member"].sum() > 6 * len(DECIDED)
-    assert members["reason"].nunique() > 2
+    assert members["is_member"].sum() > 5 * len(DECIDED)
+    assert members["reason"].nunique() > 3
+    # S0 never belongs to the index; the others are away for a while (S7 perhaps only after its end).
+    away = members[(members["reason"] == "not in the index") & (members["symbol"] != "S0")]
+    assert away["symbol"].nunique() >= 6
+    assert members.groupby("symbol")["sector"].nunique().gt(2).sum() > 5
 
 
 def test_what_was_known_and_is_garbled_does_change_the_research():
@@ -181,6 +284,7 @@ def test_what_was_known_and_is_garbled_does_change_the_research():
     found = researched(garbled(instant - timedelta(days=3), np.random.default_rng(1)), DECIDED[30])
 
     assert found.features != by_everything(DECIDED[30]).features
+    assert found.members != by_everything(DECIDED[30]).members
 
 
 @pytest.mark.parametrize("number", range(3))
