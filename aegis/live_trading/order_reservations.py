@@ -133,7 +133,7 @@ class OrderReservations:
         """Return the signed shares that an order filled."""
         entry = self._entries.get(client_order_id)
         history = None if entry is None else entry.history()
-        return _ZERO if history is None else exact(history.status.filled_shares)
+        return _ZERO if history is None else _filled(history)
 
     def of_symbol(self, symbol: str) -> Reserved:
         """Return what the orders of a symbol take."""
@@ -291,8 +291,15 @@ def _open(entry: _Entry) -> tuple[Decimal, Decimal]:
         elif event.kind is OrderEventKind.REPLACE_REQUESTED and history.status.is_replace_requested:
             asked = asked or event.order
     candidates = [terms] if asked is None else [terms, asked]
-    shares = max((exact(item.quantity_shares) for item in candidates), key=abs) - exact(history.status.filled_shares)
+    shares = max((exact(item.quantity_shares) for item in candidates), key=abs) - _filled(history)
     return shares, max(counted_price_usd(item, touch) for item in candidates)
+
+
+def _filled(history: OrderHistory) -> Decimal:
+    """Return what an order filled, without the rounding of a sum of fractions in binary."""
+    if any(event.kind is OrderEventKind.RESCALED for event in history.events):
+        return exact(history.status.filled_shares)
+    return sum((exact(event.fill.quantity_shares) for event in history.events if event.fill is not None), start=_ZERO)
 
 
 def _messages(entry: _Entry, bounds: DayBounds) -> int:

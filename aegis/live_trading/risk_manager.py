@@ -16,10 +16,12 @@ reconciliation, the facts of a symbol and a fresh quote, it refuses.
 from __future__ import annotations
 
 import math
+from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from threading import Lock
 
 from aegis.calendars import TradingCalendar
@@ -28,17 +30,20 @@ from aegis.errors import RiskError
 from aegis.execution.account_state import Position
 from aegis.execution.brokers.broker import AccountBalance
 from aegis.execution.orders import Order, OrderEvent
+from aegis.live_trading.limit_use import LimitUse, limits_used
 from aegis.live_trading.live_book import LiveBook
+from aegis.live_trading.live_feeds import EVERY_ORDER, UNLESS_REDUCING, LiveFeeds, StandingStop, age_seconds
 from aegis.live_trading.order_reservations import DayBounds
 from aegis.live_trading.restored_orders import RestoredOrder, restored_orders
-from aegis.live_trading.standing_breakers import BreakerRecord, StandingBreakers, Tripped
+from aegis.live_trading.standing_breakers import BreakerRecord, StandingBreakers
 from aegis.risk.exit_limits import ExitLimits
 from aegis.risk.exit_prices import Quote
 from aegis.risk.exit_rules import verdict_on
 from aegis.risk.exit_view import ExitVerdict, ExitView, SentOrder, SymbolFacts, TradingDay
-from aegis.risk.live_breakers import BreakerName
+from aegis.risk.live_breakers import RUNAWAY, BreakerName
 
 _MINUTE = timedelta(minutes=1)
+_SENT_AT = attrgetter("sent_at_utc")
 
 
 class LiveRiskManager:
@@ -73,17 +78,13 @@ class LiveRiskManager:
         self._calendar = calendar
         self._kill_switch_engaged = kill_switch_engaged
         self._lock = Lock()
-        self._latest_utc = clock.now_utc()
-        self._day, begins = trading_day(calendar, self._latest_utc)
+        self._day, begins = trading_day(calendar, clock.now_utc())
         self._book = LiveBook(DayBounds(begins, self._day.closes_at_utc, None))
         self._breakers = StandingBreakers(limits)
         self._balance: AccountBalance | None = None
         self._facts: dict[str, SymbolFacts] = {}
-        self._halted: set[str] = set()
+        self._feeds = LiveFeeds(limits)
         self._recent: list[SentOrder] = []
-        self._skew: tuple[float, datetime] | None = None
-        self._stream_heard_at_utc: datetime | None = None
-        self._reconciliation_clean: bool | None = None
 
     def review(self, order: Order, *, is_replacement: bool = False) -> ExitVerdict:
         """Judge an order that is about to be sent, and reserve what it takes if it may leave.
@@ -107,7 +108,7 @@ class LiveRiskManager:
             verdict = verdict_on(view, self.limits)
             if verdict.is_allowed:
                 self._book.let_through(order, view.touch_usd, view.now_utc)
-                self._recent.append(SentOrder(order, view.now_utc))
+                insort(self._recent, SentOrder(order, view.now_utc), key=_SENT_AT)
             return verdict
 
     def withdraw(self, client_order_id: str) -> None:
@@ -171,18 +172,17 @@ class LiveRiskManager:
     def observe_clock_skew(self, seconds: float) -> None:
         """Take note of how far our clock is ahead of the broker's."""
         with self._lock:
-            self._skew = seconds, self._now()
+            self._feeds.observe_clock_skew(seconds, self._now())
 
     def observe_stream(self, at_utc: datetime) -> None:
         """Take note that the broker's order stream was heard: an event, a heartbeat or a poll that succeeded."""
         with self._lock:
-            heard = self._stream_heard_at_utc
-            self._stream_heard_at_utc = _aware(at_utc) if heard is None else max(heard, at_utc)
+            self._feeds.observe_stream(_aware(at_utc))
 
     def observe_reconciliation(self, *, is_clean: bool) -> None:
         """Take note of whether our books and the broker's agree."""
         with self._lock:
-            self._reconciliation_clean = is_clean
+            self._feeds.reconciliation_clean = is_clean
 
     def observe_symbols(self, facts: Mapping[str, SymbolFacts]) -> None:
         """Take note of what is known of symbols before the session; others stay as they are."""
@@ -192,12 +192,12 @@ class LiveRiskManager:
     def halt(self, symbol: str) -> None:
         """Take note that a symbol's trading is halted; its orders are refused until :meth:`resume`."""
         with self._lock:
-            self._halted.add(symbol)
+            self._feeds.halted.add(symbol)
 
     def resume(self, symbol: str) -> None:
         """Take note that a symbol trades again."""
         with self._lock:
-            self._halted.discard(symbol)
+            self._feeds.halted.discard(symbol)
 
     def restore(
         self,
@@ -217,8 +217,8 @@ class LiveRiskManager:
             Of these orders, in any order. An order without an event beyond its approval was not sent: it takes nothing
             and may be asked for.
         touches_usd : mapping of str to float
-            ``touch_usd`` of each order's verdict, by client order id. Where it is missing, the dearest price in the
-            order's terms and a collar more is taken.
+            ``touch_usd`` of each order's verdict, the highest of several, by client order id. Where it is missing, the
+            dearest price in the order's terms and a collar more is taken.
         record : BreakerRecord
             As :meth:`record` gave it last; an empty one for a new account only.
         """
@@ -229,17 +229,34 @@ class LiveRiskManager:
             for item in found:
                 self._restore(item, now)
             self._book.count_by(self._book.bounds)
-            self._recent.sort(key=lambda sent: (sent.sent_at_utc, _id(sent)))
+            self._recent.sort(key=_SENT_AT)
 
     def record(self) -> BreakerRecord:
         """Return what has to be written down to survive a restart, besides orders and their events."""
         with self._lock:
             return self._breakers.record()
 
-    def breakers(self) -> tuple[Tripped, ...]:
-        """Return the breakers that stand; a person releases them."""
+    def breakers(self) -> tuple[StandingStop, ...]:
+        """Return all that stops orders now, and which: breakers, which a person releases, first, then what is stale."""
         with self._lock:
-            return self._breakers.standing()
+            now, book = self._now(), self._book
+            tripped = (
+                StandingStop(
+                    item.name,
+                    EVERY_ORDER if item.name == RUNAWAY else UNLESS_REDUCING,
+                    item.since_utc,
+                    item.told,
+                )
+                for item in self._breakers.standing()
+            )
+            quotes = ((symbol, book.quote(symbol)) for symbol in book.symbols())
+            return (*tripped, *self._feeds.stops(now, stated_at_utc=book.bounds.stated_at_utc, quotes=quotes))
+
+    def limits_used(self) -> tuple[LimitUse, ...]:
+        """Return how much of each limit on the whole account is used; infinite where it cannot be measured."""
+        with self._lock:
+            self._now()
+            return limits_used(self._book, self._balance, self._breakers.marks, self.limits)
 
     def release(self, name: BreakerName, *, actor: str, reason: str) -> str:
         """Release a breaker and return the event to record; see :meth:`StandingBreakers.release`."""
@@ -265,12 +282,12 @@ class LiveRiskManager:
             day=self._day,
             quote=book.quote(symbol),
             facts=self._facts.get(symbol),
-            is_halted=symbol in self._halted,
+            is_halted=symbol in self._feeds.halted,
             kill_switch_engaged=killed,
-            reconciliation_clean=self._reconciliation_clean,
-            clock_skew_seconds=self._clock_skew(now),
-            stream_silence_seconds=_age(self._stream_heard_at_utc, now),
-            account_age_seconds=_age(book.bounds.stated_at_utc, now),
+            reconciliation_clean=self._feeds.reconciliation_clean,
+            clock_skew_seconds=self._feeds.clock_skew_seconds(now),
+            stream_silence_seconds=self._feeds.stream_silence_seconds(now),
+            account_age_seconds=age_seconds(book.bounds.stated_at_utc, now),
             equity_usd=None if balance is None else balance.equity_usd,
             first_equity_usd=None if marks is None else marks.first_usd,
             peak_equity_usd=None if marks is None else marks.peak_usd,
@@ -300,17 +317,6 @@ class LiveRiskManager:
             self._recent = [sent for sent in self._recent if now - sent.sent_at_utc <= window]
         return tuple(self._recent)
 
-    def _clock_skew(self, now: datetime) -> float | None:
-        """Return how far the clock is wrong; a clock that went back is wrong by at least as much as it did."""
-        back, self._latest_utc = (self._latest_utc - now).total_seconds(), max(self._latest_utc, now)
-        if self._skew is None:
-            return None
-        seconds, measured_at = self._skew
-        age = _age(measured_at, now)
-        if age is None or age > self.limits.max_clock_check_age_seconds:
-            return None
-        return max(abs(seconds), back) if math.isfinite(seconds) else None
-
     def _restore(self, item: RestoredOrder, now: datetime) -> None:
         self._book.let_through(item.order, Decimal(repr(item.touch_usd)), item.sent_at_utc)
         self._recent.append(SentOrder(item.order, item.sent_at_utc))
@@ -337,10 +343,6 @@ def trading_day(calendar: TradingCalendar, instant_utc: datetime) -> tuple[Tradi
 
 def _id(sent: SentOrder) -> str:
     return sent.order.client_order_id
-
-
-def _age(since_utc: datetime | None, now_utc: datetime) -> float | None:
-    return None if since_utc is None else max(0.0, (now_utc - since_utc).total_seconds())
 
 
 def _aware(at_utc: datetime) -> datetime:

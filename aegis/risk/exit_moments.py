@@ -5,19 +5,22 @@ Belongs here: whether this order may be sent now, whatever its size. Sizes are :
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 
 from aegis.execution.orders import Order
 from aegis.risk.exact_amounts import UNMEASURED, at_most, exact
 from aegis.risk.exit_limits import ExitLimits
-from aegis.risk.exit_prices import collar_usd
+from aegis.risk.exit_prices import Quote, collar_usd
 from aegis.risk.exit_view import ExitView
 from aegis.risk.live_breakers import RUNAWAY
 from aegis.risk.rule_finding import RuleFinding, finding
 
 _SECOND, _MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 _MICROSECOND = timedelta(microseconds=1)
+_SENT_AT = attrgetter("sent_at_utc")
 _ONE_SESSION = ("DAY", "IOC", "FOK", "OPG", "CLS")
 
 
@@ -98,20 +101,24 @@ def order_stream_is_alive(view: ExitView, limits: ExitLimits) -> RuleFinding:
 
 def quote_is_fresh(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when there is a usable quote that is not old, nor of the future by more than clocks may differ."""
-    quote, age = view.quote, UNMEASURED
-    if quote is not None and quote.is_usable:
-        age = _seconds(view.now_utc - quote.quoted_at_utc)
-        if age < -exact(limits.max_clock_skew_seconds):
-            age = UNMEASURED
+    quote, age = view.quote, quote_age_seconds(view.quote, view.now_utc, limits)
     found = "none" if quote is None else f"bid {quote.bid_usd}, ask {quote.ask_usd} USD of {quote.quoted_at_utc}"
     return at_most(
-        max(Decimal(0), age),
+        age,
         exact(limits.max_quote_age_seconds),
         lambda: (
             f"{view.label}: the quote is {age} s old, {limits.max_quote_age_seconds:g} s are allowed; found {found}; "
             "wait for a quote of this symbol, or subscribe again"
         ),
     )
+
+
+def quote_age_seconds(quote: Quote | None, now_utc: datetime, limits: ExitLimits) -> Decimal:
+    """Return how old a quote is; unmeasured where it cannot be used, or is of the future by more than clocks differ."""
+    if quote is None or not quote.is_usable:
+        return UNMEASURED
+    age = Decimal((now_utc - quote.quoted_at_utc) // _MICROSECOND) / 1_000_000
+    return UNMEASURED if age < -exact(limits.max_clock_skew_seconds) else max(Decimal(0), age)
 
 
 def price_is_within_the_collar(view: ExitView, limits: ExitLimits) -> RuleFinding:
@@ -156,9 +163,9 @@ def order_is_not_a_duplicate(view: ExitView, limits: ExitLimits) -> RuleFinding:
         f"{view.label}: {view.order.quantity_shares:g} shares were ordered on the same terms as "
         f"{sent.order.client_order_id} at {sent.sent_at_utc}, less than {limits.duplicate_window_seconds:g} s ago; if "
         "both are meant, send this one later"
-        for sent in view.recent
-        if sent.order.client_order_id != view.order.client_order_id
-        and view.now_utc - sent.sent_at_utc <= window
+        for sent in view.recent[bisect_left(view.recent, view.now_utc - window, key=_SENT_AT) :]
+        if sent.order.symbol == view.order.symbol
+        and sent.order.client_order_id != view.order.client_order_id
         and _asked_for(sent.order) == what
     )
 
@@ -222,7 +229,6 @@ def _wrong_instant(view: ExitView, limits: ExitLimits) -> str | None:
 
 def _asked_for(order: Order) -> tuple[object, ...]:
     return (
-        order.symbol,
         order.quantity_shares,
         order.order_type,
         order.limit_price_usd,
@@ -233,8 +239,7 @@ def _asked_for(order: Order) -> tuple[object, ...]:
 
 
 def _sent_within(view: ExitView, window: timedelta) -> int:
-    begins: datetime = view.now_utc - window
-    return sum(1 for sent in view.recent if sent.sent_at_utc > begins)
+    return len(view.recent) - bisect_right(view.recent, view.now_utc - window, key=_SENT_AT)
 
 
 def _must(detail: str, *, holds: bool) -> RuleFinding:
@@ -256,7 +261,3 @@ def _age(view: ExitView, seconds: float | None, limit: float, what: str, remedy:
         exact(limit),
         lambda: f"{view.label}: {what} {age} s old (infinite: none yet), {limit:g} s are allowed; {remedy}",
     )
-
-
-def _seconds(span: timedelta) -> Decimal:
-    return Decimal(span // _MICROSECOND) / 1_000_000

@@ -74,31 +74,42 @@ class Door:
     def __init__(
         self, *, at_utc: datetime = NOW, positions: Mapping[str, float] | None = None, **limits: float
     ) -> None:
-        self.clock = TickingClock(at_utc)
+        self.limits = replace(LIMITS, **{**ROOMY, **limits})
         self.switch = SwitchedOff()
+        self.positions = dict(positions or {})
+        self.start(at_utc)
+        self.tell()
+
+    def start(self, at_utc: datetime) -> None:
+        """Begin with a manager that knows nothing."""
+        self.clock = TickingClock(at_utc)
         self.manager = LiveRiskManager(
-            replace(LIMITS, **{**ROOMY, **limits}),
+            self.limits,
             account="paper",
             clock=self.clock,
             calendar=trading_calendar("XNYS"),
             kill_switch_engaged=self.switch,
         )
-        self.positions = dict(positions or {})
-        self.tell()
 
-    def tell(self, *, equity: float = 1e6, buying_power: float = 1e9, ask: float = 20.0) -> None:
+    def tell(
+        self, *, equity: float = 1e6, buying_power: float = 1e9, ask: float = 20.0, at_utc: datetime | None = None
+    ) -> None:
         """Tell everything that is asked for, as of now: bid and ask 20 USD, equity a million."""
-        now = self.clock.now_utc()
         self.manager.observe_account(
             AccountBalance(account="paper", cash_usd=equity, equity_usd=equity, buying_power_usd=buying_power),
             [position_of(symbol, shares) for symbol, shares in self.positions.items()],
-            at_utc=now,
+            at_utc=at_utc or self.clock.now_utc(),
         )
-        self.manager.observe_clock_skew(0.0)
-        self.manager.observe_stream(now)
         self.manager.observe_reconciliation(is_clean=True)
         facts = SymbolFacts(median_daily_volume_shares=1e9, is_shortable=True)
         self.manager.observe_symbols(dict.fromkeys(SYMBOLS, facts))
+        self.tell_feeds(ask=ask)
+
+    def tell_feeds(self, *, ask: float = 20.0) -> None:
+        """Tell what has to be told again and again: clock, order stream, quotes."""
+        now = self.clock.now_utc()
+        self.manager.observe_clock_skew(0.0)
+        self.manager.observe_stream(now)
         for symbol in SYMBOLS:
             self.manager.observe_quote(symbol, bid_usd=ask, ask_usd=ask, at_utc=now)
 

@@ -14,7 +14,6 @@ from aegis.errors import ExecutionError, RiskError
 from aegis.execution.brokers.broker import AccountBalance
 from aegis.execution.orders import OrderEventKind
 from aegis.live_trading.risk_manager import LiveRiskManager, trading_day
-from aegis.live_trading.standing_breakers import BreakerRecord
 from tests.unit.live_trading.doors import Door, named
 from tests.unit.risk.exit_cases import LIMITS, NOW, SESSION
 
@@ -285,60 +284,6 @@ def test_a_day_ends_with_its_session_and_open_orders_go_on() -> None:
     after = door.manager.view(named("o-3"))
     assert (str(after.day.session), after.day_notional_usd, after.day_orders) == ("2014-06-09", 190, 0)
     assert after.book.position_shares == 100
-
-
-def test_losses_trip_breakers_that_a_person_releases() -> None:
-    door = Door(max_daily_loss=0.02, max_drawdown=0.5)
-    door.positions = {"ABC": 100.0}
-    door.tell(equity=979_999.0)
-    # The equity recovers, the breaker stands, and what only reduces may leave.
-    door.tell(equity=999_000.0)
-    assert [item.name for item in door.manager.breakers()] == ["daily loss"]
-    assert _refusing(door, "o-1") == ("no_loss_breaker_is_tripped",)
-    assert _refusing(door, "o-2", -100) == ()
-    with pytest.raises(RiskError, match="a release needs who releases and why"):
-        door.manager.release("daily loss", actor=" ", reason="seen")
-    told = door.manager.release("daily loss", actor="maria", reason="a bad print")
-    assert told.endswith("released by maria: a bad print")
-    assert _refusing(door, "o-3") == ()
-    # From now on the loss is measured from 999,000 USD: 979,020 are exactly 2 % below.
-    door.tell(equity=979_020.0)
-    assert door.manager.breakers() == ()
-    door.tell(equity=979_019.99)
-    assert [item.name for item in door.manager.breakers()] == ["daily loss"]
-
-
-def test_rejections_in_a_row_stop_everything_until_a_person_looked() -> None:
-    door = Door(positions={"ABC": 500.0}, max_rejects_in_a_row=2)
-    for number in range(3):
-        order = named(f"o-{number}", 100 + number)
-        assert door.manager.review(order).is_allowed
-        door.settle(order, [_E.SUBMITTED, _E.REJECTED])
-    assert _refusing(door, "o-9", -100) == ("no_runaway_is_stopped",)
-    door.manager.release("runaway", actor="maria", reason="the symbol was renamed")
-    assert _refusing(door, "o-9", -100) == ()
-
-
-def test_a_breaker_that_does_not_stand_cannot_be_released() -> None:
-    with pytest.raises(RiskError, match="does not stand"):
-        Door().manager.release("drawdown", actor="maria", reason="none")
-
-
-def test_breakers_survive_a_restart_in_their_record() -> None:
-    door = Door(max_drawdown=0.1)
-    door.tell(equity=800_000.0)
-    record = BreakerRecord.from_record(door.manager.record().to_record())
-    assert record == door.manager.record()
-    again = Door()
-    again.manager.restore([], [], touches_usd={}, record=record)
-    assert "no_loss_breaker_is_tripped" in _refusing(again, "o-1")
-    again.tell(equity=850_000.0)
-    assert again.manager.view(named("o-2")).peak_equity_usd == 1e6
-
-
-def test_a_malformed_record_is_refused() -> None:
-    with pytest.raises(RiskError, match="malformed"):
-        BreakerRecord.from_record({"marks": None, "tripped": [{"name": "boredom", "since_utc": "x", "told": ""}]})
 
 
 @pytest.mark.parametrize(
