@@ -20,6 +20,7 @@ from aegis.lake.tables.book import (
     RISK_REPORT,
     TARGET_WEIGHTS,
 )
+from aegis.lake.tables.conduct import COMPLIANCE_FINDINGS, CONDUCT_TABLES, DRIFT_MEASURES
 from aegis.lake.tables.features import DAILY_FEATURES
 from aegis.lake.tables.market import (
     ADJUSTMENT_FACTORS,
@@ -43,7 +44,15 @@ from aegis.lake.tables.research import (
     STRATEGY_SIGNALS,
 )
 
-ALL_TABLES = MARKET_TABLES + MINUTE_TABLES + RESEARCH_TABLES + BACKTEST_TABLES + BOOK_TABLES + ATTRIBUTION_TABLES
+ALL_TABLES = (
+    MARKET_TABLES
+    + MINUTE_TABLES
+    + RESEARCH_TABLES
+    + BACKTEST_TABLES
+    + BOOK_TABLES
+    + ATTRIBUTION_TABLES
+    + CONDUCT_TABLES
+)
 
 __all__ = [
     "ACCOUNT_VALUES",
@@ -57,11 +66,14 @@ __all__ = [
     "BOOK_STATES",
     "BOOK_TABLES",
     "CHECK_RESULTS",
+    "COMPLIANCE_FINDINGS",
+    "CONDUCT_TABLES",
     "CORPORATE_ACTIONS",
     "COVARIANCES",
     "DAILY_BARS",
     "DAILY_FEATURES",
     "DAILY_PNL",
+    "DRIFT_MEASURES",
     "ENSEMBLE_SIGNALS",
     "FILLS",
     "INSTRUMENTS",
