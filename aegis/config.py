@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from aegis.config_brokers import BrokersSettings
 from aegis.config_compliance import ComplianceSettings
+from aegis.config_drift import DriftSettings
 from aegis.config_eval import EvalSettings
 from aegis.config_quality import QualitySettings
 from aegis.config_refusals import (
@@ -232,6 +233,7 @@ class AegisConfig(BaseSettings):
     portfolio: PortfolioSettings = PortfolioSettings()
     risk: RiskSettings = RiskSettings()
     compliance: ComplianceSettings = ComplianceSettings()
+    drift: DriftSettings = DriftSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     schedules: ScheduleSettings = ScheduleSettings()
     brokers: BrokersSettings = BrokersSettings()

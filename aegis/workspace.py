@@ -88,6 +88,10 @@ class Workspace:
         """File that stops all orders of `account` while it says so."""
         return self.folder / "kill_switches" / f"{account}.json"
 
+    def drift_responses(self, account: str) -> Path:
+        """Lines that say what drift led to for `account`, and what a person released."""
+        return self.folder / "drift_responses" / f"{account}.jsonl"
+
     def alert_log(self, name: Path) -> Path:
         """Log that every alert is appended to."""
         return self.folder / name

@@ -16,6 +16,7 @@ from aegis import __version__
 from aegis.backtesting.costs import CostModel
 from aegis.compliance.pre_trade import order_rules
 from aegis.config import AegisConfig
+from aegis.drift.responses import DriftResponses
 from aegis.errors import JournalError
 from aegis.execution.journal import Journal, holds_journal, missing_journal
 from aegis.execution.journal_chain import JournalHead
@@ -32,8 +33,11 @@ _INDIFFERENT_SETTINGS = {
     "monitoring": True,
     "storage": True,
     "schedules": True,
+    "compliance": {"severities", "told_sessions"},
+    "drift": True,
 }
-"""Settings that do not change a decision, left out of the configuration's hash."""
+"""Settings that do not change a decision, left out of the configuration's hash. What drift led to is recorded with its
+own terms (:mod:`aegis.drift.responses`)."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,25 @@ class Desk:
         """The account's kill switch."""
         return KillSwitch(self.workspace.kill_switch(self.account))
 
+    @property
+    def drift_responses(self) -> DriftResponses:
+        """What drift led to for the account."""
+        return DriftResponses(self.workspace.drift_responses(self.account))
+
     def opening_state(self) -> BookState:
         """Return the book before its first session."""
         return BookState.opening(self.account, cash_usd=self.config.run.initial_cash_usd)
 
     def policy(self, switch: KillSwitchStatus) -> BookPolicy:
-        """Return how the book decides while the kill switch stands as `switch` says."""
+        """Return how the book decides while the kill switch stands as `switch` says.
+
+        Raises
+        ------
+        DriftError
+            What drift led to cannot be read: nothing is decided without it.
+        ComplianceError
+            The restricted list cannot be read.
+        """
         return BookPolicy(
             book=self.config.run.book,
             portfolio=self.config.portfolio,
@@ -81,6 +98,7 @@ class Desk:
             kill_switch_engaged=switch.is_engaged,
             kill_switch_told=switch.told,
             order_rules=order_rules(self.config.compliance),
+            drift_responses=self.drift_responses.history(),
             code_version=__version__,
             config_hash=config_hash(self.config),
         )

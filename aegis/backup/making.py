@@ -29,7 +29,7 @@ from aegis.workspace import Workspace
 
 _LAKE = "lake"
 _JOURNALS = "journals"
-_LAST = ("kill_switches",)
+_LAST = ("drift_responses", "kill_switches")
 """Copied at the end, so that a stop which a person orders meanwhile is in the backup."""
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
 _LEFT_OUT_SUFFIXES = (".lock", ".tmp", ".pid", ".sock")

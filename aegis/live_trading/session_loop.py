@@ -22,6 +22,7 @@ from aegis.compliance.position_limits import Book
 from aegis.compliance.pre_trade import OrderRules
 from aegis.config import PortfolioSettings, RiskSettings
 from aegis.config_eval import ExecutionEval
+from aegis.drift.responses import DriftLimits, ResponseHistory
 from aegis.execution.account_state import AccountState
 from aegis.execution.accounting import SessionPnl, expected_quantities, session_pnl
 from aegis.execution.decisions import CommitOutcome, Decision
@@ -37,7 +38,7 @@ from aegis.live_trading.session_inputs import SessionInputs
 from aegis.live_trading.simulated_books import SimulatedBooks
 from aegis.portfolio.optimizer import TargetWeightsOptimizer
 from aegis.portfolio.rebalancing import TargetWeight, target_weights
-from aegis.risk.breakers import next_breaker_state
+from aegis.risk.drift_stop import breaker_under_drift
 from aegis.risk.gate_inputs import GateInputs, GateRow, GateVerdict
 from aegis.risk.limits import RiskLimits
 from aegis.risk.pre_trade_gate import evaluate
@@ -66,6 +67,8 @@ class BookPolicy:
         Since when, by whom and why, for the gate's words.
     order_rules : OrderRules
         Restricted list and position limits of the account.
+    drift_responses : ResponseHistory
+        What drift led to, and for which sessions.
     code_version, config_hash : str
         Recorded with each decision.
     """
@@ -81,6 +84,7 @@ class BookPolicy:
     config_hash: str
     kill_switch_told: str = ""
     order_rules: OrderRules = field(default_factory=OrderRules)
+    drift_responses: ResponseHistory = field(default_factory=ResponseHistory)
 
 
 @dataclass(frozen=True)
@@ -173,9 +177,10 @@ class SessionLoop:
             residual_usd=pnl.residual_usd,
             label=f"{account.account} {inputs.session}",
         )
-        valued, scale, breaker_event = self._value(state, account, pnl, inputs)
-        targets = self._targets(account, inputs, scale)
-        risk = self._risk(valued, pnl, targets, inputs)
+        drift = self._policy.drift_responses.limits(inputs.session)
+        valued, scale, breaker_event = self._value(state, account, pnl, inputs, drift)
+        targets = self._targets(account, inputs, min(scale, drift.exposure_scale))
+        risk = self._risk(valued, pnl, targets, inputs, drift)
         decision_name = decision_id(
             account.account, self._policy.book, session=inputs.session, kind=DECISION_KIND, number=1
         )
@@ -214,16 +219,17 @@ class SessionLoop:
         return min(self._policy.execution.participation_rate, self._limits.max_participation_of_volume)
 
     def _value(
-        self, state: BookState, account: AccountState, pnl: SessionPnl, inputs: SessionInputs
+        self, state: BookState, account: AccountState, pnl: SessionPnl, inputs: SessionInputs, drift: DriftLimits
     ) -> tuple[BookState, float, str | None]:
         """Return the book valued at the close, the exposure that the breakers allow, and what they did."""
         equity = account.equity_usd
-        breaker, scale, event = next_breaker_state(
+        breaker, scale, event = breaker_under_drift(
             state.breaker,
             inputs.session,
             equity_usd=equity,
             return_daily=pnl.return_daily,
             settings=self._policy.risk,
+            stopped=drift.stopped,
         )
         kept = self._policy.risk.value_at_risk_lookback_sessions + 1
         valued = BookState(
@@ -254,7 +260,12 @@ class SessionLoop:
         )
 
     def _risk(
-        self, valued: BookState, pnl: SessionPnl, targets: Sequence[TargetWeight], inputs: SessionInputs
+        self,
+        valued: BookState,
+        pnl: SessionPnl,
+        targets: Sequence[TargetWeight],
+        inputs: SessionInputs,
+        drift: DriftLimits,
     ) -> RiskReport:
         weights = {target.symbol: target.target_weight for target in targets}
         account = valued.account
@@ -270,6 +281,7 @@ class SessionLoop:
             breaker=valued.breaker,
             settings=self._policy.risk,
             known_at_utc=inputs.decided_at_utc,
+            drift_scale=drift.exposure_scale,
         )
 
     def _gate_inputs(

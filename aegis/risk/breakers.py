@@ -40,11 +40,15 @@ from typing import Any, Literal
 from aegis.config import RiskSettings
 from aegis.errors import RiskError
 
-Status = Literal["armed", "tripped: drawdown", "tripped: daily loss"]
+Status = Literal["armed", "tripped: drawdown", "tripped: daily loss", "tripped: drift"]
 ARMED: Status = "armed"
 TRIPPED_DRAWDOWN: Status = "tripped: drawdown"
 TRIPPED_DAILY_LOSS: Status = "tripped: daily loss"
-_STATUSES: dict[str, Status] = {status: status for status in (ARMED, TRIPPED_DRAWDOWN, TRIPPED_DAILY_LOSS)}
+TRIPPED_DRIFT: Status = "tripped: drift"
+"""Held by a response to drift, see :mod:`aegis.risk.drift_stop`."""
+_STATUSES: dict[str, Status] = {
+    status: status for status in (ARMED, TRIPPED_DRAWDOWN, TRIPPED_DAILY_LOSS, TRIPPED_DRIFT)
+}
 
 SETTLED_WAITS = 3
 """Waits of ``rearm_after_sessions`` without a lower trough after which an account counts as settled."""
@@ -59,7 +63,7 @@ class BreakerState:
 
     Parameters
     ----------
-    status : {"armed", "tripped: drawdown", "tripped: daily loss"}
+    status : {"armed", "tripped: drawdown", "tripped: daily loss", "tripped: drift"}
         As shown in ``risk/risk_report``.
     reference_peak_usd : float
         Equity that drawdown is measured from.
@@ -119,7 +123,7 @@ class BreakerState:
         Raises
         ------
         RiskError
-            The status is none of the three.
+            The status is none of these.
         """
         status = _STATUSES.get(record["status"])
         if status is None:

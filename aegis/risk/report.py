@@ -60,6 +60,7 @@ def risk_report(
     breaker: BreakerState,
     settings: RiskSettings,
     known_at_utc: datetime,
+    drift_scale: float = 1.0,
 ) -> RiskReport:
     """Measure the target book and the account at the close of a session.
 
@@ -87,6 +88,8 @@ def risk_report(
         Look-back of the historical value at risk, and the exposure of a tripped breaker.
     known_at_utc : datetime
         Instant of the decision; aware UTC.
+    drift_scale : float
+        Share of the exposure that responses to drift leave.
 
     Returns
     -------
@@ -125,7 +128,7 @@ def risk_report(
         drawdown=drawdown,
         return_daily=return_daily,
         breaker_state=breaker.status,
-        exposure_scale=breaker.exposure_scale(settings),
+        exposure_scale=min(breaker.exposure_scale(settings), drift_scale),
         known_at_utc=known_at_utc,
     )
 

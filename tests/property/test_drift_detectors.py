@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import signal
 
-from aegis.drift.distribution_shift import kolmogorov_smirnov, population_stability
+from aegis.drift.dependence import cautious_time
+from aegis.drift.distribution_shift import distribution_measures, kolmogorov_smirnov, population_stability
 from aegis.drift.mean_shift import cusum
 from aegis.drift.outliers import outlier
 from aegis.drift.performance_band import sequential_mean
@@ -77,6 +79,28 @@ def test_one_delivery_beyond_all_seen_is_noticed_at_once(kind) -> None:
     found = alarms(outlier, series)
 
     assert [(measure.is_drift, measure.at) for measure in found] == [(True, 10)] * 20
+
+
+def alarms_of_slow_series(runs):
+    """Count alarms at a rate of 0.001 of autoregressions with 0.98, dependence taken from 1,000 values before."""
+    noise = np.random.default_rng(SEED + 3).standard_normal((runs, 3_000))
+    series = signal.lfilter([1.0], [1.0, -0.98], noise, axis=1)[:, -1_252:]
+    found = [
+        distribution_measures(
+            row[-YEAR - REFERENCE : -YEAR], row[-YEAR:], time=cautious_time(row[:-YEAR]), false_alarm_rate=0.001
+        )
+        for row in series
+    ]
+    return sum(stability.is_drift or distance.is_drift for stability, distance in found)
+
+
+def test_a_slow_series_that_did_not_change_does_not_alarm() -> None:
+    assert alarms_of_slow_series(runs=40) == 0
+
+
+@pytest.mark.long
+def test_slow_series_that_did_not_change_alarm_in_less_than_half_a_percent_of_a_thousand() -> None:
+    assert alarms_of_slow_series(runs=1_000) < 5
 
 
 @pytest.mark.long

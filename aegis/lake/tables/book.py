@@ -159,8 +159,8 @@ RISK_REPORT = TableSchema(
         number("concentration_hhi", "Herfindahl-Hirschman index of the weights over their gross, 0 when flat.", "1"),
         number("drawdown", "Drawdown of the account.", "1"),
         number("return_daily", "Return of the account in this session.", "1"),
-        text("breaker_state", "'armed', 'tripped: drawdown', 'tripped: daily loss'."),
-        number("exposure_scale", "Share of the optimizer's exposure that the breakers allow.", "1"),
+        text("breaker_state", "'armed', 'tripped: drawdown', 'tripped: daily loss', 'tripped: drift'."),
+        number("exposure_scale", "Share of the optimizer's exposure that breakers and responses to drift allow.", "1"),
         KNOWN_AT,
     ),
 )
