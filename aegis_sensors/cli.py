@@ -18,6 +18,7 @@ from aegis_sensors.arguments import port, positive, session
 from aegis_sensors.cache_commands import add_cache_commands
 from aegis_sensors.compliance_words import add_compliance_commands
 from aegis_sensors.data_commands import add_data_commands
+from aegis_sensors.drift_words import add_drift_commands
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 """Sums over several threads differ in the last bit at times; set before numpy is loaded, inherited by the UI."""
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     add_data_commands(commands)
     add_cache_commands(commands)
     add_compliance_commands(commands)
+    add_drift_commands(commands)
 
     backtest = commands.add_parser("backtest", help="examine a strategy of your own")
     ways = backtest.add_subparsers(title="what to do", required=True)

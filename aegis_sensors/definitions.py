@@ -16,6 +16,7 @@ from aegis.market_data.sources.source import MarketDataSource
 from aegis.workspace import Workspace
 from aegis_assets.backtests import backtest_assets
 from aegis_assets.book import book_assets
+from aegis_assets.conduct import conduct_assets
 from aegis_assets.freshness_policies import with_session_freshness
 from aegis_assets.maintenance import maintenance_assets
 from aegis_assets.market_data import market_data_assets
@@ -67,6 +68,7 @@ def build_definitions(
             *research_assets(partitions),
             *backtest_assets(),
             *book_assets(partitions),
+            *conduct_assets(),
             *reporting_assets(),
             *maintenance_assets(),
         ]

@@ -52,7 +52,7 @@ def platform_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             "Fills, positions and P&L of one session, and the orders decided after its close.",
         ),
         _job(MONITOR, checks, "Freshness, reconciliation and the journal's chain."),
-        _job(REPORT, reports - checks, "Reporting marts and the performance report."),
+        _job(REPORT, reports - checks, "Findings of compliance, drift, reporting marts and the performance report."),
         _job(BACKTEST, backtests, "What each strategy would have done over the stored history."),
         _job(
             MAINTAIN_LAKE,

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from aegis.lake import tables
+from aegis_assets.conduct import CONDUCT_ASSET_KEYS
 from aegis_assets.maintenance import MAINTAIN_LAKE
 from aegis_assets.partitions import key_of
 from aegis_assets.table_assets import asset_key
@@ -94,11 +95,14 @@ def platform_schedules(market: Market, lake: LakeResource) -> Sequence[dg.Schedu
         job_name=jobs.REPORT,
         cron_schedule=cron(times.monitoring_end_of_day, days),
         execution_timezone=zone,
-        description=f"Writes the report and the marts, {frequency}.",
+        description=f"Judges compliance and drift every day, and writes the report and the marts, {frequency}.",
     )
     def report_end_of_day(context: dg.ScheduleEvaluationContext) -> ScheduleAnswer:
         now = _now(context)
         due = due_report(market.calendar, now, delay, frequency)
+        if isinstance(due, NotDue):
+            due = due_report(market.calendar, now, delay, "daily")
+            return request(context.instance, jobs.REPORT, due, now, is_partitioned=False, assets=CONDUCT_ASSET_KEYS)
         return request(context.instance, jobs.REPORT, due, now, is_partitioned=False)
 
     @dg.schedule(
@@ -142,9 +146,28 @@ def request_trading(
 
 
 def request(
-    instance: dg.DagsterInstance, job: str, due: Due | NotDue, now_utc: datetime, *, is_partitioned: bool = True
+    instance: dg.DagsterInstance,
+    job: str,
+    due: Due | NotDue,
+    now_utc: datetime,
+    *,
+    is_partitioned: bool = True,
+    assets: Sequence[dg.AssetKey] | None = None,
 ) -> ScheduleAnswer:
     """Return a request for a run of `job` about the session that is due, or the reason that there is none.
+
+    Parameters
+    ----------
+    instance : DagsterInstance
+    job : str
+    due : Due or NotDue
+        Which session, or why none.
+    now_utc : datetime
+        Of the tick.
+    is_partitioned : bool
+        Whether the run is of the session's partition.
+    assets : sequence of AssetKey, optional
+        Only these of the job's.
 
     Notes
     -----
@@ -159,7 +182,8 @@ def request(
     running = facts.unfinished_run(instance, _ONE_AT_A_TIME[job])
     if running is not None:
         return dg.SkipReason(f"{name} waits for run {running.run_id} of {running.job_name}, which has not ended")
-    return dg.RunRequest(run_key=key, partition_key=key_of(due.session) if is_partitioned else None)
+    partition = key_of(due.session) if is_partitioned else None
+    return dg.RunRequest(run_key=key, partition_key=partition, asset_selection=assets)
 
 
 def request_name(job: str, session: date) -> str:

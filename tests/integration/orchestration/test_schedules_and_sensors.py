@@ -272,18 +272,21 @@ def test_a_market_that_never_closes_is_reported_every_day(make_platform: Callabl
 
 
 @pytest.mark.parametrize(
-    ("frequency", "at_utc", "answer"),
+    ("frequency", "at_utc", "session", "is_reported"),
     [
-        ("weekly", "2014-06-05 21:00", "reports are weekly, and 2014-06-05 is not the last session of its period"),
-        ("weekly", "2014-06-06 21:00", "report_performance-2014-06-06"),
-        ("weekly", "2015-07-02 21:00", "report_performance-2015-07-02"),  # Friday the 3rd was a holiday
-        ("monthly", "2014-06-27 21:00", "reports are monthly, and 2014-06-27 is not the last session of its period"),
-        ("monthly", "2014-05-30 21:00", "report_performance-2014-05-30"),  # the 31st was a Saturday
+        ("weekly", "2014-06-05 21:00", "2014-06-05", False),
+        ("weekly", "2014-06-06 21:00", "2014-06-06", True),
+        ("weekly", "2015-07-02 21:00", "2015-07-02", True),  # Friday the 3rd was a holiday
+        ("monthly", "2014-06-27 21:00", "2014-06-27", False),
+        ("monthly", "2014-05-30 21:00", "2014-05-30", True),  # the 31st was a Saturday
     ],
 )
-def test_reports_may_be_written_at_the_end_of_a_period_only(
-    make_platform: Callable[..., Platform], frequency: str, at_utc: str, answer: str
+def test_reports_may_be_written_at_the_end_of_a_period_only_and_conduct_is_judged_every_day(
+    make_platform: Callable[..., Platform], frequency: str, at_utc: str, session: str, is_reported: bool
 ) -> None:
     slower = make_platform(eval={"reporting": {"frequency": frequency}})
     found = slower.tick("report_end_of_day", at_utc)
-    assert (found.run_key if isinstance(found, dg.RunRequest) else found) == answer
+    assert isinstance(found, dg.RunRequest)
+    assert found.run_key == f"report_performance-{session}"
+    judged = {dg.AssetKey(["compliance", "findings"]), dg.AssetKey(["monitoring", "drift_measures"])}
+    assert (set(found.asset_selection) if found.asset_selection else None) == (None if is_reported else judged)

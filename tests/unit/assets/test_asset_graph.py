@@ -94,6 +94,8 @@ def test_sessions_are_partitions_except_for_what_is_of_a_whole_history(nodes: di
     assert whole - {key for key in whole if key.startswith("marts/")} == {
         "market_data/instruments",
         "market_data/listings",
+        "compliance/findings",
+        "monitoring/drift_measures",
         "portfolio/strategy_pnl",
         "reporting/performance_report",
         UPKEEP,
