@@ -29,6 +29,7 @@ from aegis.execution.order_splits import shares_after_split
 from aegis.lake import tables
 
 Family = Literal["wash_sales", "cash_account", "margin", "day_trading"]
+_UNITED_STATES = "America/New_York"
 FAMILIES: tuple[Family, ...] = ("wash_sales", "cash_account", "margin", "day_trading")
 
 
@@ -78,15 +79,15 @@ def judge(
 
     Notes
     -----
-    The rules are those of the United States for stocks. A market that trades every day has neither settlement days nor
-    wash sales of stock, and is not judged; nor is a cash account with executions before the first settlement cycle in
-    the table.
+    The rules are those of the United States for stocks: a market whose calendar is not that of an exchange in New York
+    is not judged; nor is a cash account with executions before the first settlement cycle in the table.
     """
     if not history.executions:
         return Judgement(tables.COMPLIANCE_FINDINGS.empty())
-    if calendar.trades_every_day:
+    if calendar.time_zone != _UNITED_STATES:
         return Judgement(
-            tables.COMPLIANCE_FINDINGS.empty(), (f"the rules are for stocks, and {calendar.name} trades every day",)
+            tables.COMPLIANCE_FINDINGS.empty(),
+            (f"the rules are those of the United States for stocks, and {calendar.name} is no exchange of them",),
         )
     found: list[tuple[Family, ComplianceFinding]] = [("wash_sales", one) for one in _wash_sales(history)]
     not_judged: list[str] = []

@@ -219,6 +219,18 @@ def test_trades_before_the_first_settlement_cycle_of_the_table_are_said_not_to_b
     )
 
 
+@pytest.mark.parametrize("exchange", ["XLON", "24/7"])
+def test_trades_at_an_exchange_elsewhere_are_said_not_to_be_judged(exchange) -> None:
+    history = history_of(fills=[fill(MONDAY, "AAA", 10.0, 50.0)], values=[value(MONDAY, 500.0)])
+    closes = AccountCloses(equity_usd={MONDAY: 1000.0}, cash_usd={MONDAY: 500.0})
+    calendar = trading_calendar(exchange)
+    said = judge(history, closes, settings=ComplianceSettings(), initial_cash_usd=1000.0, calendar=calendar)
+    assert said.findings.empty
+    assert said.not_judged == (
+        f"the rules are those of the United States for stocks, and {exchange} is no exchange of them",
+    )
+
+
 def test_shares_that_come_from_nowhere_are_refused() -> None:
     values = [value(MONDAY, 1500.0)]
     history = history_of(fills=[fill(MONDAY, "AAA", -10.0, 50.0)], values=values)
