@@ -6,6 +6,8 @@ environment: ``AEGIS_BROKERS__ALPACA__KEY_ID`` and ``AEGIS_BROKERS__ALPACA__SECR
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, SecretStr
 
 from aegis.config_section import Section
@@ -57,8 +59,23 @@ class InteractiveBrokersBrokerSettings(Section):
     commission_wait_seconds: float = Field(2.0, ge=0, description="How long a fill waits for its commission.")
 
 
+class RouteSettings(Section):
+    """One rule of ``brokers.multi``: which symbols go to which brokers."""
+
+    brokers: dict[str, float] = Field(description="Names of brokers, and the part of the symbols that each takes.")
+    symbols: tuple[str, ...] = Field((), description="Permanent symbols that it is for; none: all.")
+    asset_kinds: tuple[Literal["stock", "crypto"], ...] = Field((), description="Kinds that it is for; none: all.")
+
+
+class MultiBrokerSettings(Section):
+    """Several brokers at once; the first rule that fits a symbol decides, and what none fits is rejected."""
+
+    routes: tuple[RouteSettings, ...] = ()
+
+
 class BrokersSettings(Section):
     """``brokers``: one block for each."""
 
     alpaca: AlpacaBrokerSettings = AlpacaBrokerSettings()
     interactive_brokers: InteractiveBrokersBrokerSettings = InteractiveBrokersBrokerSettings()
+    multi: MultiBrokerSettings = MultiBrokerSettings()

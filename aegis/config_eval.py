@@ -126,7 +126,7 @@ class LiveRiskLimits(Section):
 class LiveTradingEval(Section):
     """``eval.live_trading``: read by the trader only."""
 
-    broker: Literal["alpaca", "interactive_brokers", "simulated"] = "alpaca"
+    broker: Literal["alpaca", "interactive_brokers", "multi", "simulated"] = "alpaca"
     paper_trading: bool = True
     risk_limits: LiveRiskLimits = LiveRiskLimits()
 

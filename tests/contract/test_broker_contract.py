@@ -1,128 +1,29 @@
-"""What every broker must do. A new broker adds itself to BROKERS with a bench that drives its venue."""
+"""What every broker must do. A new broker adds itself to BROKERS, and to the benches one that drives its venue."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import partial
-from typing import Protocol
 
 import pytest
 
-from aegis.backtesting.costs import CostModel
-from aegis.backtesting.rules import TradingRules
-from aegis.calendars import trading_calendar
-from aegis.clock import SimulatedClock
 from aegis.errors import ExecutionError, OrderRejected
-from aegis.execution.account_state import AccountState
-from aegis.execution.brokers.alpaca import AlpacaBroker
 from aegis.execution.brokers.broker import Broker
-from aegis.execution.brokers.interactive_brokers import InteractiveBrokersBroker
-from aegis.execution.brokers.simulated import SimulatedBroker
 from aegis.execution.order_states import OrderState, OrderStatus, apply_event
-from tests.integration.venues.alpaca.connections import alpaca_settings
-from tests.integration.venues.alpaca.server import AFTER_THE_CLOSE, AlpacaVenue
-from tests.integration.venues.interactive_brokers.venue import (
-    ABC,
-    InteractiveBrokersVenue,
-    interactive_brokers_settings,
-)
+from tests.contract.benches import Bench, bench_of
+from tests.integration.venues.alpaca.server import AlpacaVenue
+from tests.integration.venues.interactive_brokers.venue import InteractiveBrokersVenue
 
 FRIDAY, MONDAY = date(2014, 6, 6), date(2014, 6, 9)
-
-
-class Bench(Protocol):
-    """A broker with 10 000 USD and nothing else, after the close of 2014-06-05, and a way to let its venue trade."""
-
-    broker: Broker
-
-    def quote(self, price_usd: float) -> None:
-        """Let the venue quote ABC before anything trades; 10 USD until then."""
-        ...
-
-    def trade(self, session: date, *, price_usd: float, volume_shares: float) -> None:
-        """Let the venue trade ABC for one session at one price; nobody gets more than a tenth of its volume."""
-        ...
-
-    def close(self) -> None:
-        """End the venue."""
-        ...
-
-
-class SimulatedBench:
-    def __init__(self, market_of) -> None:
-        self._market_of = market_of
-        self._clock = SimulatedClock(datetime(2014, 6, 5, 20, 15, tzinfo=UTC))
-        self.broker = SimulatedBroker(
-            AccountState.opening("simulated", cash_usd=10_000.0),
-            costs=CostModel(),
-            rules=TradingRules(),
-            clock=self._clock,
-        )
-
-    def quote(self, price_usd: float) -> None:
-        """Do nothing: it judges an order by the bar that it fills on."""
-
-    def trade(self, session: date, *, price_usd: float, volume_shares: float) -> None:
-        market = self._market_of(session, bars={"ABC": (price_usd, price_usd, price_usd, price_usd, volume_shares)})
-        self.broker.begin_session(market)
-        self.broker.end_session()
-        self._clock.advance_to(market.closes_at_utc)
-
-    def close(self) -> None:
-        self.broker.close()
-
-
-class AlpacaBench:
-    def __init__(self, venue: AlpacaVenue) -> None:
-        venue.begin_again()
-        self._venue = venue
-        self._calendar = trading_calendar("XNYS")
-        self._clock = SimulatedClock(AFTER_THE_CLOSE)
-        self.broker = AlpacaBroker(
-            alpaca_settings(venue), account="simulated", calendar=self._calendar, clock=self._clock
-        )
-        self.broker.connect()
-
-    def quote(self, price_usd: float) -> None:
-        self._venue.quote("ABC", price_usd)
-
-    def trade(self, session: date, *, price_usd: float, volume_shares: float) -> None:
-        opens, closes = self._calendar.open_utc(session), self._calendar.close_utc(session)
-        self._venue.trade_session(opens, closes, symbol="ABC", price_usd=price_usd, volume_shares=volume_shares)
-        self._clock.advance_to(closes)
-        self.broker.catch_up()
-
-    def close(self) -> None:
-        self.broker.close()
-
-
-class InteractiveBrokersBench:
-    def __init__(self, venue: InteractiveBrokersVenue) -> None:
-        venue.begin_again()
-        self._venue = venue
-        self._calendar = trading_calendar("XNYS")
-        self._clock = SimulatedClock(AFTER_THE_CLOSE)
-        self.broker = InteractiveBrokersBroker(
-            interactive_brokers_settings(venue), account="simulated", calendar=self._calendar, clock=self._clock
-        )
-        self.broker.connect()
-
-    def quote(self, price_usd: float) -> None:
-        self._venue.desk.quotes[ABC.con_id] = price_usd
-
-    def trade(self, session: date, *, price_usd: float, volume_shares: float) -> None:
-        opens, closes = self._calendar.open_utc(session), self._calendar.close_utc(session)
-        self._venue.trade_session(opens, closes, symbol="ABC", price_usd=price_usd, volume_shares=volume_shares)
-        self._clock.advance_to(closes)
-        self.broker.catch_up()
-
-    def close(self) -> None:
-        self.broker.close()
-
-
-BROKERS = ("simulated", "alpaca", "interactive_brokers")
+BROKERS = (
+    "simulated",
+    "alpaca",
+    "interactive_brokers",
+    "several simulated",
+    pytest.param("several venues", marks=pytest.mark.long),
+)
 
 
 @pytest.fixture(scope="module")
@@ -139,12 +40,7 @@ def interactive_brokers() -> Iterator[InteractiveBrokersVenue]:
 
 @pytest.fixture(params=BROKERS)
 def bench(request, market_of) -> Iterator[Bench]:
-    if request.param == "simulated":
-        made: Bench = SimulatedBench(market_of)
-    elif request.param == "alpaca":
-        made = AlpacaBench(request.getfixturevalue("alpaca"))
-    else:
-        made = InteractiveBrokersBench(request.getfixturevalue("interactive_brokers"))
+    made = bench_of(request.param, market_of, request.getfixturevalue)
     yield made
     made.close()
 

@@ -207,6 +207,10 @@ class AlpacaBroker:
             return None
         return self._with_executions(client_order_id)
 
+    def has_order(self, client_order_id: str) -> bool:
+        """Whether Alpaca has an order of this id, known to this process or not."""
+        return self._sending.look_up(client_order_id) is not None
+
     def open_orders(self) -> tuple[OrderStatus, ...]:
         """Return our orders that may still execute, sorted by id, those included of which nobody knows."""
         absent = self.catch_up()

@@ -126,7 +126,6 @@ class InteractiveBrokersBroker:
         self._catching = threading.Lock()
         self._closing = threading.Event()
         self._failure = ""
-        self._is_started = False
         self._poller = threading.Thread(target=self._poll, name="interactive-brokers-catch-up", daemon=True)
 
     def connect(self) -> None:
@@ -135,15 +134,14 @@ class InteractiveBrokersBroker:
         Raises
         ------
         BrokerUnavailable
-            The gateway gives no usable answer. Close the broker, or wait: it goes on trying.
+            The gateway gives no usable answer. Close the broker, or connect it again: it goes on trying.
         ConfigurationError
             The gateway does not manage the account, or the account may not be traded.
         """
-        if self._is_started:
+        if self._poller.ident is not None:
             raise ExecutionError(
                 f"account {self._account}: connected to Interactive Brokers already; make another broker"
             )
-        self._is_started = True
         self._connection.start()
         self.catch_up()
         self._wanted.clear()
@@ -222,6 +220,10 @@ class InteractiveBrokersBroker:
         if status.is_final:
             return status
         return self._book.status(client_order_id) if self._sending.look_up(client_order_id) else None
+
+    def has_order(self, client_order_id: str) -> bool:
+        """Whether Interactive Brokers has, or had today, an order of this id, known to this process or not."""
+        return self._sending.look_up(client_order_id)
 
     def open_orders(self) -> tuple[OrderStatus, ...]:
         """Return our orders that may still execute, sorted by id, those included of which nobody knows."""

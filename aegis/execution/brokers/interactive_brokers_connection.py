@@ -69,7 +69,7 @@ class InteractiveBrokersConnection:
         self._closed = False
 
     def start(self) -> None:
-        """Begin to connect.
+        """Begin to connect, or wait once more where it has begun.
 
         Raises
         ------
@@ -78,7 +78,8 @@ class InteractiveBrokersConnection:
         ConfigurationError
             The gateway does not manage the account, or may not trade it.
         """
-        self._thread.start()
+        if self._thread.ident is None:
+            self._thread.start()
         self._started.result()
         self.ask(lambda session: session.time_utc(), attempts=1)
 

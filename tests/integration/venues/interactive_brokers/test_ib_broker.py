@@ -228,8 +228,12 @@ def test_a_question_that_stays_unanswered_is_an_error(venue, broker_of):
 
 def test_no_gateway_is_an_error_that_says_what_to_start(broker_of):
     broker = broker_of(connects=False, port=9, connect_timeout_seconds=0.1)
-    with pytest.raises(BrokerUnavailable, match=r"no connection to 127\.0\.0\.1:9.*start TWS or IB Gateway"):
-        broker.connect()
+    for _ in range(2):
+        with pytest.raises(BrokerUnavailable, match=r"no connection to 127\.0\.0\.1:9.*start TWS or IB Gateway"):
+            broker.connect()
+
+
+def test_connecting_twice_is_an_error(broker):
     with pytest.raises(ExecutionError, match="connected to Interactive Brokers already"):
         broker.connect()
 
