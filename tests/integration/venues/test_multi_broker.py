@@ -115,6 +115,7 @@ def test_totals_are_the_sums_of_both(alpaca, ib, multi_of):
     assert broker.account().equity_usd == sum(balance.equity_usd for balance in each)
 
 
+@pytest.mark.long
 def test_events_of_both_are_one_stream_without_gaps(alpaca, ib, multi_of, order_of):
     broker = multi_of()
     broker.submit(order_of())
@@ -151,6 +152,7 @@ def test_one_broker_down_stops_only_its_own_orders_and_is_said(alpaca, ib, multi
     assert (broker.failures(), ib.desk.accepted) == ({}, {"order-DEF": 1, "second": 1})
 
 
+@pytest.mark.long
 def test_a_broker_that_cannot_be_connected_is_named_and_connected_later(alpaca, ib, multi_of, order_of):
     ib.gateway.always(0, ResetConnection())
     broker = multi_of()
@@ -182,6 +184,7 @@ def test_an_order_of_an_earlier_process_is_found_where_the_rules_of_then_sent_it
     assert later.cancel("order-ABC").state is OrderState.CANCELLED
 
 
+@pytest.mark.long
 def test_an_order_of_an_earlier_process_is_not_sent_while_the_other_broker_does_not_say(alpaca, ib, multi_of, order_of):
     multi_of().submit(order_of())
     later = multi_of(ABC_TO_IB)
@@ -192,6 +195,7 @@ def test_an_order_of_an_earlier_process_is_not_sent_while_the_other_broker_does_
     assert ib.gateway.received(ToGateway.PLACE_ORDER) == []
 
 
+@pytest.mark.long
 def test_a_position_at_a_broker_that_its_symbol_is_not_routed_to_is_named(alpaca, ib, multi_of):
     ib.desk.positions[1001] = (10.0, 14.0)
     alpaca.book.trade_by_hand("ABC", "30", "10")

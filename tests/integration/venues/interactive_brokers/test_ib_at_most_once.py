@@ -30,6 +30,7 @@ QUICK = (
     "a connection that ends, before acceptance",
     "a connection that ends, after acceptance",
     "silence, after acceptance",
+    "an error that is not true, after acceptance",
 )
 
 
@@ -41,7 +42,7 @@ def _kinds(broker) -> list[str]:
     return [str(item.event.kind) for item in broker.events_since(0)]
 
 
-@pytest.mark.parametrize("fault", EVERY)
+@pytest.mark.parametrize("fault", _quick_or_long(EVERY))
 def test_an_order_whose_submission_meets_a_fault_is_accepted_once(venue, broker_of, order_of, fault):
     broker = broker_of(**IMPATIENT)
     venue.gateway.script(PLACE, FAULTS[fault])
@@ -85,7 +86,10 @@ def test_a_connection_that_ends_at_any_message_of_an_order_leaves_one_order(venu
     assert (venue.desk.accepted, _kinds(broker)) == ({"order-ABC": 1}, ["accepted"])
 
 
-@pytest.mark.parametrize("question", [OPEN, COMPLETED, EXECUTED, ToGateway.CURRENT_TIME])
+@pytest.mark.parametrize(
+    "question",
+    [OPEN, *(pytest.param(number, marks=pytest.mark.long) for number in (COMPLETED, EXECUTED, ToGateway.CURRENT_TIME))],
+)
 def test_an_answer_that_breaks_off_never_proves_that_an_order_is_not_there(venue, broker_of, order_of, question):
     broker = broker_of(**IMPATIENT)
     venue.gateway.script(PLACE, Cut(0))

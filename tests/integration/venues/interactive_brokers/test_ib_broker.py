@@ -208,7 +208,10 @@ def test_an_account_in_another_currency_is_refused(venue, broker):
         broker.account()
 
 
-@pytest.mark.parametrize("question", ["positions", "account", "clock_skew_seconds"])
+@pytest.mark.parametrize(
+    "question",
+    ["positions", *(pytest.param(name, marks=pytest.mark.long) for name in ("account", "clock_skew_seconds"))],
+)
 def test_a_question_without_an_answer_is_asked_again_over_another_connection(venue, broker_of, question):
     broker = broker_of(**IMPATIENT)
     asked = {"positions": ToGateway.POSITIONS, "account": ToGateway.ACCOUNT_SUMMARY}.get(
