@@ -2,8 +2,9 @@
 
 Notes
 -----
-The faults were written before the rules were looked at. `HELD_OUT_SEEDS` were never run while a rule or a bound was
-being set; one fault of each kind is judged by default, all of them in the long run.
+The faults were written before the rules were looked at. `HELD_OUT_SEEDS` were chosen after the rules had been set and
+run once; `SEEN_SEEDS` were held out until a fault of the first (a split of 5:1 that opened 6.8 % off) showed that the
+rule of splits had to change. One fault of each kind is judged by default, all of them in the long run.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from tests.property.corrupted_prices import PRICE_FAULTS
 from tests.property.honest_markets import CONTROLS, Control, honest
 
 FAULTS = (*PRICE_FAULTS, *DELIVERY_FAULTS)
-HELD_OUT_SEEDS = (20261122, 90210)
+SEEN_SEEDS = (20261122, 90210)
+HELD_OUT_SEEDS = (31415926, 777001)
 STRICTNESS = ("pass", "warn", "repair", "quarantine", "block")
 FIRST, LAST = SESSIONS[60].date(), SESSIONS[-1].date()
 SAMPLED = ("one bar × 100", "yesterday's bar again", "blank after the ticker", "a row of an unlisted symbol")
@@ -129,14 +131,14 @@ def assert_the_control_passes(control: Control, seed: int) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", HELD_OUT_SEEDS)
+@pytest.mark.parametrize("seed", [*SEEN_SEEDS, *HELD_OUT_SEEDS])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_every_labelled_fault_gets_its_outcome_with_held_out_seeds(fault, seed):
+def test_every_labelled_fault_gets_its_outcome_with_every_seed(fault, seed):
     assert_the_fault_gets_its_outcome(fault, seed)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", HELD_OUT_SEEDS)
+@pytest.mark.parametrize("seed", [*SEEN_SEEDS, *HELD_OUT_SEEDS])
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
-def test_every_honest_market_passes_with_held_out_seeds(control, seed):
+def test_every_honest_market_passes_with_every_seed(control, seed):
     assert_the_control_passes(control, seed)
