@@ -24,6 +24,13 @@ class DecisionEventKind(StrEnum):
     DECISION_COMMITTED = "decision committed"
     DECISION_REFUSED = "decision refused"
     INTENT_RECORDED = "intent recorded"
+    CHILD_RECORDED = "child recorded"
+    PARENT_KEPT = "parent kept"
+
+
+INTENTS = frozenset({DecisionEventKind.INTENT_RECORDED, DecisionEventKind.CHILD_RECORDED})
+"""The rows that begin an order: one of a decision, or a child that works one of them. A recomputed decision is compared
+with the first kind only: how an order was worked is not what was decided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 
 from aegis.execution.decisions import CommittedDecision, Decision, DecisionEventKind
@@ -24,22 +25,58 @@ def commitment_entries(decision: Decision, committed: CommittedDecision, at_utc:
     payload = _decision_payload(decision)
     yield _decision_entry(decision, DecisionEventKind.DECISION_COMMITTED, at_utc, payload=payload, key=key)
     for order in committed.orders:
-        name = order.client_order_id
-        refusal = committed.refusals.get(name)
-        verdict = OrderEventKind.APPROVED if refusal is None else OrderEventKind.REFUSED
-        for kind, said in (
-            (DecisionEventKind.INTENT_RECORDED, {"order": order_record(order)}),
-            (verdict, {"reason": refusal or ""}),
-        ):
-            yield NewEvent(
-                kind=kind,
-                session=decision.session,
-                at_utc=at_utc,
-                payload_json=canonical_json(said),
-                decision_id=decision.decision_id,
-                client_order_id=name,
-                idempotency_key=f"{name}:{kind}:0",
-            )
+        refusal = committed.refusals.get(order.client_order_id)
+        yield _intent_entry(order, DecisionEventKind.INTENT_RECORDED, session=decision.session, at_utc=at_utc)
+        yield _verdict_entry(order, refusal, session=decision.session, at_utc=at_utc)
+
+
+def child_entries(order: Order, refusal: str | None, *, session: date, at_utc: datetime) -> Iterator[NewEvent]:
+    """Yield the rows of a child of a committed order: the child and the exit door's verdict.
+
+    Parameters
+    ----------
+    order : Order
+        With the id of the decision that its parent belongs to.
+    refusal : str, optional
+        The rule that refused it.
+    session : date
+        The session that had begun last.
+    at_utc : datetime
+        When it was made.
+    """
+    yield _intent_entry(order, DecisionEventKind.CHILD_RECORDED, session=session, at_utc=at_utc)
+    yield _verdict_entry(order, refusal, session=session, at_utc=at_utc)
+
+
+def parent_entry(
+    client_order_id: str, record: Mapping[str, Any], *, number: int, decision_id: str, session: date, at_utc: datetime
+) -> NewEvent:
+    """Return the row of where a parent order stands that is worked by children.
+
+    Parameters
+    ----------
+    client_order_id : str
+        The parent.
+    record : mapping
+        Its state and its algorithm, as JSON holds them.
+    number : int
+        From 1; later ones have higher numbers.
+    decision_id : str
+        The decision that it belongs to.
+    session : date
+        The session that had begun last.
+    at_utc : datetime
+        When.
+    """
+    return NewEvent(
+        kind=DecisionEventKind.PARENT_KEPT,
+        session=session,
+        at_utc=at_utc,
+        payload_json=canonical_json(record),
+        decision_id=decision_id,
+        client_order_id=client_order_id,
+        idempotency_key=f"{client_order_id}:{DecisionEventKind.PARENT_KEPT}:{number}",
+    )
 
 
 def refusal_entry(decision: Decision, at_utc: datetime) -> NewEvent:
@@ -72,6 +109,27 @@ def order_entry(event: OrderEvent, *, decision_id: str) -> NewEvent:
 def order_event_key(event: OrderEvent) -> str:
     """Return the key of an event: an order is accepted once, and filled or changed once for each number."""
     return f"{event.client_order_id}:{event.kind}:{event.number}"
+
+
+def _intent_entry(order: Order, kind: DecisionEventKind, *, session: date, at_utc: datetime) -> NewEvent:
+    return _order_row(order, kind, {"order": order_record(order)}, session=session, at_utc=at_utc)
+
+
+def _verdict_entry(order: Order, refusal: str | None, *, session: date, at_utc: datetime) -> NewEvent:
+    kind = OrderEventKind.APPROVED if refusal is None else OrderEventKind.REFUSED
+    return _order_row(order, kind, {"reason": refusal or ""}, session=session, at_utc=at_utc)
+
+
+def _order_row(order: Order, kind: StrEnum, payload: Mapping[str, Any], *, session: date, at_utc: datetime) -> NewEvent:
+    return NewEvent(
+        kind=kind,
+        session=session,
+        at_utc=at_utc,
+        payload_json=canonical_json(payload),
+        decision_id=order.decision_id,
+        client_order_id=order.client_order_id,
+        idempotency_key=f"{order.client_order_id}:{kind}:0",
+    )
 
 
 def _decision_entry(

@@ -33,6 +33,7 @@ from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
 _E = OrderEventKind
 FILLS = (_E.PARTIALLY_FILLED, _E.FILLED)
 ENDS = (_E.REJECTED, _E.CANCELLED, _E.EXPIRED)
+"""What a venue ends an order with; that a parent was worked is said on this side."""
 
 _PHASES: Mapping[OrderEventKind, int] = {
     _E.APPROVED: 0,
@@ -40,7 +41,7 @@ _PHASES: Mapping[OrderEventKind, int] = {
     _E.SUBMITTED: 1,
     _E.HELD: 2,
     _E.ACCEPTED: 3,
-    **dict.fromkeys(ENDS, 5),
+    **dict.fromkeys((*ENDS, _E.WORKED), 5),
 }
 _WORKING_PHASE = 4
 _FILL_STEP = 3

@@ -13,10 +13,10 @@ from datetime import date, datetime
 
 from aegis.errors import DecisionConflict, DuplicateEvent, JournalError
 from aegis.execution.decisions import (
+    INTENTS,
     CommitOutcome,
     CommittedDecision,
     Decision,
-    DecisionEventKind,
     describe_conflict,
 )
 from aegis.execution.journal import Journal, NewEvent
@@ -230,7 +230,7 @@ class DecisionLedger:
             name = row.client_order_id
             if name is None:
                 continue
-            if row.kind == DecisionEventKind.INTENT_RECORDED:
+            if row.kind in INTENTS:
                 self._open_rows[name] = [row]
             elif row.kind in FINAL_EVENTS:
                 self._closed.add(name)

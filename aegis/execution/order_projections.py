@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-from aegis.execution.decisions import CommittedDecision, DecisionEventKind
+from aegis.execution.decisions import INTENTS, CommittedDecision, DecisionEventKind
 from aegis.execution.journal import Journal
 from aegis.execution.journal_chain import JournalRow
 from aegis.execution.order_records import event_from_payload, order_from_record
@@ -55,9 +55,9 @@ def order_statuses(rows: Iterable[JournalRow]) -> dict[str, OrderStatus]:
         name = row.client_order_id
         if name is None:
             continue
-        if row.kind == DecisionEventKind.INTENT_RECORDED:
+        if row.kind in INTENTS:
             statuses[name] = OrderStatus(order_from_record(row.payload["order"]), OrderState.INTENT_RECORDED)
-        elif name in statuses:
+        elif name in statuses and row.kind != DecisionEventKind.PARENT_KEPT:
             statuses[name] = apply_event(statuses[name], order_event(row))
     return statuses
 
@@ -102,7 +102,12 @@ def decision_from(rows: Iterable[JournalRow]) -> CommittedDecision:
             refusals[str(row.client_order_id)] = row.payload["reason"]
     return CommittedDecision(
         orders=tuple(orders),
-        refusals=refusals,
+        # Children of its orders are refused as well; they are no part of what was decided.
+        refusals={
+            order.client_order_id: refusals[order.client_order_id]
+            for order in orders
+            if order.client_order_id in refusals
+        },
         gate_rows=tuple(made_of["gate_rows"]),
         input_snapshot_id=made_of["input_snapshot_id"],
         code_version=made_of["code_version"],

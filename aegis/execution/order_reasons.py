@@ -45,6 +45,9 @@ class OrderReason(StrEnum):
     LOOK_AHEAD = "look-ahead"
     TOO_LATE = "too late"
     VENUE = "venue"
+    EXIT_RULE = "exit rule"
+    KILL_SWITCH = "kill switch"
+    NEVER_SENT = "never sent"
 
 
 _R = OrderReason
@@ -81,6 +84,9 @@ EXPLANATIONS: Mapping[OrderReason, str] = {
     _R.LOOK_AHEAD: "it would execute on the bar that it was decided on",
     _R.TOO_LATE: "its session had begun when it arrived",
     _R.VENUE: "the venue gave no reason",
+    _R.EXIT_RULE: "a rule at the exit door kept it",
+    _R.KILL_SWITCH: "the account's kill switch was engaged before it left",
+    _R.NEVER_SENT: "it was written down and never reached the venue",
 }
 """What each reason means, as it is said where the sender says nothing more exact."""
 

@@ -31,6 +31,7 @@ class OrderState(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     REJECTED = "rejected"
+    WORKED = "worked"
 
 
 _S, _E = OrderState, OrderEventKind
@@ -49,7 +50,13 @@ def _stays(state: OrderState, *events: OrderEventKind) -> dict[OrderEventKind, O
 TRANSITIONS: Mapping[OrderState, Mapping[OrderEventKind, OrderState]] = {
     _S.INTENT_RECORDED: {_E.APPROVED: _S.APPROVED, _E.REFUSED: _S.REFUSED},
     # A child that we keep back ourselves stays approved: 'held' is what the venue does with what it was sent.
-    _S.APPROVED: {_E.SUBMITTED: _S.SUBMITTED, _E.CANCELLED: _S.CANCELLED, _E.EXPIRED: _S.EXPIRED},
+    # A parent that children work is never sent itself; it ends when all that could be done for it is done.
+    _S.APPROVED: {
+        _E.SUBMITTED: _S.SUBMITTED,
+        _E.WORKED: _S.WORKED,
+        _E.CANCELLED: _S.CANCELLED,
+        _E.EXPIRED: _S.EXPIRED,
+    },
     # A fill may overtake the acknowledgement, so a submitted order may do whatever an accepted one may.
     _S.SUBMITTED: {
         _E.ACCEPTED: _S.ACCEPTED,
@@ -92,6 +99,7 @@ TRANSITIONS: Mapping[OrderState, Mapping[OrderEventKind, OrderState]] = {
     _S.CANCELLED: {},
     _S.EXPIRED: {},
     _S.REJECTED: {},
+    _S.WORKED: {},
 }
 
 TERMINAL_STATES = frozenset(state for state, edges in TRANSITIONS.items() if not edges)

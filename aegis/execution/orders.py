@@ -40,6 +40,7 @@ class OrderEventKind(StrEnum):
     FILLED = "filled"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    WORKED = "worked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ Belongs here: the protocol and the values it exchanges. Each broker is a module 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,6 +65,23 @@ class Broker(Protocol):
         SubmissionUnknown
             It was sent and nobody knows whether it arrived. Submit it again until it is known; until then no other
             order is taken.
+        """
+        ...
+
+    def adopt(self, order: Order, answers: Iterable[OrderEvent] = ()) -> OrderStatus:
+        """Make an order known that an earlier process may have sent, with what is recorded of it; nothing is sent.
+
+        Parameters
+        ----------
+        order : Order
+            As it was committed.
+        answers : iterable of OrderEvent
+            What is recorded of it, oldest first; :meth:`events_since` does not tell it again.
+
+        Raises
+        ------
+        OrderRejected
+            The id belongs to an order with other terms.
         """
         ...
 

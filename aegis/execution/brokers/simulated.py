@@ -7,7 +7,7 @@ order a session goes. Fills and bookings are the kernel's, reached through
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -74,14 +74,7 @@ class SimulatedBroker:
     def submit(self, order: Order) -> OrderStatus:
         """Accept, hold or reject an order; see :meth:`Broker.submit`."""
         name = order.client_order_id
-        known = self._submitted.get(name)
-        if known is not None:
-            if known != order:
-                raise OrderRejected(
-                    f"order {name} ({order.symbol}): the id belongs to an order of {known.quantity_shares} "
-                    f"{known.symbol} already, found {order.quantity_shares} {order.symbol}; a changed order needs a "
-                    "new decision number or revision"
-                )
+        if self._knows(order):
             return self._statuses[name]
         waiting = [self._statuses[other] for other in self._open]
         now = self._clock.now_utc()
@@ -280,15 +273,33 @@ class SimulatedBroker:
         self._state = replace(self._state, order_progress=progress)
         return self.state()
 
-    def adopt(self, order: Order, answers: Sequence[OrderEvent]) -> OrderStatus:
-        """Take an order as submitted, with the venue's recorded answers in place of a judgement of its own."""
+    def adopt(self, order: Order, answers: Iterable[OrderEvent] = ()) -> OrderStatus:
+        """Take an order as submitted, with the venue's recorded answers in place of a judgement of its own.
+
+        Notes
+        -----
+        One that came with the account's state stands as it does there; see :meth:`Broker.adopt`.
+        """
         name = order.client_order_id
+        if self._knows(order):
+            return self._statuses[name]
         self._submitted[name] = order
         self._statuses[name] = OrderStatus(order, OrderState.SUBMITTED)
         self._open.add(name)
         for event in answers:
             self._apply(event)
         return self._statuses[name]
+
+    def _knows(self, order: Order) -> bool:
+        """Return whether an order was submitted already; refuse other terms under its id."""
+        known = self._submitted.get(order.client_order_id)
+        if known is not None and known != order:
+            raise OrderRejected(
+                f"order {order.client_order_id} ({order.symbol}): the id belongs to an order of "
+                f"{known.quantity_shares} {known.symbol} already, found {order.quantity_shares} {order.symbol}; a "
+                "changed order needs a new decision number or revision"
+            )
+        return known is not None
 
     def _require_next(self, market: SessionMarket) -> None:
         if self._market is not None:

@@ -53,6 +53,8 @@ class RestVenue:
         self.book = book
         self.calls: list[Call] = []
         self._script: dict[str, list[Before | After | None]] = {}
+        self.boundary: Callable[[int], None] = _pass
+        """Called with 2n before the nth request is looked at, counted from 0, and with 2n + 1 before it is answered."""
         self.closing = threading.Event()
         self._came = threading.Condition()
         venue = self
@@ -97,6 +99,7 @@ class RestVenue:
         """Begin again with another account; requests that hang are let go."""
         self.let_go()
         self.book, self.calls, self._script = book, [], {}
+        self.boundary = _pass
 
     def let_go(self) -> None:
         """End the silence of requests that hang."""
@@ -131,9 +134,12 @@ class RestVenue:
         call = Call(handler.command, unquote(split.path), query, json.loads(text) if text else None, headers)
         with self.book.lock:
             self.calls.append(call)
+            number = len(self.calls) - 1
+            self.boundary(2 * number)
             waiting = self._script.get(call.method)
             scripted = waiting.pop(0) if waiting else None
             status, answer = (200, None) if isinstance(scripted, Before) else self._answer(call)
+            self.boundary(2 * number + 1)
         with self._came:
             self._came.notify_all()
         fault = scripted.fault if scripted is not None else None
@@ -197,6 +203,10 @@ class RestVenue:
     def _clock(self, _: Call) -> Json:
         stamp = self.book.stamp()
         return {"timestamp": stamp, "is_open": self.book.is_open, "next_open": stamp, "next_close": stamp}
+
+
+def _pass(_: int) -> None:
+    """Do nothing at a boundary."""
 
 
 def _send_faulty(

@@ -1,0 +1,149 @@
+"""A ledger of orders that are being worked now: children, where their parents stand, and what is still open.
+
+Belongs here: what a process that trades writes beyond decisions and events. The rules of both are
+:mod:`aegis.execution.order_management`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from aegis.errors import JournalError
+from aegis.execution.decisions import INTENTS, CommitOutcome, Decision, DecisionEventKind
+from aegis.execution.journal import Journal
+from aegis.execution.journal_entries import child_entries, parent_entry
+from aegis.execution.order_management import DecisionLedger
+from aegis.execution.order_projections import order_event, order_statuses
+from aegis.execution.order_records import order_from_record
+from aegis.execution.order_states import OrderState, OrderStatus
+from aegis.execution.orders import Order, OrderEvent, OrderEventKind
+
+TOLD_OF_ORDERS = frozenset(OrderEventKind) - {OrderEventKind.APPROVED, OrderEventKind.REFUSED, OrderEventKind.SUBMITTED}
+"""What a venue says of an order that it was sent."""
+
+
+class WorkedLedger(DecisionLedger):
+    """The journal's page of a process that trades: from a session on, for as long as it runs.
+
+    Parameters
+    ----------
+    journal : Journal
+        The account's journal.
+    first : date
+        The oldest session whose decisions are looked at; orders from before are found by their ids.
+    """
+
+    def __init__(self, journal: Journal, *, first: date) -> None:
+        super().__init__(journal, first=first, last=date.max)
+        self._kept: dict[str, int] = {}
+        self._terms: dict[str, Order] = {}
+
+    def status(self, client_order_id: str) -> OrderStatus | None:
+        """Return where an order stands by what is recorded, None if it was never committed.
+
+        Notes
+        -----
+        Events on their way to :meth:`flush` count.
+        """
+        if not self._knows(client_order_id):
+            self._remember(self._journal.events(client_order_ids=[client_order_id]))
+        if client_order_id in self._statuses or client_order_id in self._open_rows:
+            return self._status(client_order_id)
+        if client_order_id not in self._closed:
+            return None
+        rows = self._journal.events(client_order_ids=[client_order_id])
+        return order_statuses(rows)[client_order_id]
+
+    def open_ids(self) -> tuple[str, ...]:
+        """Return the orders known to this ledger that are not at their end, sorted."""
+        names = sorted(self._statuses.keys() | self._open_rows.keys())
+        return tuple(name for name in names if not self._status(name).is_final)
+
+    def committed_order(self, client_order_id: str) -> Order:
+        """Return an order's terms as they were committed, whatever became of them.
+
+        Raises
+        ------
+        JournalError
+            It was never committed.
+        """
+        known = self._terms.get(client_order_id)
+        if known is None:
+            for row in self._journal.events(client_order_ids=[client_order_id], kinds=sorted(INTENTS)):
+                known = self._terms[client_order_id] = order_from_record(row.payload["order"])
+        if known is None:
+            raise JournalError(
+                f"order {client_order_id}: the journal of {self._journal.account} does not know it; commit it first"
+            )
+        return known
+
+    def commit(self, decision: Decision, *, at_utc: datetime) -> CommitOutcome:
+        """Commit a decision, or find it committed; see :meth:`DecisionLedger.commit`."""
+        outcome = super().commit(decision, at_utc=at_utc)
+        self._terms |= {order.client_order_id: order for order in (*outcome.orders, *outcome.refused_orders)}
+        return outcome
+
+    def commit_child(self, order: Order, refusal: str | None, *, session: date, at_utc: datetime) -> None:
+        """Record a child of a committed order with the exit door's verdict; one that is recorded stays as it is.
+
+        Parameters
+        ----------
+        order : Order
+            Of the decision that its parent belongs to.
+        refusal : str, optional
+            The rule that refused it; None lets it go.
+        session : date
+            The session that had begun last.
+        at_utc : datetime
+            When it was made.
+
+        Raises
+        ------
+        JournalError
+            The child is of another account.
+        """
+        self._require_own(order.account, session, order.client_order_id)
+        if self.status(order.client_order_id) is not None:
+            return
+        for entry in child_entries(order, refusal, session=session, at_utc=at_utc):
+            self._add(entry)
+        self._terms[order.client_order_id] = order
+        state = OrderState.APPROVED if refusal is None else OrderState.REFUSED
+        self._statuses[order.client_order_id] = OrderStatus(order, state)
+
+    def keep_parent(self, order: Order, record: Mapping[str, Any], *, session: date, at_utc: datetime) -> None:
+        """Record where a parent order stands; durable with the next :meth:`flush`."""
+        name = order.client_order_id
+        self._require_own(order.account, session, name)
+        number = self._kept[name] = self._kept.get(name, 0) + 1
+        self._add(
+            parent_entry(name, record, number=number, decision_id=order.decision_id, session=session, at_utc=at_utc)
+        )
+
+    def parents(self) -> dict[str, Mapping[str, Any]]:
+        """Return the newest record of every parent in the ledger's sessions, by client order id."""
+        newest: dict[str, Mapping[str, Any]] = {}
+        for row in self._journal.events(first=self._first, kinds=[DecisionEventKind.PARENT_KEPT]):
+            name = str(row.client_order_id)
+            newest[name] = row.payload
+            # What is kept from now on follows what an earlier process kept.
+            self._kept[name] = int(str(row.idempotency_key).rpartition(":")[2])
+        return newest
+
+    def histories(self) -> dict[str, tuple[OrderStatus, tuple[OrderEvent, ...]]]:
+        """Return every order that is not at its end, with where it stands and what happened to it, oldest first.
+
+        Raises
+        ------
+        JournalError
+            The recorded events cannot have followed each other.
+        """
+        rows = self._journal.events()
+        statuses = order_statuses(rows)
+        told: dict[str, list[OrderEvent]] = {name: [] for name, status in statuses.items() if not status.is_final}
+        for row in rows:
+            if row.client_order_id in told and row.kind in TOLD_OF_ORDERS:
+                told[str(row.client_order_id)].append(order_event(row))
+        return {name: (statuses[name], tuple(events)) for name, events in told.items()}

@@ -1,0 +1,411 @@
+"""The way to trade one account: submit, replace and cancel orders, ask for positions, and be stopped.
+
+Belongs here: an account at work as a whole: lease, recovery, reconciliation, the stop. One order's way out is
+:mod:`aegis.live_trading.exit_door`; parent orders and the clock are :mod:`aegis.live_trading.live_trader`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from aegis.calendars import TradingCalendar
+from aegis.clock import Clock, SystemClock
+from aegis.errors import AegisError, BrokerUnavailable, ExecutionError, SubmissionUnknown
+from aegis.execution.account_state import Position
+from aegis.execution.brokers.broker import AccountBalance, Broker
+from aegis.execution.journal import Journal
+from aegis.execution.journal_tables import JournalLocation
+from aegis.execution.order_ids import client_order_id, decision_id
+from aegis.execution.order_projections import recorded_fills
+from aegis.execution.order_reasons import OrderReason, reason_text
+from aegis.execution.order_states import OrderState, OrderStatus
+from aegis.execution.order_terms import OrderType, TimeInForce
+from aegis.execution.orders import Fill, Order, OrderEvent
+from aegis.execution.worked_ledger import WorkedLedger
+from aegis.live_trading.broker_account import AccountReview, review_account
+from aegis.live_trading.exit_door import ExitDoor, ExitReview, MadeBy
+from aegis.live_trading.held_positions import adoption_entry, journalled_positions
+from aegis.live_trading.kill_switch import KillSwitch
+from aegis.live_trading.lease import Lease
+from aegis.live_trading.sending_lock import SendingLock
+
+_ASKED = "asked"
+_FIRST_SESSIONS = 5
+_LOOKS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionConfig:
+    """Where an account lives and what keeps it in bounds.
+
+    Parameters
+    ----------
+    account : str
+        Ours; the broker's own name of it is the broker's business.
+    journal : Path, str or PostgresSchema
+        Append-only event table of the account.
+    kill_switch : Path
+        File that stops all orders of the account while it says so.
+    lease : Path
+        File on a disk of this machine, by which one process at a time trades the account.
+    calendar : TradingCalendar
+        Sessions of the venue.
+    rules : callable
+        Makes the rules at the exit door from the journal.
+    clock : Clock
+        The machine's.
+    made_by : MadeBy
+        Versions written with orders that no asset decided.
+    poll_seconds : float
+        How often the broker's events, the kill switch and the schedule are looked at.
+    reconcile_seconds : float
+        How often the account is compared with the broker.
+    book : str
+        Part of the names of orders that are submitted here.
+    takes_over : bool
+        Whether positions that were never in the journal are taken over at the first start; otherwise they are a break.
+    """
+
+    account: str
+    journal: JournalLocation
+    kill_switch: Path
+    lease: Path
+    calendar: TradingCalendar
+    rules: Callable[[Journal], ExitReview]
+    made_by: MadeBy
+    clock: Clock = field(default_factory=SystemClock)
+    poll_seconds: float = 0.2
+    reconcile_seconds: float = 60.0
+    book: str = "desk"
+    takes_over: bool = True
+
+
+class ExecutionSystem:
+    """One account at one broker, open for orders once the books agree.
+
+    Parameters
+    ----------
+    broker : Broker
+        Connected; it stays the caller's and is not closed here.
+    config : ExecutionConfig
+        Where the account lives and what keeps it in bounds.
+
+    Raises
+    ------
+    ExecutionError
+        Another process trades the account.
+    JournalError
+        The journal cannot be opened, or was tampered with.
+    BrokerUnavailable
+        The broker does not say what became of earlier orders. Nothing was sent.
+
+    Notes
+    -----
+    Safe to share between threads. It is a context manager; while it is open, a thread of its own writes down what the
+    broker tells, obeys the kill switch and reconciles.
+
+    Examples
+    --------
+    >>> with ExecutionSystem(broker, config) as system:  # doctest: +SKIP
+    ...     status = system.submit_order(system.order("SPY", 100, arrival_price_usd=450.0, name="hedge-1"))
+    """
+
+    def __init__(self, broker: Broker, config: ExecutionConfig) -> None:
+        self._broker = broker
+        self._config = config
+        self._zone = ZoneInfo(config.calendar.time_zone)
+        self._switch = KillSwitch(config.kill_switch)
+        self._breaks: tuple[str, ...] = ("it has not been compared with the broker yet",)
+        self._reconciled_at: datetime | None = None
+        self._failure = ""
+        self._stepping = threading.RLock()
+        self._closing = threading.Event()
+        now = config.clock.now_utc()
+        with ExitStack() as opened:
+            opened.enter_context(Lease(config.lease, account=config.account, since_utc=now))
+            self._journal = opened.enter_context(Journal.open(config.journal, account=config.account))
+            self._journal.verify()
+            self._ledger = WorkedLedger(self._journal, first=self._first_session(now))
+            self.door = ExitDoor(
+                broker,
+                self._ledger,
+                rules=config.rules(self._journal),
+                switch=self._switch,
+                sending=SendingLock.beside(config.kill_switch),
+                clock=config.clock,
+                session_of=self.session_of,
+                made_by=config.made_by,
+            )
+            self.door.recover()
+            self.reconcile()
+            self._opened = opened.pop_all()
+        self._pump = threading.Thread(target=self._run, name=f"execution-{config.account}", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to listen to the broker in the background."""
+        self._pump.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    @property
+    def ledger(self) -> WorkedLedger:
+        """The account's page of the journal, for what else this process writes; the door is its only other writer."""
+        return self._ledger
+
+    @property
+    def breaks(self) -> tuple[str, ...]:
+        """What differs from the broker; while anything does, only reducing orders leave."""
+        return self._breaks
+
+    @property
+    def stopped(self) -> str:
+        """Why the kill switch lets nothing leave; empty while orders may."""
+        return self._switch.status().told
+
+    @property
+    def last_failure(self) -> str:
+        """What went wrong in the background last; empty where nothing did."""
+        return self._failure
+
+    def order(
+        self,
+        symbol: str,
+        quantity_shares: float,
+        *,
+        name: str,
+        arrival_price_usd: float,
+        order_type: OrderType = "market",
+        time_in_force: TimeInForce = "DAY",
+        limit_price_usd: float | None = None,
+        stop_price_usd: float | None = None,
+        ticker: str | None = None,
+        is_reducing: bool = False,
+        reason: str = "asked by a person or a program",
+    ) -> Order:
+        """Return an order of the session that is open, or of the next one.
+
+        Parameters
+        ----------
+        symbol : str
+            Permanent symbol; `ticker` where it trades under another one.
+        quantity_shares : float
+            Bought positive, sold negative.
+        name : str
+            What makes it the same order: the same name in the same session is submitted once, whatever happens.
+        arrival_price_usd : float
+            Price at the decision, USD a share; slippage is measured against it.
+        order_type, time_in_force, limit_price_usd, stop_price_usd, is_reducing, reason
+            As in :class:`aegis.execution.orders.Order`.
+
+        Raises
+        ------
+        ExecutionError
+            The terms do not go together.
+        """
+        config = self._config
+        now = config.clock.now_utc()
+        session = config.calendar.previous(self._execution_session(now))
+        decision = decision_id(config.account, config.book, session=session, kind=f"{_ASKED}:{name}", number=1)
+        return Order(
+            client_order_id=client_order_id(config.account, decision, symbol=symbol),
+            decision_id=decision,
+            account=config.account,
+            session=session,
+            execution_session=self._execution_session(now),
+            symbol=symbol,
+            ticker=ticker or symbol,
+            quantity_shares=quantity_shares,
+            algorithm="market",
+            time_in_force=time_in_force,
+            arrival_price_usd=arrival_price_usd,
+            target_weight=0.0,
+            is_reducing=is_reducing,
+            reason=reason,
+            order_type=order_type,
+            limit_price_usd=limit_price_usd,
+            stop_price_usd=stop_price_usd,
+        )
+
+    def submit_order(self, order: Order) -> OrderStatus:
+        """Let an order out, at most once, and return where it stands; see :meth:`ExitDoor.submit`.
+
+        Raises
+        ------
+        ExecutionError
+            The books differ from the broker's and the order does not reduce a position. Nothing was sent or written.
+        """
+        self.require_agreement(order)
+        return self.door.submit(order)
+
+    def cancel_order(self, order_id: str) -> OrderStatus:
+        """Ask for the end of an order and return where it stands."""
+        return self.door.cancel(order_id)
+
+    def replace_order(self, order: Order, *, revision: int) -> OrderStatus:
+        """Ask for other terms of an open order, under the id that it has, and return where it stands."""
+        self.require_agreement(order)
+        return self.door.replace(order, revision=revision)
+
+    def get_positions(self) -> tuple[Position, ...]:
+        """Return what the broker says the account holds, sorted by symbol."""
+        return self._broker.positions()
+
+    def open_orders(self) -> tuple[OrderStatus, ...]:
+        """Return the orders that are not at their end by the journal, sorted by id."""
+        found = (self.door.status(name) for name in self.door.open_ids())
+        return tuple(status for status in found if status is not None and not status.is_final)
+
+    def fills(self, first: date, last: date) -> list[Fill]:
+        """Return the fills of the sessions in ``[first, last]`` in the order in which they were recorded."""
+        return recorded_fills(self._journal, first=first, last=last)
+
+    def account(self) -> AccountBalance:
+        """Return cash, equity and buying power as the broker tells them."""
+        return self._broker.account()
+
+    def require_agreement(self, order: Order) -> None:
+        """Refuse an order that opens something while the books differ from the broker's.
+
+        Raises
+        ------
+        ExecutionError
+            They differ; the message names the first difference.
+        """
+        if self._breaks and not order.is_reducing:
+            more = f", and {len(self._breaks) - 1} more" if len(self._breaks) > 1 else ""
+            raise ExecutionError(
+                f"order {order.client_order_id} ({order.symbol} {order.quantity_shares:g}) was not sent: account "
+                f"{self._config.account} differs from the broker: {self._breaks[0]}{more}"
+            )
+
+    def reconcile(self) -> AccountReview:
+        """Compare the journal with the broker; what differs blocks whatever does not reduce a position.
+
+        Raises
+        ------
+        BrokerUnavailable
+            The broker gives no usable answer; what was known stays.
+        """
+        config, now = self._config, self._config.clock.now_utc()
+        with self._stepping:
+            if config.takes_over and journalled_positions(self._journal) is None:
+                self._take_over("first start of this account", "aegis")
+            label = f"{config.account} {now:%Y-%m-%dT%H:%M:%SZ}"
+            for _ in range(_LOOKS):
+                self.door.take_events()
+                found = review_account(
+                    self._broker,
+                    journalled_positions(self._journal) or {},
+                    label=label,
+                    contradictions=self.door.contradictions(),
+                )
+                # What filled while the broker was being asked is in its positions and not yet in the journal.
+                if found.is_clean or not self.door.take_events():
+                    break
+            self._breaks, self._reconciled_at = found.breaks, now
+            return found
+
+    def take_over_positions(self, *, reason: str, actor: str) -> AccountReview:
+        """Take the broker's word for what the account holds, on a person's word, and reconcile.
+
+        Raises
+        ------
+        ExecutionError
+            Reason or actor is empty.
+        """
+        with self._stepping:
+            self._take_over(reason, actor)
+            return self.reconcile()
+
+    def cancel_all(self, reason: str) -> tuple[OrderStatus, ...]:
+        """Ask for the end of every open order; return those that are still open.
+
+        Notes
+        -----
+        One that cannot be cancelled does not keep the others from it; whoever calls, calls again until none is left.
+        """
+        failures = []
+        for name in self.door.open_ids():
+            try:
+                status = self.door.status(name)
+                if status is not None and status.state is OrderState.APPROVED:
+                    self.door.give_up(name, reason_text(OrderReason.KILL_SWITCH, reason))
+                else:
+                    self.door.cancel(name)
+            except AegisError as error:
+                failures.append(str(error))
+        self._failure = "; ".join(failures)
+        return self.open_orders()
+
+    def step(self) -> tuple[OrderEvent, ...]:
+        """Look at everything once: events, the kill switch, the schedule of reconciliation; return the events."""
+        with self._stepping:
+            events = self.door.take_events()
+            stopped = self._switch.status().told
+            if stopped and self.door.open_ids():
+                self.cancel_all(stopped)
+            self.door.settle_doubts()
+            now = self._config.clock.now_utc()
+            since = self._reconciled_at
+            if since is None or (now - since).total_seconds() >= self._config.reconcile_seconds:
+                self.reconcile()
+            return events
+
+    def session_of(self, instant_utc: datetime) -> date:
+        """Return the session that had begun last."""
+        calendar = self._config.calendar
+        day = instant_utc.astimezone(self._zone).date()
+        if calendar.is_session(day) and instant_utc >= calendar.open_utc(day):
+            return day
+        return calendar.previous(day)
+
+    def close(self) -> None:
+        """Stop listening and give the lease back; orders stay as they are. Closing again does nothing."""
+        self._closing.set()
+        if self._pump.is_alive():
+            self._pump.join()
+        self._opened.close()
+
+    def _run(self) -> None:
+        while not self._closing.wait(self._config.poll_seconds):
+            try:
+                self.step()
+                self._failure = ""
+            except (BrokerUnavailable, SubmissionUnknown, AegisError) as error:
+                self._failure = str(error)
+
+    def _execution_session(self, now_utc: datetime) -> date:
+        """Return the session that is open, or the next one."""
+        calendar = self._config.calendar
+        day = now_utc.astimezone(self._zone).date()
+        if calendar.is_session(day) and now_utc < calendar.close_utc(day):
+            return day
+        return calendar.next(day)
+
+    def _first_session(self, now_utc: datetime) -> date:
+        session = self.session_of(now_utc)
+        for _ in range(_FIRST_SESSIONS):
+            session = self._config.calendar.previous(session)
+        return session
+
+    def _take_over(self, reason: str, actor: str) -> None:
+        now = self._config.clock.now_utc()
+        session = self.session_of(now)
+        with self.door.held():
+            self.door.take_events()
+            entry = adoption_entry(self._broker.positions(), reason=reason, actor=actor, session=session, at_utc=now)
+            with self._journal.batch() as batch:
+                batch.append(entry)

@@ -1,0 +1,442 @@
+"""The one door through which orders leave: asked, written down, then sent, and never twice.
+
+Belongs here: the order of these steps for one order, and what is done about an order of which nobody knows whether it
+left. What is asked of an order is :mod:`aegis.live_trading.risk_manager`, what may be written is
+:mod:`aegis.execution.worked_ledger`, and how a venue is reached is the broker's.
+
+Notes
+-----
+Before the first byte of an order leaves, one commit of the journal holds its intent, the verdict and 'submitted'. A
+process that dies after it leaves an order that is perhaps at the venue; the next one asks the venue for it, and sends
+it only where the venue says that it has none.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from aegis.clock import Clock
+from aegis.errors import AegisError, BrokerUnavailable, ExecutionError, OrderRejected, SubmissionUnknown
+from aegis.execution.brokers.broker import Broker
+from aegis.execution.decisions import Decision
+from aegis.execution.order_reasons import OrderReason, reason_text
+from aegis.execution.order_states import OrderState, OrderStatus
+from aegis.execution.orders import Order, OrderEvent, OrderEventKind
+from aegis.execution.worked_ledger import WorkedLedger
+from aegis.live_trading.kill_switch import KillSwitch
+from aegis.live_trading.sending_lock import SendingLock
+
+KILL_SWITCH_RULE = "kill_switch_is_released"
+
+
+class ExitVerdict(Protocol):
+    """What the rules say of one order."""
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether it may leave."""
+        ...
+
+    @property
+    def refusing_rules(self) -> tuple[str, ...]:
+        """The rules that keep it."""
+        ...
+
+    @property
+    def rows(self) -> tuple[Mapping[str, Any], ...]:
+        """One row a rule: rule, outcome, observed, threshold, detail."""
+        ...
+
+
+class ExitReview(Protocol):
+    """The rules at the door, and what they keep count of."""
+
+    def review(self, order: Order) -> ExitVerdict:
+        """Judge an order, and reserve what it may use until its events settle it."""
+        ...
+
+    def settle(self, event: OrderEvent) -> None:
+        """Take note of what happened to an order that was let go."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MadeBy:
+    """What computed an order that no asset decided, for the journal.
+
+    Parameters
+    ----------
+    code_version, config_hash : str
+        Of this process.
+    input_snapshot_id : int
+        Lake snapshot that it looked at; 0 for none.
+    """
+
+    code_version: str
+    config_hash: str
+    input_snapshot_id: int = 0
+
+
+class ExitDoor:
+    """The way out of one account.
+
+    Parameters
+    ----------
+    broker : Broker
+        Connected.
+    ledger : WorkedLedger
+        The account's page of the journal; this door is its only writer.
+    rules : ExitReview
+        What is asked of every order.
+    switch : KillSwitch
+        Asked last, while the lock is held.
+    sending : SendingLock
+        Held while an order is on its way.
+    clock : Clock
+        Dates what happens on this side.
+    session_of : callable
+        Which session an instant belongs to: the one that began last.
+    made_by : MadeBy
+        Written with orders that no asset decided.
+
+    Notes
+    -----
+    Safe to share between threads; orders leave one at a time.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        ledger: WorkedLedger,
+        *,
+        rules: ExitReview,
+        switch: KillSwitch,
+        sending: SendingLock,
+        clock: Clock,
+        session_of: Callable[[datetime], date],
+        made_by: MadeBy,
+    ) -> None:
+        self._broker = broker
+        self._ledger = ledger
+        self._rules = rules
+        self._switch = switch
+        self._sending = sending
+        self._clock = clock
+        self._session_of = session_of
+        self._made_by = made_by
+        self._lock = threading.RLock()
+        self._heard = 0
+        self._doubtful: set[str] = set()
+        self._contradictions: list[str] = []
+
+    def submit(self, order: Order, *, is_child: bool = False) -> OrderStatus:
+        """Let an order out, at most once, and return where it stands.
+
+        Parameters
+        ----------
+        order : Order
+            One of a committed decision, a child of one, or one that nobody decided before: then it is committed here,
+            as a decision of its own.
+        is_child : bool
+            Whether it works an order of the decision that it names.
+
+        Returns
+        -------
+        OrderStatus
+            REFUSED or CANCELLED where a rule kept it, with the rule in the journal.
+
+        Raises
+        ------
+        OrderRejected
+            The id belongs to an order with other terms. Nothing was sent.
+        SubmissionUnknown
+            Nobody knows whether it arrived. :meth:`recover` finds out; until then the broker takes no other order.
+        JournalError
+            It could not be written down. Nothing was sent.
+        """
+        name = order.client_order_id
+        with self._lock:
+            status = self._known(order)
+            if status is not None and status.state is not OrderState.APPROVED:
+                if status.is_final or (status.state is not OrderState.SUBMITTED and name not in self._doubtful):
+                    return status
+                return self._find_or_send(order)
+            verdict = self._rules.review(order)
+            refusal = ", ".join(verdict.refusing_rules)
+            try:
+                if status is None:
+                    self._commit(order, verdict, refusal or None, is_child=is_child)
+                elif refusal:
+                    self._record(order, OrderEventKind.CANCELLED, reason_text(OrderReason.EXIT_RULE, refusal))
+                if not refusal:
+                    self._record(order, OrderEventKind.SUBMITTED)
+                self._ledger.flush()
+            except AegisError:
+                # Nothing leaves, so what was reserved for it is free again.
+                self._rules.settle(self._event(order, OrderEventKind.CANCELLED))
+                raise
+            return self._require(name) if refusal else self._send(order)
+
+    def cancel(self, client_order_id: str) -> OrderStatus:
+        """Ask for the end of an order and return where it stands; never held up by a rule or the kill switch.
+
+        Raises
+        ------
+        ExecutionError
+            The order was never committed.
+        BrokerUnavailable
+            The venue gives no usable answer; ask again.
+        """
+        status = self._require(client_order_id)
+        if status.is_final:
+            return status
+        if status.state is OrderState.APPROVED:
+            with self._lock:
+                self._record(status.order, OrderEventKind.CANCELLED, reason_text(OrderReason.BY_REQUEST))
+                self._ledger.flush()
+            return self._require(client_order_id)
+        self._broker.cancel(client_order_id)
+        self.take_events()
+        return self._require(client_order_id)
+
+    def replace(self, order: Order, *, revision: int) -> OrderStatus:
+        """Ask for other terms of an open order and return where it stands.
+
+        Raises
+        ------
+        ExecutionError
+            The order was never committed, or the kill switch is engaged.
+        """
+        with self._lock:
+            status = self._require(order.client_order_id)
+            if status.is_final:
+                return status
+            asked = self._event(order, OrderEventKind.REPLACE_REQUESTED, revision=revision, terms=order)
+            self._ledger.record([asked])
+            self._ledger.flush()
+            with self._sending.sending():
+                self._require_released(order)
+                self._broker.replace(order, revision=revision)
+            self.take_events()
+            return self._require(order.client_order_id)
+
+    def take_events(self) -> tuple[OrderEvent, ...]:
+        """Write down what the broker has told since the last time, and return it.
+
+        Raises
+        ------
+        JournalError
+            It could not be written; the same events are taken again.
+        """
+        with self._lock:
+            told = self._broker.events_since(self._heard)
+            if not told:
+                return ()
+            events = tuple(item.event for item in told)
+            conflicts = self._ledger.record(events)
+            self._ledger.flush()
+            self._heard = told[-1].sequence
+            for event in events:
+                self._rules.settle(event)
+            self._contradictions += [said for said in conflicts if said not in self._contradictions]
+            return events
+
+    def contradictions(self) -> tuple[str, ...]:
+        """Return what the broker told that the journal has otherwise; reconciliation decides."""
+        with self._lock:
+            return tuple(self._contradictions)
+
+    def recover(self) -> tuple[OrderStatus, ...]:
+        """Take over what an earlier process left: ask the venue for every order that is not at its end.
+
+        Returns
+        -------
+        tuple of OrderStatus
+            Where they stand. An order that was written down and never reached the venue stays 'submitted'; submit it
+            again, or :meth:`give_up` what is too late.
+
+        Raises
+        ------
+        BrokerUnavailable
+            The venue gives no usable answer; nothing is known, so nothing may be sent.
+        """
+        with self._lock:
+            histories = self._ledger.histories()
+            sent = {name: found for name, found in histories.items() if found[0].state not in _UNSENT}
+            for name, (_, answers) in sent.items():
+                self._broker.adopt(self._ledger.committed_order(name), answers)
+            self._broker.open_orders()  # what was a stranger before it was adopted is one of ours now
+            found = {name: self._broker.find_order(name) for name in sent}
+            self._doubtful |= {name for name, status in found.items() if status is None}
+            self.take_events()
+            return tuple(self._require(name) for name in sorted(found))
+
+    def settle_doubts(self) -> tuple[str, ...]:
+        """Ask again for orders of which nobody knows whether they arrived; return those still unknown, sorted.
+
+        Notes
+        -----
+        One that the venue has not is sent, if the rules still let it, and ended where its session is over: nothing that
+        was decided for one session is sent in a later one.
+        """
+        for name in sorted(self._doubtful):
+            with self._lock:
+                status = self._require(name)
+                if status.is_final:
+                    self._doubtful.discard(name)
+                    continue
+                with suppress(SubmissionUnknown, BrokerUnavailable):
+                    self._find_or_send(self._ledger.committed_order(name))
+        with self._lock:
+            return tuple(sorted(self._doubtful))
+
+    def give_up(self, client_order_id: str, reason: str) -> OrderStatus:
+        """End an order that the venue does not have, and return it.
+
+        Raises
+        ------
+        ExecutionError
+            The venue has it: cancel it instead.
+        """
+        with self._lock:
+            status = self._require(client_order_id)
+            if status.is_final:
+                return status
+            if status.state not in _UNSENT and self._broker.find_order(client_order_id) is not None:
+                raise ExecutionError(
+                    f"order {client_order_id} ({status.order.symbol}) is at the venue; cancel it, it cannot be given up"
+                )
+            ended = self._event(status.order, OrderEventKind.CANCELLED, reason=reason)
+            self._ledger.record([ended])
+            self._ledger.flush()
+            self._doubtful.discard(client_order_id)
+            self._rules.settle(ended)
+            return self._require(client_order_id)
+
+    def status(self, client_order_id: str) -> OrderStatus | None:
+        """Return where an order stands by the journal; None if it was never committed."""
+        with self._lock:
+            return self._ledger.status(client_order_id)
+
+    def open_ids(self) -> tuple[str, ...]:
+        """Return the orders that are not at their end by the journal, sorted."""
+        with self._lock:
+            return self._ledger.open_ids()
+
+    def is_stopped(self) -> bool:
+        """Whether the kill switch lets nothing leave."""
+        return self._switch.is_engaged()
+
+    @contextmanager
+    def held(self) -> Iterator[WorkedLedger]:
+        """Yield the ledger while nothing leaves; what is written into it is flushed afterwards."""
+        with self._lock:
+            yield self._ledger
+            self._ledger.flush()
+
+    def _find_or_send(self, order: Order) -> OrderStatus:
+        """Return an order that the venue has; send one that it says it has not, if the rules still let it."""
+        name = order.client_order_id
+        if self._broker.find_order(name) is not None:
+            self._doubtful.discard(name)
+            self.take_events()
+            return self._require(name)
+        if self._session_of(self._clock.now_utc()) > order.execution_session:
+            return self.give_up(name, reason_text(OrderReason.NEVER_SENT, f"its session was {order.execution_session}"))
+        verdict = self._rules.review(order)
+        if not verdict.is_allowed:
+            refusal = ", ".join(verdict.refusing_rules)
+            return self.give_up(name, reason_text(OrderReason.EXIT_RULE, f"{refusal}; it never reached the venue"))
+        return self._send(order)
+
+    def _send(self, order: Order) -> OrderStatus:
+        name = order.client_order_id
+        with self._sending.sending():
+            stopped = self._switch.status().told
+            if not stopped:
+                self._doubtful.add(name)
+                self._broker.submit(order)
+                self._doubtful.discard(name)
+        if stopped:
+            return self.give_up(name, reason_text(OrderReason.KILL_SWITCH, stopped))
+        self.take_events()
+        return self._require(name)
+
+    def _commit(self, order: Order, verdict: ExitVerdict, refusal: str | None, *, is_child: bool) -> None:
+        now = self._clock.now_utc()
+        if is_child:
+            self._ledger.commit_child(order, refusal, session=self._session_of(now), at_utc=now)
+            return
+        rows = tuple(
+            {**row, "outcome": "refuse order" if row["outcome"] == "refuse" else row["outcome"]} for row in verdict.rows
+        )
+        decision = Decision(
+            decision_id=order.decision_id,
+            account=order.account,
+            session=order.session,
+            orders=(order,),
+            gate_rows=rows,
+            input_snapshot_id=self._made_by.input_snapshot_id,
+            code_version=self._made_by.code_version,
+            config_hash=self._made_by.config_hash,
+            refusals={} if refusal is None else {order.client_order_id: refusal},
+        )
+        outcome = self._ledger.commit(decision, at_utc=now)
+        if outcome.conflict is not None:
+            raise OrderRejected(outcome.conflict)
+
+    def _known(self, order: Order) -> OrderStatus | None:
+        """Return where an order stands that was committed; refuse other terms under its id."""
+        status = self._ledger.status(order.client_order_id)
+        if status is None:
+            return None
+        committed = self._ledger.committed_order(order.client_order_id)
+        if committed != order:
+            raise OrderRejected(
+                f"order {order.client_order_id} ({order.symbol}): {committed.quantity_shares:g} {committed.symbol} "
+                f"{committed.order_type} was committed under this id, found {order.quantity_shares:g} {order.symbol} "
+                f"{order.order_type} with other terms; nothing was sent. A changed order needs a new decision number"
+            )
+        return status
+
+    def _require(self, client_order_id: str) -> OrderStatus:
+        with self._lock:
+            status = self._ledger.status(client_order_id)
+        if status is None:
+            raise ExecutionError(
+                f"order {client_order_id}: the journal does not know it; a foreign order is cancelled at the broker"
+            )
+        return status
+
+    def _require_released(self, order: Order) -> None:
+        stopped = self._switch.status().told
+        if stopped:
+            raise ExecutionError(
+                f"order {order.client_order_id} ({order.symbol}) was not replaced: the kill switch {stopped}; release "
+                'it with `aegis release --reason "..."`'
+            )
+
+    def _record(self, order: Order, kind: OrderEventKind, reason: str = "") -> None:
+        self._ledger.record([self._event(order, kind, reason=reason)])
+
+    def _event(
+        self, order: Order, kind: OrderEventKind, *, reason: str = "", revision: int = 0, terms: Order | None = None
+    ) -> OrderEvent:
+        now = self._clock.now_utc()
+        return OrderEvent(
+            kind=kind,
+            client_order_id=order.client_order_id,
+            session=self._session_of(now),
+            at_utc=now,
+            reason=reason,
+            revision=revision,
+            order=terms,
+        )
+
+
+_UNSENT = frozenset({OrderState.INTENT_RECORDED, OrderState.APPROVED})

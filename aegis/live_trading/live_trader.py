@@ -1,0 +1,212 @@
+"""A session of trading: committed decisions are released, worked by their algorithms, and wound down when stopped.
+
+Belongs here: what is done at each tick of the clock, and in which order. The account is
+:mod:`aegis.live_trading.execution_system`, one order's way out :mod:`aegis.live_trading.exit_door`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from aegis.calendars import TradingCalendar
+from aegis.clock import Clock
+from aegis.config_eval import ExecutionEval
+from aegis.errors import AegisError
+from aegis.execution.algorithms.observation import MarketObservation
+from aegis.execution.algorithms.parent_desk import ParentDesk
+from aegis.execution.algorithms.parent_state import ParentState
+from aegis.execution.algorithms.planning import PastMarket, plan
+from aegis.execution.journal import Journal
+from aegis.execution.order_projections import committed_decisions
+from aegis.execution.order_states import OrderState
+from aegis.execution.orders import Order
+from aegis.live_trading.execution_system import ExecutionSystem
+from aegis.live_trading.worked_parents import ChildrenThroughTheDoor, JournalledParents
+
+_AT_ONCE = "market"
+
+
+class MarketFeed(Protocol):
+    """What is known of markets now."""
+
+    def watch(self, symbols: frozenset[str]) -> None:
+        """Say which permanent symbols are of interest; others may be forgotten."""
+        ...
+
+    def observe(self, symbol: str) -> MarketObservation:
+        """Return the last that is known of a symbol's market."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraderReport:
+    """Where the trader stands.
+
+    Parameters
+    ----------
+    at_utc : datetime
+        When it looked.
+    stopped : str
+        Why nothing may leave; empty while orders may.
+    breaks : tuple of str
+        What differs from the broker.
+    parents : tuple of ParentState
+        Parent orders at work, sorted by id.
+    failures : tuple of str
+        What went wrong since the last report.
+    """
+
+    at_utc: datetime
+    stopped: str
+    breaks: tuple[str, ...]
+    parents: tuple[ParentState, ...]
+    failures: tuple[str, ...]
+
+
+class LiveTrader:
+    """Trades what was committed for one account.
+
+    Parameters
+    ----------
+    system : ExecutionSystem
+        The account; recovered and reconciled.
+    journal : Journal
+        Of the account; other processes commit decisions to it.
+    calendar : TradingCalendar
+        Sessions of the venue.
+    clock : Clock
+        The machine's, or a simulation's.
+    settings : ExecutionEval
+        How orders are worked.
+    feed : MarketFeed
+        Quotes and volumes of now.
+    past : callable
+        From an order to what past sessions tell of its symbol.
+
+    Notes
+    -----
+    Only decisions whose execution session is open, or the next one, are released: what was not traded in its session is
+    not made up for. Parents that an earlier process was working are taken over as they were kept.
+    """
+
+    def __init__(
+        self,
+        system: ExecutionSystem,
+        journal: Journal,
+        *,
+        calendar: TradingCalendar,
+        clock: Clock,
+        settings: ExecutionEval,
+        feed: MarketFeed,
+        past: Callable[[Order], PastMarket],
+    ) -> None:
+        self._system = system
+        self._journal = journal
+        self._calendar = calendar
+        self._clock = clock
+        self._settings = settings
+        self._feed = feed
+        self._past = past
+        self._venue = ChildrenThroughTheDoor(system.door)
+        parents = JournalledParents(system.ledger, clock=clock, session_of=system.session_of)
+        self._desk = ParentDesk(self._venue, parents, clock=clock, observe=feed.observe)
+        self._released: set[str] = set()
+        self._seen: object = None
+        for kept in parents.kept():
+            self._released.add(kept.state.order.client_order_id)
+            self._desk.take(kept.state, kept.algorithm)
+
+    def step(self) -> TraderReport:
+        """Look at everything once, do what is due, and return where the trader stands.
+
+        Raises
+        ------
+        AegisError
+            The journal cannot be written, or the broker does not answer; nothing more was done in this step.
+        """
+        system = self._system
+        system.step()
+        stopped = system.stopped
+        if stopped:
+            self._wind_down(stopped)
+        elif not system.breaks:
+            self._release()
+            self._watch()
+            self._desk.on_clock()
+        for state in self._desk.states():
+            if state.has_ended:
+                self._desk.release(state.order.client_order_id)
+        with system.door.held():  # what parents noted without sending anything is durable too
+            failures, self._venue.failures = tuple(self._venue.failures), []
+        return TraderReport(
+            at_utc=self._clock.now_utc(),
+            stopped=stopped,
+            breaks=system.breaks,
+            parents=self._desk.states(),
+            failures=failures,
+        )
+
+    def run(self, stop: threading.Event, *, every_seconds: float, tell: Callable[[TraderReport], None]) -> None:
+        """Step until `stop` is set; what fails is told and tried again with the next step."""
+        while not stop.is_set():
+            try:
+                report = self.step()
+            except AegisError as error:
+                report = TraderReport(
+                    at_utc=self._clock.now_utc(),
+                    stopped=self._system.stopped,
+                    breaks=self._system.breaks,
+                    parents=self._desk.states(),
+                    failures=(str(error),),
+                )
+            tell(report)
+            stop.wait(every_seconds)
+
+    def _release(self) -> None:
+        """Send, or begin to work, the approved orders of the session that is open or comes next."""
+        head = self._journal.head()
+        now = self._clock.now_utc()
+        session = self._execution_session(now)
+        if (head, session) == self._seen:
+            return
+        decided_in = self._calendar.previous(session)
+        for decision in committed_decisions(self._journal, first=decided_in, last=decided_in).values():
+            for order in decision.approved:
+                if order.execution_session == session and order.client_order_id not in self._released:
+                    self._begin(order, now)
+        self._seen = (self._journal.head(), session)
+
+    def _begin(self, order: Order, now_utc: datetime) -> None:
+        name = order.client_order_id
+        status = self._system.door.status(name)
+        if status is None or status.state is not OrderState.APPROVED:
+            self._released.add(name)
+            return
+        if order.algorithm == _AT_ONCE:
+            self._system.submit_order(order)
+        else:
+            planned = plan(
+                ParentState(order=order),
+                settings=self._settings,
+                calendar=self._calendar,
+                past=self._past(order),
+                released_at_utc=now_utc,
+            )
+            self._desk.take(planned.state, planned.algorithm)
+        self._released.add(name)
+
+    def _watch(self) -> None:
+        self._feed.watch(frozenset(state.order.symbol for state in self._desk.states()))
+
+    def _wind_down(self, reason: str) -> None:
+        for state in self._desk.states():
+            if not state.has_ended:
+                self._desk.cancel(state.order.client_order_id, reason=reason)
+
+    def _execution_session(self, now_utc: datetime) -> date:
+        session = self._system.session_of(now_utc)
+        return session if now_utc < self._calendar.close_utc(session) else self._calendar.next(session)

@@ -1,0 +1,193 @@
+"""Trading processes killed at every request to the venue and at random instants: nothing twice, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from aegis.clock import SimulatedClock
+from aegis.execution.journal import Journal
+from aegis.execution.order_projections import recorded_fills
+from aegis.execution.order_states import OrderState
+from aegis.live_trading.execution_system import ExecutionSystem
+from aegis.live_trading.held_positions import journalled_positions
+from tests.integration.live_trading import trading_process as trading
+from tests.integration.venues.alpaca.server import AlpacaVenue
+
+SEED = 20260604
+LATEST_KILL_SECONDS = 0.35
+RESTARTED_WITHIN_SECONDS = 60.0
+
+
+class Trading:
+    """Starts trading runs at a venue and kills them."""
+
+    def __init__(self, process: subprocess.Popen[str], venue: AlpacaVenue) -> None:
+        self._process = process
+        self._venue = venue
+        self.pid = 0
+
+    def run(self, folder: Path, *, kill_at: int | None = None, kill_after: float | None = None) -> str:
+        """Run to the end, to a boundary of the venue or to an instant, and return the run's last word."""
+        assert self._process.stdin is not None
+        folder.mkdir(parents=True, exist_ok=True)
+        self._begin_again(kill_at)
+        self._process.stdin.write(f"{self._venue.rest.url} {self._venue.stream.url} {folder}\n")
+        self._process.stdin.flush()
+        self.pid = int(self._line().removeprefix("pid "))
+        if kill_after is not None:
+            threading.Event().wait(kill_after)  # the instant is the test's input, nothing is waited for
+            os.kill(self.pid, signal.SIGKILL)
+        word = ""
+        while (line := self._line()) != "ended":
+            word = line
+        return word
+
+    def _begin_again(self, kill_at: int | None) -> None:
+        venue = self._venue
+        venue.begin_again()
+        venue.book.is_open, venue.book.now_utc = True, trading.IN_SESSION
+        venue.book.cash = Decimal(2_000)
+
+        def boundary(number: int) -> None:
+            _fill_the_first_half(venue)
+            if number == kill_at:
+                os.kill(self.pid, signal.SIGKILL)
+
+        venue.rest.boundary = boundary
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().rstrip("\n")
+        assert line, "the trading process died"
+        return line
+
+
+def _fill_the_first_half(venue: AlpacaVenue) -> None:
+    """Fill half of the first order as soon as it is there, whoever listens."""
+    for order in list(venue.book.orders.values()):
+        if order["symbol"] == "ABC" and order["type"] == "market" and order["filled_qty"] == "0":
+            venue.book.fill(order["client_order_id"], "50", "10.01")
+
+
+@contextmanager
+def _trading(venue: AlpacaVenue) -> Iterator[Trading]:
+    arguments = [sys.executable, trading.__file__]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+        yield Trading(process, venue)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def venue() -> Iterator[AlpacaVenue]:
+    with AlpacaVenue() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def runs(venue: AlpacaVenue) -> Iterator[Trading]:
+    with _trading(venue) as started:
+        yield started
+
+
+def _require_recovered(venue: AlpacaVenue, folder: Path) -> None:
+    """Trade the same rebalance again, let the venue fill the rest, and compare the books with the venue's."""
+    began = time.monotonic()
+    clock = SimulatedClock(trading.IN_SESSION)
+    with (
+        trading.broker_at(venue.rest.url, venue.stream.url, clock) as broker,
+        closing(ExecutionSystem(broker, trading.config_in(folder, clock))) as system,
+    ):
+        trading.rebalance(system)
+        with venue.book.lock:
+            _fill_the_first_half(venue)
+            venue.book.fill(_order(venue, "ABC", "market")["client_order_id"], "50", "10.02")
+            venue.book.fill(_order(venue, "ABC", "limit")["client_order_id"], "50", "8.50")
+        while system.open_orders():
+            broker.catch_up()
+            system.step()
+            assert time.monotonic() - began < RESTARTED_WITHIN_SECONDS
+        assert system.reconcile().breaks == ()
+    with Journal.open(folder / "journal.sqlite", account=trading.ACCOUNT) as journal:
+        journal.verify()
+        fills = recorded_fills(journal, first=trading.IN_SESSION.date(), last=trading.IN_SESSION.date())
+        assert journalled_positions(journal) == {"ABC": 150.0}
+    told = sorted((Decimal(row["qty"]), Decimal(row["price"])) for row in venue.book.activities)
+    assert sorted((Decimal(str(f.quantity_shares)), Decimal(str(f.price_usd))) for f in fills) == told
+    assert set(venue.book.accepted.values()) == {1}, venue.book.accepted
+    assert len(venue.book.accepted) == 4, "three orders and one replacement"
+    assert [order["status"] for order in venue.book.orders.values() if order["symbol"] == "DEF"] == ["canceled"]
+
+
+def _order(venue: AlpacaVenue, symbol: str, kind: str) -> dict[str, str]:
+    found = [o for o in venue.book.orders.values() if (o["symbol"], o["type"]) == (symbol, kind)]
+    return found[-1]
+
+
+def _boundaries(runs: Trading, venue: AlpacaVenue, folder: Path) -> int:
+    assert runs.run(folder) == "complete"
+    return 2 * len(venue.rest.calls)
+
+
+def test_a_rebalance_killed_at_requests_of_every_kind_is_finished_once_by_the_next_process(
+    runs: Trading, venue: AlpacaVenue, tmp_path: Path
+) -> None:
+    boundaries = _boundaries(runs, venue, tmp_path / "whole")
+    for number in random.Random(SEED).sample(range(boundaries), 4):  # noqa: S311 - the same boundaries in every run
+        folder = tmp_path / str(number)
+        runs.run(folder, kill_at=number)
+        _require_recovered(venue, folder)
+
+
+@pytest.mark.long
+def test_a_rebalance_killed_at_each_boundary_is_finished_once_by_the_next_process(
+    runs: Trading, venue: AlpacaVenue, tmp_path: Path
+) -> None:
+    boundaries = _boundaries(runs, venue, tmp_path / "whole")
+    assert boundaries > 20
+    for number in range(boundaries):
+        folder = tmp_path / str(number)
+        assert runs.run(folder, kill_at=number) in ("", "complete")
+        _require_recovered(venue, folder)
+
+
+@pytest.mark.long
+def test_a_rebalance_killed_at_a_hundred_random_instants_is_finished_once_by_the_next_process(
+    runs: Trading, venue: AlpacaVenue, tmp_path: Path
+) -> None:
+    instants = random.Random(SEED)  # noqa: S311 - the same instants in every run
+    killed = 0
+    for number in range(100):
+        folder = tmp_path / str(number)
+        with suppress(ProcessLookupError):
+            killed += runs.run(folder, kill_after=instants.uniform(0.0, LATEST_KILL_SECONDS)) == ""
+        _require_recovered(venue, folder)
+    assert killed >= 50
+
+
+def test_a_filled_order_stays_filled_when_its_rebalance_is_run_again(
+    runs: Trading, venue: AlpacaVenue, tmp_path: Path
+) -> None:
+    assert runs.run(tmp_path) == "complete"
+    _require_recovered(venue, tmp_path)
+    accepted = dict(venue.book.accepted)
+    clock = SimulatedClock(trading.IN_SESSION)
+    with (
+        trading.broker_at(venue.rest.url, venue.stream.url, clock) as broker,
+        closing(ExecutionSystem(broker, trading.config_in(tmp_path, clock))) as system,
+    ):
+        buy = system.order("ABC", 100, name="buy", arrival_price_usd=10.0)
+        assert system.submit_order(buy).state is OrderState.FILLED
+    assert venue.book.accepted == accepted

@@ -1,0 +1,127 @@
+"""A process that trades a rebalance through the execution system, started to be killed; imports once, forks each run.
+
+Reads one run a line on standard input, ``<REST address> <stream address> <folder>``, and answers with the process to
+kill and how it ended. Imports nothing of the tests: it is a program of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aegis.calendars import trading_calendar
+from aegis.clock import SimulatedClock
+from aegis.config_brokers import AlpacaBrokerSettings
+from aegis.errors import AegisError
+from aegis.execution.brokers.alpaca import AlpacaBroker
+from aegis.execution.orders import Order, OrderEvent
+from aegis.live_trading.execution_system import ExecutionConfig, ExecutionSystem
+from aegis.live_trading.exit_door import MadeBy
+
+ACCOUNT = "paper"
+IN_SESSION = datetime(2014, 6, 6, 13, 31, tzinfo=UTC)
+KEY_ID, SECRET_KEY = "PK-CANARY-KEY", "canary-secret-5f1c"  # what the venue of the tests asks for
+CALENDAR = trading_calendar("XNYS")
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """A verdict that keeps nothing."""
+
+    is_allowed: bool = True
+    refusing_rules: tuple[str, ...] = ()
+    rows: tuple[Mapping[str, Any], ...] = ()
+
+
+class NoRules:
+    """An exit door without rules: what is tested here is that nothing leaves twice and nothing is lost."""
+
+    def review(self, _: Order) -> Allowed:
+        """Let it go."""
+        return Allowed()
+
+    def settle(self, event: OrderEvent) -> None:
+        """Keep no count."""
+
+
+def broker_at(url: str, stream_url: str, clock: SimulatedClock) -> AlpacaBroker:
+    """Return a broker that reaches the venue of the tests without pauses."""
+    settings = {
+        "url": url,
+        "stream_url": stream_url,
+        "key_id": KEY_ID,
+        "secret_key": SECRET_KEY,
+        "read_timeout_seconds": 5.0,
+        "first_pause_seconds": 0.0,
+        "poll_seconds": 3600.0,
+        "reconnect_first_seconds": 0.01,
+        "reconnect_longest_seconds": 0.02,
+    }
+    return AlpacaBroker(AlpacaBrokerSettings.model_validate(settings), account=ACCOUNT, calendar=CALENDAR, clock=clock)
+
+
+def config_in(folder: Path, clock: SimulatedClock, **terms: Any) -> ExecutionConfig:
+    """Return an account that lives in a folder."""
+    given: dict[str, Any] = {
+        "account": ACCOUNT,
+        "journal": folder / "journal.sqlite",
+        "kill_switch": folder / "kill.json",
+        "lease": folder / "lease.json",
+        "calendar": CALENDAR,
+        "rules": lambda _: NoRules(),
+        "clock": clock,
+        "made_by": MadeBy(code_version="test", config_hash="test"),
+    }
+    return ExecutionConfig(**{**given, **terms})
+
+
+def rebalance(system: ExecutionSystem) -> None:
+    """Trade the same rebalance, whatever of it was done before: buy, buy cheaper, take back, and ask too much."""
+    system.submit_order(system.order("ABC", 100, name="buy", arrival_price_usd=10.0))
+    cheap = system.order("ABC", 50, name="cheap", arrival_price_usd=10.0, order_type="limit", limit_price_usd=8.0)
+    system.submit_order(cheap)
+    system.submit_order(
+        system.order("DEF", 20, name="taken back", arrival_price_usd=20.0, order_type="limit", limit_price_usd=15.0)
+    )
+    system.submit_order(system.order("DEF", 100_000, name="too much", arrival_price_usd=20.0))
+    system.replace_order(replace(cheap, limit_price_usd=8.5), revision=1)
+    system.cancel_order(system.order("DEF", 20, name="taken back", arrival_price_usd=20.0).client_order_id)
+    system.step()
+
+
+def run(url: str, stream_url: str, folder: Path) -> None:
+    """Trade until killed, or to the end, and say how it ended."""
+    clock = SimulatedClock(IN_SESSION)
+    try:
+        with broker_at(url, stream_url, clock) as broker:
+            system = ExecutionSystem(broker, config_in(folder, clock))
+            rebalance(system)
+            system.close()
+    except AegisError as error:
+        print(f"refused {type(error).__name__} {error}".replace("\n", " "), flush=True)
+    else:
+        print("complete", flush=True)
+
+
+def main() -> None:
+    """Fork a run for each line."""
+    for line in sys.stdin:
+        url, stream_url, folder = line.rstrip("\n").split(" ", 2)
+        child = os.fork()
+        if child == 0:
+            try:
+                print(f"pid {os.getpid()}", flush=True)
+                run(url, stream_url, Path(folder))
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        print("ended", flush=True)
+
+
+if __name__ == "__main__":
+    main()
