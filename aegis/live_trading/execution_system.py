@@ -25,7 +25,6 @@ from aegis.execution.journal import Journal
 from aegis.execution.journal_tables import JournalLocation
 from aegis.execution.order_ids import client_order_id, decision_id
 from aegis.execution.order_projections import recorded_fills
-from aegis.execution.order_reasons import OrderReason, reason_text
 from aegis.execution.order_states import OrderState, OrderStatus
 from aegis.execution.order_terms import OrderType, TimeInForce
 from aegis.execution.orders import Fill, Order, OrderEvent
@@ -330,33 +329,34 @@ class ExecutionSystem:
             self._take_over(reason, actor)
             return self.reconcile()
 
-    def cancel_all(self, reason: str) -> tuple[OrderStatus, ...]:
-        """Ask for the end of every open order; return those that are still open.
+    def cancel_all(self) -> tuple[OrderStatus, ...]:
+        """Ask for the end of every order that was sent; return those that are still open.
 
         Notes
         -----
         One that cannot be cancelled does not keep the others from it; whoever calls, calls again until none is left.
+        Orders that were committed and not sent yet stay as they are: nothing sends them while the switch is engaged.
         """
         failures = []
-        for name in self.door.open_ids():
+        for status in self.sent_orders():
             try:
-                status = self.door.status(name)
-                if status is not None and status.state is OrderState.APPROVED:
-                    self.door.give_up(name, reason_text(OrderReason.KILL_SWITCH, reason))
-                else:
-                    self.door.cancel(name)
+                self.door.cancel(status.order.client_order_id)
             except AegisError as error:
                 failures.append(str(error))
         self._failure = "; ".join(failures)
-        return self.open_orders()
+        return self.sent_orders()
+
+    def sent_orders(self) -> tuple[OrderStatus, ...]:
+        """Return the open orders that are at the venue or on their way, sorted by id."""
+        return tuple(status for status in self.open_orders() if status.state is not OrderState.APPROVED)
 
     def step(self) -> tuple[OrderEvent, ...]:
         """Look at everything once: events, the kill switch, the schedule of reconciliation; return the events."""
         with self._stepping:
             events = self.door.take_events()
             stopped = self._switch.status().told
-            if stopped and self.door.open_ids():
-                self.cancel_all(stopped)
+            if stopped:
+                self.cancel_all()
             self.door.settle_doubts()
             now = self._config.clock.now_utc()
             since = self._reconciled_at

@@ -23,6 +23,8 @@ LEGAL = {
     ("approved", "submitted"): "submitted",
     ("approved", "cancelled"): "cancelled",
     ("approved", "expired"): "expired",
+    # A parent is worked by its children and is never sent itself.
+    ("approved", "worked"): "worked",
     # The venue takes it or not; a fill, a cancel or the close may overtake the acknowledgement.
     ("submitted", "accepted"): "accepted",
     ("submitted", "rejected"): "rejected",
@@ -69,7 +71,7 @@ LEGAL = {
         )
     },
 }
-ENDS = {"refused", "rejected", "filled", "cancelled", "expired"}
+ENDS = {"refused", "rejected", "filled", "cancelled", "expired", "worked"}
 
 
 @pytest.mark.parametrize(("state", "event"), list(itertools.product(OrderState, OrderEventKind)))

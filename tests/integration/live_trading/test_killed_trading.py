@@ -141,11 +141,11 @@ def _boundaries(runs: Trading, venue: AlpacaVenue, folder: Path) -> int:
     return 2 * len(venue.rest.calls)
 
 
-def test_a_rebalance_killed_at_requests_of_every_kind_is_finished_once_by_the_next_process(
+def test_a_rebalance_killed_at_a_request_is_finished_once_by_the_next_process(
     runs: Trading, venue: AlpacaVenue, tmp_path: Path
 ) -> None:
     boundaries = _boundaries(runs, venue, tmp_path / "whole")
-    for number in random.Random(SEED).sample(range(boundaries), 4):  # noqa: S311 - the same boundaries in every run
+    for number in random.Random(SEED).sample(range(boundaries), 2):  # noqa: S311 - the same boundaries in every run
         folder = tmp_path / str(number)
         runs.run(folder, kill_at=number)
         _require_recovered(venue, folder)

@@ -61,18 +61,19 @@ def test_every_state_stands_in_the_transition_table():
     assert set(TRANSITIONS) == set(OrderState)
 
 
-def test_terminal_states_are_the_five_ends_of_an_order():
+def test_terminal_states_are_the_six_ends_of_an_order():
     assert {
         OrderState.REFUSED,
         OrderState.FILLED,
         OrderState.CANCELLED,
         OrderState.EXPIRED,
         OrderState.REJECTED,
+        OrderState.WORKED,
     } == TERMINAL_STATES
 
 
 def test_final_events_are_those_that_always_end_an_order():
-    assert {str(kind) for kind in FINAL_EVENTS} == {"refused", "filled", "cancelled", "expired", "rejected"}
+    assert {str(kind) for kind in FINAL_EVENTS} == {"refused", "filled", "cancelled", "expired", "rejected", "worked"}
 
 
 def test_every_state_but_the_first_can_be_reached_from_the_recorded_intent():

@@ -1,0 +1,59 @@
+"""Stopping an account: the switch is engaged at once, and whoever stopped it learns that the last order has left.
+
+Belongs here: the stop as a person, a program or a sensor makes it, with nothing but two files. That open orders are
+cancelled is done by the process that trades, see :mod:`aegis.live_trading.execution_system`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from aegis.live_trading.kill_switch import KillSwitch
+from aegis.live_trading.sending_lock import SendingLock
+
+DEFAULT_TIMEOUT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """How a stop went.
+
+    Parameters
+    ----------
+    is_quiet : bool
+        Whether every order that was on its way has been answered: from now on nothing leaves. Otherwise one is still
+        on its way, and nothing can leave after it.
+    """
+
+    is_quiet: bool
+
+
+def stop_account(
+    switch: KillSwitch,
+    *,
+    reason: str,
+    actor: str,
+    at_utc: datetime,
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+) -> Stopped:
+    """Engage an account's switch and wait for the orders that are on their way.
+
+    Parameters
+    ----------
+    switch : KillSwitch
+        The account's.
+    reason, actor : str
+        Why, and who.
+    at_utc : datetime
+        When.
+    timeout_seconds : float
+        How long to wait; the switch is engaged whatever happens.
+
+    Raises
+    ------
+    ExecutionError
+        The switch could not be engaged, or its history not be written; the message says which.
+    """
+    switch.engage(reason, actor=actor, at_utc=at_utc)
+    return Stopped(SendingLock.beside(switch.path).wait_until_nobody_sends(timeout_seconds))

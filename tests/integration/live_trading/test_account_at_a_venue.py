@@ -1,0 +1,239 @@
+"""An account at a venue: what others did there, sessions that are over, and parents that a restart finds again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from aegis.clock import SimulatedClock
+from aegis.config_eval import ExecutionEval
+from aegis.errors import ExecutionError, OrderRejected
+from aegis.execution.algorithms.observation import MarketObservation
+from aegis.execution.algorithms.planning import PastMarket
+from aegis.execution.decisions import Decision
+from aegis.execution.journal import Journal
+from aegis.execution.order_ids import client_order_id
+from aegis.execution.order_management import commit_decision
+from aegis.execution.order_projections import order_statuses
+from aegis.execution.order_states import OrderState
+from aegis.live_trading.execution_system import ExecutionSystem
+from aegis.live_trading.held_positions import journalled_positions, split_entry
+from aegis.live_trading.kill_switch import KillSwitch
+from aegis.live_trading.live_trader import LiveTrader
+from tests.integration.live_trading.trading_process import ACCOUNT, CALENDAR, IN_SESSION, broker_at, config_in
+from tests.integration.venues.alpaca.server import AlpacaVenue
+
+THURSDAY, FRIDAY = date(2014, 6, 5), date(2014, 6, 6)
+DECISION = f"{ACCOUNT}/main/{THURSDAY}/rebalance/1"
+TAKEN = (OrderState.SUBMITTED, OrderState.ACCEPTED)
+"""The venue acknowledges through its stream, which may be later than its answer."""
+HALF_HOUR = ExecutionEval(interval_minutes=30, participation_rate=1.0)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[AlpacaVenue]:
+    with AlpacaVenue() as started:
+        yield started
+
+
+@pytest.fixture
+def venue(running: AlpacaVenue) -> AlpacaVenue:
+    running.begin_again()
+    running.book.is_open, running.book.now_utc = True, IN_SESSION
+    return running
+
+
+class Process:
+    """One life of the process that trades: broker, system and trader over the same folder."""
+
+    def __init__(self, venue: AlpacaVenue, folder: Path, at_utc: datetime = IN_SESSION) -> None:
+        self.clock = SimulatedClock(at_utc)
+        self._open = ExitStack()
+        self.broker = self._open.enter_context(broker_at(venue.rest.url, venue.stream.url, self.clock))
+        config = config_in(folder, self.clock)
+        self.system = self._open.enter_context(closing(ExecutionSystem(self.broker, config)))
+        self.journal = self._open.enter_context(Journal.open(config.journal, account=ACCOUNT))
+        self._venue = venue
+        self.trader = LiveTrader(
+            self.system,
+            self.journal,
+            calendar=CALENDAR,
+            clock=self.clock,
+            settings=HALF_HOUR,
+            feed=self,
+            past=lambda _: PastMarket(),
+        )
+
+    def watch(self, symbols: frozenset[str]) -> None:
+        """Take note of nothing: the venue quotes every symbol."""
+
+    def observe(self, symbol: str) -> MarketObservation:
+        """Return the venue's quote of now."""
+        price = float(self._venue.book.quotes[symbol])
+        return MarketObservation(bid_usd=price, ask_usd=price, quoted_at_utc=self.clock.now_utc())
+
+    def tick(self, at_utc: datetime) -> None:
+        """Let time pass and the trader look; what is open fills at the venue, and is told."""
+        self.clock.advance_to(at_utc)
+        self._venue.book.now_utc = at_utc
+        self.trader.step()
+        for order in list(self._venue.book.orders.values()):
+            if order["status"] in ("new", "partially_filled"):
+                rest = Decimal(order["qty"]) - Decimal(order["filled_qty"])
+                self._venue.book.fill(order["client_order_id"], str(rest), "10.00")
+        self.broker.catch_up()
+        self.trader.step()
+
+    def close(self) -> None:
+        self._open.close()
+
+
+@pytest.fixture
+def start(venue: AlpacaVenue, tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Start processes of the account at an instant; those that still live end with the test."""
+    with ExitStack() as living:
+
+        def started(at_utc: datetime = IN_SESSION) -> Process:
+            process = Process(venue, tmp_path, at_utc)
+            living.callback(process.close)
+            return process
+
+        yield started
+
+
+def _commit(folder: Path, order) -> None:
+    decision = Decision(
+        decision_id=DECISION,
+        account=ACCOUNT,
+        session=THURSDAY,
+        orders=(order,),
+        gate_rows=(),
+        input_snapshot_id=1,
+        code_version="1",
+        config_hash="c",
+        refusals={},
+    )
+    with Journal.open(folder / "journal.sqlite", account=ACCOUNT) as journal:
+        commit_decision(journal, decision, at_utc=datetime(2014, 6, 5, 20, 20, tzinfo=UTC))
+
+
+@pytest.fixture
+def parent(order_of):
+    return order_of(
+        client_order_id=client_order_id(ACCOUNT, DECISION, symbol="ABC"),
+        decision_id=DECISION,
+        account=ACCOUNT,
+        algorithm="twap",
+        quantity_shares=130.0,
+    )
+
+
+def test_a_parent_is_worked_in_slices_that_add_up_whatever_restarts(venue, start, tmp_path, parent) -> None:
+    _commit(tmp_path, parent)
+    ticks = [IN_SESSION + timedelta(minutes=30 * number) for number in range(13)]
+    for number, at_utc in enumerate(ticks):
+        if number % 3 == 0:
+            process = start(at_utc)
+        process.tick(at_utc)
+        if number % 3 == 2 or number == len(ticks) - 1:
+            process.close()
+    quantities = [Decimal(order["qty"]) for order in venue.book.orders.values()]
+    assert sum(quantities) == 130
+    assert len(quantities) >= 12, "half-hour slices of a session of six and a half hours"
+    assert max(quantities) - min(quantities) <= 1
+    assert set(venue.book.accepted.values()) == {1}
+    with Journal.open(tmp_path / "journal.sqlite", account=ACCOUNT) as journal:
+        journal.verify()
+        assert journalled_positions(journal) == {"ABC": 130.0}
+        statuses = order_statuses(journal.events())
+    assert statuses[parent.client_order_id].state is OrderState.WORKED
+    assert sorted(str(s.state) for n, s in statuses.items() if n != parent.client_order_id) == ["filled"] * len(
+        quantities
+    )
+
+
+def test_the_kill_switch_ends_a_parent_and_its_open_child(venue, start, tmp_path, parent) -> None:
+    _commit(tmp_path, parent)
+    process = start()
+    process.trader.step()
+    assert len(venue.book.orders) == 1
+    KillSwitch(tmp_path / "kill.json").engage("enough", actor="ada", at_utc=IN_SESSION)
+    process.trader.step()
+    process.broker.catch_up()
+    report = process.trader.step()
+    process.close()
+    assert report.stopped.endswith("by ada: enough")
+    assert [order["status"] for order in venue.book.orders.values()] == ["canceled"]
+    later = start()
+    later.tick(IN_SESSION + timedelta(hours=1))
+    later.close()
+    assert len(venue.book.orders) == 1
+
+
+def test_a_decision_of_a_session_that_is_over_is_not_made_up_for(venue, start, tmp_path, parent) -> None:
+    _commit(tmp_path, parent)
+    monday = datetime(2014, 6, 9, 13, 31, tzinfo=UTC)
+    process = start(monday)
+    process.tick(monday)
+    process.close()
+    assert venue.book.orders == {}
+
+
+def test_a_trade_by_hand_blocks_what_opens_until_a_person_takes_it_over(venue, start) -> None:
+    venue.book.book("ABC", Decimal(40), Decimal(10))
+    process = start()
+    system = process.system
+    assert journalled_positions(process.journal) == {"ABC": 40.0}, "taken over at the first start"
+    venue.book.trade_by_hand("ABC", "-15", "10")
+    (said,) = system.reconcile().breaks
+    assert "ABC: our books say 40 shares, the broker 25 (difference -15)" in said
+    with pytest.raises(ExecutionError, match=r"ABC 10\) was not sent: account paper differs from the broker"):
+        system.submit_order(system.order("ABC", 10, name="opens", arrival_price_usd=10.0))
+    reducing = system.order("ABC", -10, name="reduces", arrival_price_usd=10.0, is_reducing=True)
+    assert system.submit_order(reducing).state in TAKEN
+    assert len(venue.book.orders) == 1
+    with pytest.raises(ExecutionError, match="with a reason and an actor"):
+        system.take_over_positions(reason=" ", actor="ada")
+    assert system.take_over_positions(reason="sold by hand on the phone", actor="ada").is_clean
+    opens = system.order("ABC", 10, name="opens", arrival_price_usd=10.0)
+    assert system.submit_order(opens).state in TAKEN
+    process.close()
+
+
+def test_an_order_of_somebody_else_is_a_break_that_names_it(venue, start) -> None:
+    process = start()
+    stranger = {"symbol": "DEF", "qty": "3", "side": "buy", "type": "market", "time_in_force": "day"}
+    venue.book.submit({**stranger, "client_order_id": "typed-by-hand"})
+    process.broker.catch_up()
+    (said,) = process.system.reconcile().breaks
+    assert "DEF: an open order of 3 shares" in said
+    assert "is not ours" in said
+    process.close()
+
+
+def test_a_booked_split_leaves_no_break(venue, start) -> None:
+    venue.book.book("ABC", Decimal(25), Decimal(10))
+    process = start()
+    venue.book.positions["ABC"] = (Decimal(50), Decimal(5))
+    assert not process.system.reconcile().is_clean
+    with process.journal.batch() as batch:
+        batch.append(split_entry("ABC", 2.0, session=FRIDAY, at_utc=IN_SESSION))
+    assert process.system.reconcile().is_clean
+    process.close()
+
+
+def test_other_terms_under_a_committed_id_are_refused_and_nothing_is_sent(venue, start) -> None:
+    process = start()
+    system = process.system
+    system.submit_order(system.order("ABC", 10, name="one", arrival_price_usd=10.0))
+    with pytest.raises(OrderRejected, match=r"10 ABC market was committed under this id, found 11 ABC"):
+        system.submit_order(system.order("ABC", 11, name="one", arrival_price_usd=10.0))
+    with pytest.raises(OrderRejected, match=r"10 ABC market was committed under this id, found -10 ABC"):
+        system.submit_order(system.order("ABC", -10, name="one", arrival_price_usd=10.0))
+    process.close()
+    assert len(venue.book.orders) == 1

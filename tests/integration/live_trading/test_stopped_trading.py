@@ -1,0 +1,143 @@
+"""The kill switch against submitters that race it: after the trip nothing leaves, and what is open ends."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from contextlib import closing
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from aegis.backtesting.costs import CostModel
+from aegis.backtesting.rules import TradingRules
+from aegis.clock import SimulatedClock
+from aegis.errors import ExecutionError
+from aegis.execution.account_state import AccountState
+from aegis.execution.brokers.simulated import SimulatedBroker
+from aegis.execution.order_states import OrderState
+from aegis.live_trading.execution_system import ExecutionSystem
+from aegis.live_trading.kill_switch import KillSwitch
+from aegis.live_trading.stopping import stop_account
+from tests.integration.live_trading.trading_process import ACCOUNT, config_in
+
+SEED = 20260604
+EVENING = datetime(2014, 6, 5, 20, 15, tzinfo=UTC)
+SUBMITTERS = 4
+CANCELLED_WITHIN_SECONDS = 5.0
+
+
+class CountingBroker(SimulatedBroker):
+    """The simulated broker, which notes when orders reach it."""
+
+    def __init__(self, clock: SimulatedClock) -> None:
+        super().__init__(
+            AccountState.opening(ACCOUNT, cash_usd=1e9), costs=CostModel(), rules=TradingRules(), clock=clock
+        )
+        self.arrived: list[float] = []
+
+    def submit(self, order):
+        self.arrived.append(time.monotonic())
+        return super().submit(order)
+
+
+def _trial(folder: Path, number: int, delay_seconds: float) -> None:
+    """Let four threads submit, trip the switch after a while, and require silence and an empty book."""
+    folder.mkdir()
+    clock = SimulatedClock(EVENING)
+    broker = CountingBroker(clock)
+    config = config_in(folder, clock, reconcile_seconds=3600.0)
+    switch = KillSwitch(config.kill_switch)
+    with closing(ExecutionSystem(broker, config)) as system:
+        stop = threading.Event()
+
+        def submit(worker: int) -> None:
+            count = 0
+            while not stop.is_set():
+                count += 1
+                name = f"{number}-{worker}-{count}"
+                status = system.submit_order(system.order("ABC", 1, name=name, arrival_price_usd=10.0))
+                if status.state is OrderState.CANCELLED:
+                    assert "kill switch" in _end_of(system, status.order.client_order_id)
+                    return
+
+        threads = [threading.Thread(target=submit, args=(worker,)) for worker in range(SUBMITTERS)]
+        for thread in threads:
+            thread.start()
+        threading.Event().wait(delay_seconds)  # the instant is the trial's input
+        assert stop_account(switch, reason="trial", actor="test", at_utc=EVENING).is_quiet
+        tripped = time.monotonic()
+        sent = len(broker.arrived)
+        for thread in threads:
+            thread.join()
+        system.step()
+        assert system.open_orders() == ()
+        assert broker.open_orders() == ()
+        assert time.monotonic() - tripped < CANCELLED_WITHIN_SECONDS
+        assert len(broker.arrived) == sent
+        assert all(arrived <= tripped for arrived in broker.arrived)
+    broker_of_the_morning = CountingBroker(clock)
+    with closing(ExecutionSystem(broker_of_the_morning, config)) as restarted:
+        refused = restarted.submit_order(restarted.order("ABC", 1, name="after", arrival_price_usd=10.0))
+        assert refused.state is OrderState.CANCELLED
+    assert broker_of_the_morning.arrived == []
+
+
+def _end_of(system: ExecutionSystem, client_order_id: str) -> str:
+    events = system.ledger.recorded(date(2014, 6, 5), [client_order_id])
+    return events[-1].reason
+
+
+def _trials(folder: Path, count: int) -> None:
+    delays = random.Random(SEED)  # noqa: S311 - the same instants in every run
+    for number in range(count):
+        _trial(folder / str(number), number, delays.uniform(0.0, 0.03))
+
+
+def test_no_order_leaves_after_the_trip_and_everything_open_is_cancelled(tmp_path: Path) -> None:
+    _trials(tmp_path, 5)
+
+
+@pytest.mark.long
+def test_in_a_thousand_trials_no_order_leaves_after_the_trip(tmp_path: Path) -> None:
+    _trials(tmp_path, 1_000)
+
+
+def test_an_order_on_its_way_is_waited_for_and_said(tmp_path: Path) -> None:
+    clock = SimulatedClock(EVENING)
+    entered, leave = threading.Event(), threading.Event()
+
+    class SlowBroker(CountingBroker):
+        def submit(self, order):
+            entered.set()
+            leave.wait()
+            return super().submit(order)
+
+    config = config_in(tmp_path, clock)
+    switch = KillSwitch(config.kill_switch)
+    with closing(ExecutionSystem(SlowBroker(clock), config)) as system:
+        order = system.order("ABC", 1, name="slow", arrival_price_usd=10.0)
+        thread = threading.Thread(target=system.submit_order, args=(order,))
+        thread.start()
+        entered.wait()
+        late = stop_account(switch, reason="trial", actor="test", at_utc=EVENING, timeout_seconds=0.05)
+        assert not late.is_quiet
+        leave.set()
+        thread.join()
+        assert stop_account(switch, reason="again", actor="test", at_utc=EVENING).is_quiet
+        system.step()
+        assert system.open_orders() == ()
+
+
+def test_two_processes_do_not_trade_one_account(tmp_path: Path) -> None:
+    clock = SimulatedClock(EVENING)
+    config = config_in(tmp_path, clock)
+    with (
+        closing(ExecutionSystem(CountingBroker(clock), config)),
+        pytest.raises(ExecutionError, match=r"account paper is traded by process \d+ on .* already; nothing was sent"),
+    ):
+        ExecutionSystem(CountingBroker(clock), config)
+    with closing(ExecutionSystem(CountingBroker(clock), config)) as system:
+        assert system.breaks == ()
