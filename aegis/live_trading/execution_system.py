@@ -7,22 +7,16 @@ Belongs here: an account at work as a whole: lease, recovery, reconciliation, th
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import date, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from aegis.calendars import TradingCalendar
-from aegis.clock import Clock, SystemClock
 from aegis.errors import AegisError, BrokerUnavailable, ExecutionError, SubmissionUnknown
 from aegis.execution.account_state import Position
 from aegis.execution.brokers.broker import AccountBalance, Broker
 from aegis.execution.journal import Journal
-from aegis.execution.journal_tables import JournalLocation
 from aegis.execution.order_ids import client_order_id, decision_id
 from aegis.execution.order_projections import recorded_fills
 from aegis.execution.order_states import OrderState, OrderStatus
@@ -30,7 +24,8 @@ from aegis.execution.order_terms import OrderType, TimeInForce
 from aegis.execution.orders import Fill, Order, OrderEvent
 from aegis.execution.worked_ledger import WorkedLedger
 from aegis.live_trading.broker_account import AccountReview, review_account
-from aegis.live_trading.exit_door import ExitDoor, ExitReview, MadeBy
+from aegis.live_trading.execution_config import ExecutionConfig
+from aegis.live_trading.exit_door import ExitDoor
 from aegis.live_trading.held_positions import adoption_entry, journalled_positions
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.lease import Lease
@@ -39,52 +34,6 @@ from aegis.live_trading.sending_lock import SendingLock
 _ASKED = "asked"
 _FIRST_SESSIONS = 5
 _LOOKS = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExecutionConfig:
-    """Where an account lives and what keeps it in bounds.
-
-    Parameters
-    ----------
-    account : str
-        Ours; the broker's own name of it is the broker's business.
-    journal : Path, str or PostgresSchema
-        Append-only event table of the account.
-    kill_switch : Path
-        File that stops all orders of the account while it says so.
-    lease : Path
-        File on a disk of this machine, by which one process at a time trades the account.
-    calendar : TradingCalendar
-        Sessions of the venue.
-    rules : callable
-        Makes the rules at the exit door from the journal.
-    clock : Clock
-        The machine's.
-    made_by : MadeBy
-        Versions written with orders that no asset decided.
-    poll_seconds : float
-        How often the broker's events, the kill switch and the schedule are looked at.
-    reconcile_seconds : float
-        How often the account is compared with the broker.
-    book : str
-        Part of the names of orders that are submitted here.
-    takes_over : bool
-        Whether positions that were never in the journal are taken over at the first start; otherwise they are a break.
-    """
-
-    account: str
-    journal: JournalLocation
-    kill_switch: Path
-    lease: Path
-    calendar: TradingCalendar
-    rules: Callable[[Journal], ExitReview]
-    made_by: MadeBy
-    clock: Clock = field(default_factory=SystemClock)
-    poll_seconds: float = 0.2
-    reconcile_seconds: float = 60.0
-    book: str = "desk"
-    takes_over: bool = True
 
 
 class ExecutionSystem:
@@ -133,10 +82,11 @@ class ExecutionSystem:
             self._journal = opened.enter_context(Journal.open(config.journal, account=config.account))
             self._journal.verify()
             self._ledger = WorkedLedger(self._journal, first=self._first_session(now))
+            self._rules = config.rules(self._journal)
             self.door = ExitDoor(
                 broker,
                 self._ledger,
-                rules=config.rules(self._journal),
+                rules=self._rules,
                 switch=self._switch,
                 sending=SendingLock.beside(config.kill_switch),
                 clock=config.clock,
@@ -315,6 +265,9 @@ class ExecutionSystem:
                 if found.is_clean or not self.door.take_events():
                     break
             self._breaks, self._reconciled_at = found.breaks, now
+            self._rules.observe_account(found.balance, found.positions, at_utc=now)
+            self._rules.observe_stream(now)
+            self._rules.observe_reconciliation(is_clean=found.is_clean)
             return found
 
     def take_over_positions(self, *, reason: str, actor: str) -> AccountReview:

@@ -14,11 +14,10 @@ it only where the venue says that it has none.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import date, datetime
-from typing import Any, Protocol
 
 from aegis.clock import Clock
 from aegis.errors import AegisError, BrokerUnavailable, ExecutionError, OrderRejected, SubmissionUnknown
@@ -28,58 +27,12 @@ from aegis.execution.order_reasons import OrderReason, reason_text
 from aegis.execution.order_states import OrderState, OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 from aegis.execution.worked_ledger import WorkedLedger
+from aegis.live_trading.exit_review import ExitReview, MadeBy
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.sending_lock import SendingLock
+from aegis.risk.exit_view import ExitVerdict
 
 KILL_SWITCH_RULE = "kill_switch_is_released"
-
-
-class ExitVerdict(Protocol):
-    """What the rules say of one order."""
-
-    @property
-    def is_allowed(self) -> bool:
-        """Whether it may leave."""
-        ...
-
-    @property
-    def refusing_rules(self) -> tuple[str, ...]:
-        """The rules that keep it."""
-        ...
-
-    @property
-    def rows(self) -> tuple[Mapping[str, Any], ...]:
-        """One row a rule: rule, outcome, observed, threshold, detail."""
-        ...
-
-
-class ExitReview(Protocol):
-    """The rules at the door, and what they keep count of."""
-
-    def review(self, order: Order) -> ExitVerdict:
-        """Judge an order, and reserve what it may use until its events settle it."""
-        ...
-
-    def settle(self, event: OrderEvent) -> None:
-        """Take note of what happened to an order that was let go."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class MadeBy:
-    """What computed an order that no asset decided, for the journal.
-
-    Parameters
-    ----------
-    code_version, config_hash : str
-        Of this process.
-    input_snapshot_id : int
-        Lake snapshot that it looked at; 0 for none.
-    """
-
-    code_version: str
-    config_hash: str
-    input_snapshot_id: int = 0
 
 
 class ExitDoor:
@@ -177,8 +130,8 @@ class ExitDoor:
                     self._record(order, OrderEventKind.SUBMITTED)
                 self._ledger.flush()
             except AegisError:
-                # Nothing leaves, so what was reserved for it is free again.
-                self._rules.settle(self._event(order, OrderEventKind.CANCELLED))
+                if not refusal:
+                    self._rules.withdraw(name)
                 raise
             return self._require(name) if refusal else self._send(order)
 
@@ -210,12 +163,18 @@ class ExitDoor:
         Raises
         ------
         ExecutionError
-            The order was never committed, or the kill switch is engaged.
+            The order was never committed, a rule refuses the new terms, or the kill switch is engaged.
         """
         with self._lock:
             status = self._require(order.client_order_id)
             if status.is_final:
                 return status
+            verdict = self._rules.review(order, is_replacement=True)
+            if not verdict.is_allowed:
+                raise ExecutionError(
+                    f"order {order.client_order_id} ({order.symbol}) keeps its terms, the new ones were not sent: "
+                    f"{', '.join(verdict.refusing_rules)}"
+                )
             asked = self._event(order, OrderEventKind.REPLACE_REQUESTED, revision=revision, terms=order)
             self._ledger.record([asked])
             self._ledger.flush()
@@ -373,7 +332,8 @@ class ExitDoor:
             self._ledger.commit_child(order, refusal, session=self._session_of(now), at_utc=now)
             return
         rows = tuple(
-            {**row, "outcome": "refuse order" if row["outcome"] == "refuse" else row["outcome"]} for row in verdict.rows
+            {**asdict(row), "outcome": "refuse order" if row.outcome == "refuse" else row.outcome}
+            for row in verdict.rows
         )
         decision = Decision(
             decision_id=order.decision_id,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,14 @@ from aegis.calendars import trading_calendar
 from aegis.clock import SimulatedClock
 from aegis.config_brokers import AlpacaBrokerSettings
 from aegis.errors import AegisError
+from aegis.execution.account_state import Position
 from aegis.execution.brokers.alpaca import AlpacaBroker
+from aegis.execution.brokers.broker import AccountBalance
 from aegis.execution.orders import Order, OrderEvent
-from aegis.live_trading.execution_system import ExecutionConfig, ExecutionSystem
-from aegis.live_trading.exit_door import MadeBy
+from aegis.live_trading.execution_config import ExecutionConfig
+from aegis.live_trading.execution_system import ExecutionSystem
+from aegis.live_trading.exit_review import MadeBy
+from aegis.risk.exit_view import ExitRow, ExitVerdict
 
 ACCOUNT = "paper"
 IN_SESSION = datetime(2014, 6, 6, 13, 31, tzinfo=UTC)
@@ -29,24 +33,28 @@ KEY_ID, SECRET_KEY = "PK-CANARY-KEY", "canary-secret-5f1c"  # what the venue of 
 CALENDAR = trading_calendar("XNYS")
 
 
-@dataclass(frozen=True)
-class Allowed:
-    """A verdict that keeps nothing."""
-
-    is_allowed: bool = True
-    refusing_rules: tuple[str, ...] = ()
-    rows: tuple[Mapping[str, Any], ...] = ()
-
-
 class NoRules:
     """An exit door without rules: what is tested here is that nothing leaves twice and nothing is lost."""
 
-    def review(self, _: Order) -> Allowed:
+    def review(self, order: Order, *, is_replacement: bool = False) -> ExitVerdict:
         """Let it go."""
-        return Allowed()
+        row = ExitRow("there_is_no_rule", "pass", float(is_replacement), 1.0, None)
+        return ExitVerdict(order.client_order_id, IN_SESSION, (row,), order.arrival_price_usd)
+
+    def withdraw(self, client_order_id: str) -> None:
+        """Keep no count."""
 
     def settle(self, event: OrderEvent) -> None:
         """Keep no count."""
+
+    def observe_account(self, balance: AccountBalance, positions: Iterable[Position], *, at_utc: datetime) -> None:
+        """Keep no statement."""
+
+    def observe_stream(self, at_utc: datetime) -> None:
+        """Keep no time."""
+
+    def observe_reconciliation(self, *, is_clean: bool) -> None:
+        """Keep no answer."""
 
 
 def broker_at(url: str, stream_url: str, clock: SimulatedClock) -> AlpacaBroker:
