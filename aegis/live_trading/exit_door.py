@@ -287,10 +287,6 @@ class ExitDoor:
         with self._lock:
             return self._ledger.open_ids()
 
-    def is_stopped(self) -> bool:
-        """Whether the kill switch lets nothing leave."""
-        return self._switch.is_engaged()
-
     @contextmanager
     def held(self) -> Iterator[WorkedLedger]:
         """Yield the ledger while nothing leaves; what is written into it is flushed afterwards."""
