@@ -46,23 +46,34 @@ def test_the_range_holds_what_the_comparison_is_about(one_shot: Chain) -> None:
     assert len(one_shot.read(tables.FILLS, first=DAY_BY_DAY_FROM)) > 50
 
 
-@pytest.mark.parametrize("sessions", [8, pytest.param(63, marks=pytest.mark.long)])
-def test_one_shot_equals_two_halves_equals_day_by_day(one_shot: Chain, make_chain: MakeChain, sessions: int) -> None:
-    # The last eight hold the split, a half day and Christmas; the 63 all that the first lines of this file name.
-    cut = len(SESSIONS) - sessions
+def require_equal(chain: Chain, expected: Chain) -> None:
+    for table in COMPARED:
+        hashes = expected.hashes(table)
+        assert hashes, table.key
+        assert chain.hashes(table) == hashes, table.key
+
+
+def test_one_shot_equals_ranges_with_single_days_between_them(one_shot: Chain, make_chain: MakeChain) -> None:
+    # The days are that of the split, a half day, and the one after Christmas.
+    days = SESSIONS[SESSIONS.index(SPLIT) :][:3]
+    pieces = make_chain(**settings())
+    pieces.fetch_and_trade(FIRST, CALENDAR.previous(SPLIT))
+    pieces.fetch_and_trade_each((day, day) for day in days)
+    pieces.fetch_and_trade(CALENDAR.next(days[-1]), LAST)
+    require_equal(pieces, one_shot)
+
+
+@pytest.mark.long
+def test_one_shot_equals_two_halves_equals_day_by_day(one_shot: Chain, make_chain: MakeChain) -> None:
     halves = make_chain(**settings())
-    halves.fetch_and_trade(FIRST, SESSIONS[cut - 1])
-    halves.fetch_and_trade(SESSIONS[cut], LAST)
+    halves.fetch_and_trade(FIRST, CALENDAR.previous(DAY_BY_DAY_FROM))
+    halves.fetch_and_trade(DAY_BY_DAY_FROM, LAST)
+    require_equal(halves, one_shot)
 
     daily = make_chain(**settings())
-    daily.fetch_and_trade(FIRST, SESSIONS[cut - 1])
-    daily.fetch_and_trade_each((session, session) for session in SESSIONS[cut:])
-
-    for table in COMPARED:
-        expected = one_shot.hashes(table)
-        assert expected, table.key
-        assert halves.hashes(table) == expected, table.key
-        assert daily.hashes(table) == expected, table.key
+    daily.fetch_and_trade(FIRST, CALENDAR.previous(DAY_BY_DAY_FROM))
+    daily.fetch_and_trade_each((session, session) for session in SESSIONS[-63:])
+    require_equal(daily, one_shot)
 
 
 @pytest.mark.parametrize("cut", [pytest.param(date(2014, 10, 15), marks=pytest.mark.long), date(2014, 12, 22)])

@@ -159,6 +159,7 @@ def test_a_sum_that_does_not_hold_names_its_session_and_leaves_the_marts(reports
     assert {"pnl_by_month", "daily_returns", "pnl_by_strategy"}.isdisjoint(metadata_of(result))
 
 
+@pytest.mark.long
 def test_symbols_that_do_not_add_up_are_an_error_that_names_the_month(reports: Reports) -> None:
     """A position of February valued 5 too high is 5 that the account's own P&L does not have."""
 

@@ -22,7 +22,6 @@ from tests.integration.conftest import CALENDAR, FIRST, SILENT, Chain, settings
 MakeChain = Callable[..., Chain]
 SECOND = CALENDAR.next(FIRST)
 THURSDAY = date(2014, 6, 5)
-OCTOBER_ENDS = date(2014, 10, 31)
 
 
 def monitor(chain: Chain) -> dict[str, tuple[bool, dict[str, Any], dg.AssetCheckSeverity]]:
@@ -43,24 +42,28 @@ def at(chain: Chain, instant: str, source: object = None) -> Chain:
     return chain
 
 
+@pytest.fixture
+def traded(eve: Path, tmp_path: Path) -> Chain:
+    """Return a workspace with orders and fills."""
+    return Chain(AegisConfig(**settings(home=shutil.copytree(eve, tmp_path / "home"))))
+
+
 @pytest.fixture(scope="module")
-def traded_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of a platform with orders and fills, to be copied."""
-    home = tmp_path_factory.mktemp("traded")
-    Chain(AegisConfig(**settings(home=home, last_session=OCTOBER_ENDS))).fetch_and_trade(FIRST, OCTOBER_ENDS)
+def fetched_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a platform with the bars of two sessions, to be copied."""
+    home = tmp_path_factory.mktemp("fetched")
+    Chain(AegisConfig(**settings(home=home, last_session=None))).run(FETCH_MARKET_DATA, FIRST, SECOND)
     return home
 
 
 @pytest.fixture
-def traded(traded_once: Path, tmp_path: Path) -> Chain:
-    """Return a workspace with orders and fills."""
-    home = shutil.copytree(traded_once, tmp_path / "home")
-    return Chain(AegisConfig(**settings(home=home, last_session=OCTOBER_ENDS)))
+def fetched(fetched_once: Path, tmp_path: Path) -> Chain:
+    """Return a workspace with the bars of two sessions and nothing decided."""
+    return Chain(AegisConfig(**settings(home=shutil.copytree(fetched_once, tmp_path / "home"), last_session=None)))
 
 
-def test_bars_are_fresh_until_the_next_session_s_bars_could_exist(make_chain: MakeChain) -> None:
-    chain = make_chain(**settings(last_session=None))
-    chain.run(FETCH_MARKET_DATA, FIRST, SECOND)
+def test_bars_are_fresh_until_the_next_session_s_bars_could_exist(fetched: Chain) -> None:
+    chain = fetched
     checks = monitor(at(chain, "2014-06-04 20:14"))
     assert checks["bars_are_fresh"][0]
     assert not any("cause" in seen for passed, seen, _ in checks.values() if passed), "what is well has no cause"
@@ -77,9 +80,8 @@ def test_bars_are_fresh_until_the_next_session_s_bars_could_exist(make_chain: Ma
     assert (later["missing_sessions"], later["late_by_hours"], later["due_utc"]) == (3, 48.0, "2014-06-04 20:15")
 
 
-def test_a_vendor_that_is_late_is_named_and_only_warned_of(make_chain: MakeChain) -> None:
-    chain = make_chain(**settings(last_session=None))
-    chain.run(FETCH_MARKET_DATA, FIRST, SECOND)
+def test_a_vendor_that_is_late_is_named_and_only_warned_of(fetched: Chain) -> None:
+    chain = fetched
     whole = at(chain, "2014-06-04 20:15").definitions.resources["market"].source  # type: ignore[index]
 
     class Late:
@@ -116,9 +118,8 @@ def test_a_blocked_session_is_fresh_and_named_with_the_check_that_blocks_it(make
     )
 
 
-def test_a_workspace_that_never_traded_needs_no_journal_and_gets_none(make_chain: MakeChain) -> None:
-    chain = make_chain(**settings())
-    chain.run(FETCH_MARKET_DATA, FIRST, SECOND)
+def test_a_workspace_that_never_traded_needs_no_journal_and_gets_none(fetched: Chain) -> None:
+    chain = fetched
     found = monitor(chain)
     assert found["journal_chain_verifies"][0]
     assert found["fills_match_the_journal"][0]

@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from aegis_sensors.instance import prepare_home
 RANGE = {"first_session": date(2014, 6, 2), "last_session": date(2014, 6, 13)}
 """Ten sessions: too few for any order."""
 SETTINGS = Path("aegis.yaml")
+OTHER_WORKSPACE = "files-prices-simulated"
 
 Answer = tuple[int, str, str]
 """Exit status, standard output, standard error."""
@@ -110,46 +110,27 @@ def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.fixture(scope="session")
-def first_runs(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, tuple[Path, Answer]]:
-    """Return configurations of two sources in one home, and how their first runs, made side by side, ended.
+def first_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> tuple[Path, Answer]:
+    """Return the configuration of the simulated market, and how its first run ended.
 
-    They take a minute, so the processes of a test run share them: the first that asks makes them.
+    It takes half a minute, so the processes of a test run share it: the first that asks makes it. Beside its workspace
+    lies the folder of another one.
     """
     own = tmp_path_factory.getbasetemp()
-    folder = (own if worker_id == "master" else own.parent) / "first_runs"
+    folder = (own if worker_id == "master" else own.parent) / "first_run"
     folder.mkdir(exist_ok=True)
-    record = folder / "answers.json"
+    record = folder / "answer.json"
     with (folder / "making.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not record.exists():
-            made = {name: (str(config), answer) for name, (config, answer) in _make_first_runs(folder).items()}
-            record.write_text(json.dumps(made), encoding="utf-8")
-    read = json.loads(record.read_text(encoding="utf-8"))
-    return {name: (Path(config), (status, out, errors)) for name, (config, (status, out, errors)) in read.items()}
-
-
-def _make_first_runs(folder: Path) -> dict[str, tuple[Path, Answer]]:
-    simulated, other = folder / "workspace", folder / "files"
-    simulated.mkdir()
-    other.mkdir()
-    _write_bars(other / "prices")
-    configs = {
-        "simulated": _write_config(simulated),
-        "files": _write_config(
-            other,
-            run={"source": "files", "home": str(simulated / "home")},
-            market_data={"files": {"folder": "prices"}},
-        ),
-    }
-    with ThreadPoolExecutor() as pool:
-        answers = pool.map(lambda config: _aegis(config, "run"), configs.values())
-        return {name: (config, answer) for (name, config), answer in zip(configs.items(), answers, strict=True)}
-
-
-@pytest.fixture(scope="session")
-def first_run(first_runs: dict[str, tuple[Path, Answer]]) -> tuple[Path, Answer]:
-    """Return the configuration of the simulated market, and how its first run ended."""
-    return first_runs["simulated"]
+            workspace = folder / "workspace"
+            workspace.mkdir()
+            config = _write_config(workspace)
+            answer = _aegis(config, "run")
+            (workspace / "home" / OTHER_WORKSPACE).mkdir()
+            record.write_text(json.dumps([str(config), answer]), encoding="utf-8")
+    config_text, (status, out, errors) = json.loads(record.read_text(encoding="utf-8"))
+    return Path(config_text), (status, out, errors)
 
 
 @pytest.fixture

@@ -174,12 +174,19 @@ def test_prices_that_are_not_there_are_refused_before_anything_is_made(
     assert contents(tmp_path).keys() == {"aegis.yaml"}
 
 
-def test_two_sources_in_one_home_leave_two_workspaces(first_runs: dict[str, tuple[Path, Answer]]) -> None:
-    status, printed, errors = first_runs["files"][1]
+@pytest.mark.long
+def test_two_sources_in_one_home_leave_two_workspaces(
+    own: Path, tmp_path: Path, write_config: Write, write_bars: Callable[[Path], None], aegis: Ask
+) -> None:
+    home = own.parent / "home"
+    folders = {"simulated": "simulated-simulated", "files": "files-prices-simulated"}
+    (home / folders["files"]).rmdir()
+    write_bars(tmp_path / "prices")
+    run = {"source": "files", "home": str(home)}
+    config = write_config(tmp_path, run=run, market_data={"files": {"folder": "prices"}})
+    status, printed, errors = aegis(config, "run")
     assert status == 0, printed + errors
     assert "SIMULATED MARKET" not in printed
-    home = first_runs["simulated"][0].parent / "home"
-    folders = {"simulated": "simulated-simulated", "files": "files-prices-simulated"}
     assert {folder.name for folder in home.iterdir()} == set(folders.values())
     for source, folder in folders.items():
         assert json.loads((home / folder / "identity.json").read_text(encoding="utf-8"))["source"] == source
