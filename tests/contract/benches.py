@@ -17,6 +17,7 @@ from aegis.execution.brokers.interactive_brokers import InteractiveBrokersBroker
 from aegis.execution.brokers.multi import MultiBroker
 from aegis.execution.brokers.order_routes import OrderRoutes, Route
 from aegis.execution.brokers.simulated import SimulatedBroker
+from aegis.execution.brokers.template import TemplateBroker
 from tests.integration.venues.alpaca.connections import alpaca_settings
 from tests.integration.venues.alpaca.server import AFTER_THE_CLOSE, AlpacaVenue
 from tests.integration.venues.interactive_brokers.venue import (
@@ -24,6 +25,8 @@ from tests.integration.venues.interactive_brokers.venue import (
     InteractiveBrokersVenue,
     interactive_brokers_settings,
 )
+from tests.integration.venues.small.client import SmallVenueClient
+from tests.integration.venues.small.venue import SmallVenue
 
 
 class Bench(Protocol):
@@ -116,6 +119,32 @@ class InteractiveBrokersBench:
         self.broker.close()
 
 
+class TemplateBench:
+    def __init__(self, venue: SmallVenue) -> None:
+        venue.begin_again()
+        self._venue = venue
+        self._calendar = trading_calendar("XNYS")
+        self._clock = SimulatedClock(AFTER_THE_CLOSE)
+        self.broker = TemplateBroker(
+            SmallVenueClient(venue.port, account="simulated"),
+            account="simulated",
+            calendar=self._calendar,
+            clock=self._clock,
+        )
+
+    def quote(self, price_usd: float) -> None:
+        self._venue.quotes["ABC"] = price_usd
+
+    def trade(self, session: date, *, price_usd: float, volume_shares: float) -> None:
+        opens, closes = self._calendar.open_utc(session), self._calendar.close_utc(session)
+        self._venue.trade_session(opens, closes, symbol="ABC", price_usd=price_usd, volume_shares=volume_shares)
+        self._clock.advance_to(closes)
+        self.broker.catch_up()
+
+    def close(self) -> None:
+        self.broker.close()
+
+
 class MultiBench:
     """Several benches for one account: ABC is routed to the first, which has all the cash."""
 
@@ -153,6 +182,8 @@ def bench_of(name: str, market_of, fixture: Callable[[str], Any]) -> Bench:
             return AlpacaBench(fixture("alpaca"))
         case "interactive_brokers":
             return InteractiveBrokersBench(fixture("interactive_brokers"))
+        case "template":
+            return TemplateBench(fixture("small_venue"))
         case "several simulated":
             return MultiBench(one=SimulatedBench(market_of), other=SimulatedBench(market_of, cash_usd=0.0))
     without_cash = InteractiveBrokersBench(fixture("interactive_brokers"))

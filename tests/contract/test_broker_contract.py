@@ -15,12 +15,14 @@ from aegis.execution.order_states import OrderState, OrderStatus, apply_event
 from tests.contract.benches import Bench, bench_of
 from tests.integration.venues.alpaca.server import AlpacaVenue
 from tests.integration.venues.interactive_brokers.venue import InteractiveBrokersVenue
+from tests.integration.venues.small.venue import SmallVenue
 
 FRIDAY, MONDAY = date(2014, 6, 6), date(2014, 6, 9)
 BROKERS = (
     "simulated",
     "alpaca",
     "interactive_brokers",
+    "template",
     "several simulated",
     pytest.param("several venues", marks=pytest.mark.long),
 )
@@ -35,6 +37,12 @@ def alpaca() -> Iterator[AlpacaVenue]:
 @pytest.fixture(scope="module")
 def interactive_brokers() -> Iterator[InteractiveBrokersVenue]:
     with InteractiveBrokersVenue() as venue:
+        yield venue
+
+
+@pytest.fixture(scope="module")
+def small_venue() -> Iterator[SmallVenue]:
+    with SmallVenue() as venue:
         yield venue
 
 
