@@ -27,7 +27,7 @@ SUM, PRODUCT, LARGEST = 0, 1, 2
 NEAREST_TO_HIGH, DISCOUNTED_SUM, CASH = 0, 1, 2
 
 
-@njit([(int64, _ARRAY, _ARRAY, _ARRAY)], cache=True)
+@njit([(int64, _ARRAY, _ARRAY, _ARRAY)], cache=True, nogil=True)
 def _join(kind, older, newer, joined):  # type: ignore[no-untyped-def]
     if kind == SUM:
         for i in range(joined.size):
@@ -40,7 +40,7 @@ def _join(kind, older, newer, joined):  # type: ignore[no-untyped-def]
             joined[i] = max(older[i], newer[i])
 
 
-@njit([(int64, _ARRAY, _ARRAY, _ARRAY, _ARRAY, float64, _ARRAY)], cache=True)
+@njit([(int64, _ARRAY, _ARRAY, _ARRAY, _ARRAY, float64, _ARRAY)], cache=True, nogil=True)
 def _join_scaled(kind, scale, older, newer_scale, newer, weight, joined):  # type: ignore[no-untyped-def]
     if kind == NEAREST_TO_HIGH:
         for i in range(joined.size):
@@ -53,7 +53,7 @@ def _join_scaled(kind, scale, older, newer_scale, newer, weight, joined):  # typ
             joined[i] = older[i] / newer_scale[i] + newer[i]
 
 
-@njit([(int64, _PANEL, int64, int64, int64, _PANEL)], cache=True)
+@njit([(int64, _PANEL, int64, int64, int64, _PANEL)], cache=True, nogil=True)
 def segments(kind, values, start, length, rows, found):  # type: ignore[no-untyped-def]
     """Write the sum, the product or the largest value of each window into `found`.
 
@@ -81,7 +81,7 @@ def segments(kind, values, start, length, rows, found):  # type: ignore[no-untyp
         found[symbol] = window
 
 
-@njit([(int64, _PANEL, _PANEL, _ARRAY, int64, int64, int64, _PANEL)], cache=True)
+@njit([(int64, _PANEL, _PANEL, _ARRAY, int64, int64, int64, _PANEL)], cache=True, nogil=True)
 def scaled_segments(kind, scales, values, weights, start, length, rows, found):  # type: ignore[no-untyped-def]
     """Write a value of each window into `found`, of which segments also need to know a scale, which multiplies.
 
@@ -122,7 +122,7 @@ def scaled_segments(kind, scales, values, weights, start, length, rows, found): 
         found[symbol] = window
 
 
-@njit([(_PANEL, int64, int64, int64, _PANEL)], cache=True)
+@njit([(_PANEL, int64, int64, int64, _PANEL)], cache=True, nogil=True)
 def multiply_in_order(values, start, length, rows, found):  # type: ignore[no-untyped-def]
     """Write the product of each window, multiplied oldest first, into `found`."""
     for symbol in range(values.shape[0]):
@@ -136,7 +136,7 @@ def multiply_in_order(values, start, length, rows, found):  # type: ignore[no-un
                     product[i] *= row[i]
 
 
-@njit([(_PANEL, _PANEL, _PANEL, int64, int64, int64, _PANEL)], cache=True)
+@njit([(_PANEL, _PANEL, _PANEL, int64, int64, int64, _PANEL)], cache=True, nogil=True)
 def squared_deviations(values, weights, count, start, length, rows, found):  # type: ignore[no-untyped-def]
     """Write each window's weighted sum of squared deviations from its mean, oldest first, into `found`.
 
@@ -163,7 +163,7 @@ def squared_deviations(values, weights, count, start, length, rows, found):  # t
                     squares[i] += weight[i] * (deviation * deviation)
 
 
-@njit([(_PANEL, int64, int64, int64, int64, _PANEL, _PANEL)], cache=True)
+@njit([(_PANEL, int64, int64, int64, int64, _PANEL, _PANEL)], cache=True, nogil=True)
 def compounded_sums(growth, start, short, long, rows, found_short, found_long):  # type: ignore[no-untyped-def]
     """Write the sums of the last `short` and of all `long` levels of each window, the oldest level being 1.
 
@@ -190,7 +190,7 @@ def compounded_sums(growth, start, short, long, rows, found_short, found_long): 
                         total_long[i] += level[i]
 
 
-@njit([(_PANEL, int64, int64, int64, _PANEL, _PANEL, _PANEL)], cache=True)
+@njit([(_PANEL, int64, int64, int64, _PANEL, _PANEL, _PANEL)], cache=True, nogil=True)
 def path_moments(steps, start, closes, rows, total, moment, squares):  # type: ignore[no-untyped-def]
     """Write sum, first moment about the middle and sum of squares of each window's path, which begins at 0.
 
@@ -216,7 +216,7 @@ def path_moments(steps, start, closes, rows, total, moment, squares):  # type: i
                     c[i] += path[i] * path[i]
 
 
-@njit([(_PANEL, int64, int64, int64, _PANEL)], cache=True)
+@njit([(_PANEL, int64, int64, int64, _PANEL)], cache=True, nogil=True)
 def medians(values, start, length, rows, found):  # type: ignore[no-untyped-def]
     """Write the median of the numbers in each window into `found`; NaN where a window holds none.
 
@@ -252,7 +252,7 @@ def medians(values, start, length, rows, found):  # type: ignore[no-untyped-def]
                 found[symbol, window] = 0.5 * (held[(size - 1) // 2] + held[size // 2]) if size else np.nan
 
 
-@njit([(_PANEL, int64[:, ::1], float64[::1])], cache=True)
+@njit([(_PANEL, int64[:, ::1], float64[::1])], cache=True, nogil=True)
 def place_cells(panel, places, column):  # type: ignore[no-untyped-def]
     """Write the cells of a panel to their places in a column of a long table.
 

@@ -20,7 +20,9 @@ Each value depends on the :data:`LOOKBACK_SESSIONS` sessions before it and on no
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 
 import numpy as np
@@ -30,7 +32,7 @@ from aegis.calendars import TradingCalendar
 from aegis.errors import FeatureError
 from aegis.features import compiled_windows
 from aegis.features.cross_section import cross_sectional_features
-from aegis.features.observations import observations
+from aegis.features.observations import blocks_of_symbols, observations
 from aegis.features.panel import (
     MAX_GAP_SESSIONS,
     KnowledgeEpoch,
@@ -132,8 +134,18 @@ def _epoch_features(
     values = {feature.name: np.empty(len(own_members)) for feature in SYMBOL_FEATURES}
     places = np.full((len(epoch.sessions), len(panel.symbols)), -1, dtype=np.int64)
     places[row[inside], column[inside]] = np.arange(len(own_members))
-    for block in observations(panel, rows=len(epoch.sessions), benchmark=benchmark):
-        own = np.ascontiguousarray(places[:, block.first_symbol : block.first_symbol + block.symbols])
+
+    def compute(symbols: slice) -> None:
+        block = observations(panel, symbols, rows=len(epoch.sessions), benchmark=benchmark)
+        own = np.ascontiguousarray(places[:, symbols])
         for name, found in symbol_features(block).items():
             compiled_windows.place_cells(found, own, values[name])
+
+    blocks = blocks_of_symbols(panel)
+    if len(blocks) == 1:
+        compute(blocks[0])
+    else:
+        # Blocks write to places of their own, and most of their work is done outside of Python's lock.
+        with ThreadPoolExecutor(min(len(blocks), os.cpu_count() or 1)) as threads:
+            list(threads.map(compute, blocks))
     return pd.DataFrame({"session": own_members["session"], "symbol": own_members["symbol"], **values}, copy=False)

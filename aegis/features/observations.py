@@ -6,7 +6,6 @@ panel into blocks of symbols. What a feature makes of them is in the module of i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -152,18 +151,21 @@ def missing_allowed(length: int) -> int:
     return max(1, length // 20)
 
 
-def observations(
-    panel: SessionSymbolPanel,
-    *,
-    rows: int,
-    benchmark: str,
-) -> Iterator[Observations]:
-    """Yield the panel in blocks of neighbouring symbols.
+def blocks_of_symbols(panel: SessionSymbolPanel) -> list[slice]:
+    """Return the neighbouring symbols that are worked on together, as slices of the panel's symbols."""
+    width = max(1, CELLS_OF_A_BLOCK // len(panel.sessions))
+    return [slice(start, start + width) for start in range(0, len(panel.symbols), width)]
+
+
+def observations(panel: SessionSymbolPanel, symbols: slice, *, rows: int, benchmark: str) -> Observations:
+    """Return a block of the panel.
 
     Parameters
     ----------
     panel : SessionSymbolPanel
         Holds the benchmark among its symbols.
+    symbols : slice
+        One of :func:`blocks_of_symbols`.
     rows : int
         Number of sessions, the last of the panel, that get features.
     benchmark : str
@@ -172,12 +174,8 @@ def observations(
     market = panel.symbols.index(benchmark)
     one_session = _session_before(panel.has_bar[:, market])
     market_returns = np.where(one_session, panel.total_returns[:, market], np.nan)[None, :]
-    width = max(1, CELLS_OF_A_BLOCK // len(panel.sessions))
-    for start in range(0, len(panel.symbols), width):
-        arrays = {
-            name: np.ascontiguousarray(getattr(panel, name)[:, start : start + width].T) for name in _CUT_FROM_THE_PANEL
-        }
-        yield Observations(first_symbol=start, rows=rows, benchmark_returns=market_returns, **arrays)
+    arrays = {name: np.ascontiguousarray(getattr(panel, name)[:, symbols].T) for name in _CUT_FROM_THE_PANEL}
+    return Observations(first_symbol=symbols.start, rows=rows, benchmark_returns=market_returns, **arrays)
 
 
 def _session_before(has_bar: Flags) -> Flags:
