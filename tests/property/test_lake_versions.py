@@ -72,8 +72,14 @@ class RandomHistory:
         self.remember()
 
     def remember(self) -> None:
-        number = self.lake.snapshot_id()
-        self.then.setdefault(number, {table.key: self.lake.read(table) for table in TABLES})
+        """Note the rows as they are now, for each snapshot made since the last time.
+
+        An action that makes two changes rows in none of them: an expiry, which first makes the table of its record.
+        """
+        rows = {table.key: self.lake.read(table) for table in TABLES}
+        newest = self.lake.snapshot_id()
+        for number in range(max(self.then, default=newest - 1) + 1, newest + 1):
+            self.then[number] = rows
 
     def step(self) -> None:
         actions: list[Callable[[], None]] = [
@@ -161,6 +167,7 @@ class RandomHistory:
         assert not {version.snapshot_id for version in plan.expiring} & {*self.referenced, *self.marked}
         message = CommitMessage("expire", "", "run", "1", "by chance")
         assert expire(self.lake, plan, message, at_utc=NOON) == len(plan.expiring)
+        self.remember()
         self.expired |= {version.snapshot_id for version in plan.expiring}
         self.verify()
 
