@@ -28,8 +28,18 @@ from tests.recomputed_universe import ExchangeDays, StoredRows, recomputed_unive
 FIRST, LAST = date(2014, 6, 2), date(2014, 10, 14)
 UNIVERSE = dg.AssetKey(["market_data", "universe"])
 UP_TO_THE_UNIVERSE = [
-    dg.AssetKey(["market_data", name])
-    for name in ("listings", "instruments", "raw_bars", "corporate_actions", "daily_bars")
+    dg.AssetKey(key.split("/"))
+    for key in (
+        "market_data/listings",
+        "market_data/instruments",
+        "market_data/raw_bars",
+        "market_data/corporate_actions",
+        "market_data/daily_bars",
+        "quality/source_agreement",
+        "quality/check_results",
+        "quality/quarantined_bars",
+        "quality/repaired_values",
+    )
 ]
 KINDS = {
     "member",
@@ -81,7 +91,9 @@ def plant(lake: Lake) -> None:
     gone |= bars["session"].isin(pd.to_datetime([date(2014, 9, 17), date(2014, 9, 18)]))
     gone |= on(bars, "FVZQ", date(2014, 9, 2), date(2014, 9, 5))
     draw = random.Random(20140602)  # noqa: S311 - the same rows in every run
-    gone |= pd.Series([draw.random() < 0.01 for _ in range(len(bars))])
+    gone |= pd.Series([draw.random() < 0.01 for _ in range(len(bars))]) & (bars["symbol"] != "JQNZ")
+    # Eleven sessions: when the last two begin the window of forty, 38 are there, and of the ten oldest none.
+    gone |= on(bars, "JQNZ", date(2014, 7, 1), date(2014, 7, 16))
     bars.loc[on(bars, "AVQR", date(2014, 10, 1), date(2014, 10, 2)), "volume_shares"] = 0.0
 
     listings.loc[listings["symbol"] == "NZLO", "first_session"] = pd.Timestamp(2014, 8, 15)
@@ -121,7 +133,7 @@ def test_the_stored_universe_is_what_plain_loops_make_of_the_stored_rows(tmp_pat
         "TVZQ,2014-06-02,2014-08-20,",
         "TVZQ,2014-09-10,,2014-09-04T12:00:00-04:00",
         "SIMX,2014-06-02,,",
-        "OLQZ,2014-09-02,,2014-09-12T16:14:00-04:00",  # told ten days after it began, a minute before the decision
+        "OLQZ,2014-09-02,,2014-09-12T16:15:00-04:00",  # told ten days after it began, at the instant of the decision
     ]
     sections: dict[str, Any] = {
         "run": {"home": tmp_path / "home", "first_session": FIRST, "last_session": LAST},
@@ -154,15 +166,15 @@ def test_the_universe_of_ten_random_dates_in_six_years(tmp_path: Path) -> None:
     draw = random.Random(20140102)  # noqa: S311 - the same dates in every run
     sessions = CALENDAR.sessions(first, last)
     ten = sorted(draw.sample(sessions[252:], 10))
-    events = [date(2016, 12, 2), date(2017, 8, 2), date(2018, 10, 18), date(2019, 10, 21), date(2020, 1, 3)]
+    events = [date(2016, 12, 2), date(2017, 8, 2), date(2018, 10, 18), date(2019, 12, 30), date(2020, 1, 3)]
     near = sorted({CALENDAR.offset(day, draw.randint(-9, 9)) for day in events for _ in range(4)})
     faults = [
         {"symbol": "TVZQ", "session": CALENDAR.offset(day, -draw.randint(1, 200)), "kind": kind}
         for day in ten
         for kind in ("missing_bar", "negative_price", "duplicate_row")
     ]
-    companies = ["AVQR", "NZLO", "QBYZ", "VRXQ", "XOVZ", "ZNQL", "MDQL", "PHZQ", "GZOQ", "BQVZ", "DRZQ", "WZLQ", "YQGZ"]
-    spells = []
+    companies = ["AVQR", "NZLO", "QBYZ", "VRXQ", "XOVZ", "MDQL", "PHZQ", "BQVZ", "DRZQ", "RZTQ", "TZRQ"]
+    spells = [f"{symbol},2014-01-02,," for symbol in ("SIMX", "LZQU", "ZNQL", "GZOQ", "WZLQ", "YQGZ", "TVZQ")]
     for symbol in companies:
         begin = draw.choice(sessions[:600])
         end = CALENDAR.offset(begin, draw.randint(100, 500))
@@ -173,7 +185,7 @@ def test_the_universe_of_ten_random_dates_in_six_years(tmp_path: Path) -> None:
         "run": {"home": tmp_path / "home", "first_session": first, "last_session": last},
         "market_data": {"faults": faults},
         "universe": {
-            "membership_file": write_members(tmp_path, [*spells, "SIMX,2014-01-02,,", "LZQU,2014-01-02,,"]),
+            "membership_file": write_members(tmp_path, spells),
             "min_median_dollar_volume_usd": 30e6,
         },
     }
