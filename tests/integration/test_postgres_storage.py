@@ -109,9 +109,10 @@ def append(journal: Journal, *payloads: str) -> None:
 def test_a_chain_on_postgresql_decides_and_stores_what_the_embedded_one_does(
     server: PostgresServer, make_chain: MakeChain, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    embedded = make_chain(**settings())
+    named = settings(workspace=f"chain_of_{count}")  # the server keeps the schemas of the other count
+    embedded = make_chain(**named)
     monkeypatch.setenv("AEGIS_STORAGE__POSTGRES_URL", server.url)
-    team = make_chain(**settings())
+    team = make_chain(**named)
     first, last = SESSIONS[0], SESSIONS[count - 1]
 
     team.fetch_and_trade(first, last)
