@@ -41,8 +41,9 @@ from aegis.lake import tables
 _DELIVERIES_TOLD = 5
 _DISTRIBUTED: tuple[Family, ...] = ("features", "signals")
 _NO_SCALE = 1e-9
-_LONGEST_HISTORY = 2_000
-"""Values that a series' dependence on itself is estimated from; more make it slower and hardly better."""
+_LONGEST_HISTORY = 1_008
+"""Values that a series' dependence on itself is estimated from, in lengths that a Fourier transform is quick for."""
+_HISTORY_STEP = 126
 _WORSE: Mapping[Family, tuple[int, ...]] = {"performance": (-1,), "slippage": (1,), "fill_rate": (-1,)}
 _REMEDY: Mapping[Family, str] = {
     "features": "compare bars, universe and the feature's definition of both stretches before relying on it",
@@ -163,7 +164,8 @@ def _distributions(
     end = high - slow if high - slow >= settings.reference_sessions else high - quick
     if end < settings.reference_sessions:
         return
-    time = cautious_time(series.levels[max(end - _LONGEST_HISTORY, 0) : end])
+    kept = min(end, _LONGEST_HISTORY)
+    time = cautious_time(series.levels[end - max(kept - kept % _HISTORY_STEP, min(kept, _HISTORY_STEP)) : end])
     stretches = _window(series, day, settings, quick)
     if quick / time < LEAST_INDEPENDENT:
         stretches = _window(series, day, settings, slow) or stretches
