@@ -92,6 +92,7 @@ class InteractiveBrokersIntake:
         self._cancelling: set[str] = set()
         self._uncancelled: set[str] = set()
         self._executed: dict[str, str] = {}
+        self._told: set[str] = set()
         self._executed_at: dict[str, datetime] = {}
         self._uncharged: dict[str, tuple[str, GatewayExecution, bool]] = {}
         self._commissions: dict[str, float] = {}
@@ -106,7 +107,9 @@ class InteractiveBrokersIntake:
                 if event.fill is not None and event.fill.execution_id is not None:
                     execution_id = event.fill.execution_id
                     self._executed[execution_id.rpartition(".")[0] or execution_id] = execution_id
-                    self._commissions[execution_id] = event.fill.commission_usd
+                    self._told.add(execution_id)
+                    if event.fill.commission_usd != 0:  # 0 may be one that had not come yet
+                        self._commissions[execution_id] = event.fill.commission_usd
                 elif event.kind is _E.REPLACE_REQUESTED and event.order is not None:
                     self._asked[event.client_order_id, event.revision] = event.order
                 elif event.kind in (_E.REPLACED, _E.REPLACE_REJECTED):
@@ -232,6 +235,8 @@ class InteractiveBrokersIntake:
                 )
                 return
             commission = self._commissions.get(execution.execution_id)
+            if execution.execution_id in self._told:
+                return
             if commission is not None:
                 self._tell_execution(name, execution, commission)
             elif execution.execution_id not in self._uncharged:
@@ -243,8 +248,7 @@ class InteractiveBrokersIntake:
         with self._lock:
             waiting = self._uncharged.get(execution_id)
             if currency != "USD":
-                known = waiting or execution_id in self._executed.values()
-                if known:
+                if waiting is not None or execution_id in self._told:
                     self._book.note(
                         f"execution {execution_id}: its commission is {amount:g} {currency}, and only USD is booked; "
                         "book it by hand"
@@ -255,7 +259,7 @@ class InteractiveBrokersIntake:
             if waiting is not None:
                 del self._uncharged[execution_id]
                 self._tell_execution(waiting[0], waiting[1], amount)
-            elif is_first and execution_id in self._executed.values():
+            elif is_first and amount != 0 and execution_id in self._told:
                 day = self._now().date()
                 self._late[execution_id] = AccountFee(
                     execution_id, day, amount, f"commission of execution {execution_id}, told after its fill"
@@ -353,6 +357,7 @@ class InteractiveBrokersIntake:
         at = self._executed_at[name] = max(
             execution.executed_at_utc, self._executed_at.get(name, execution.executed_at_utc)
         )
+        self._told.add(execution.execution_id)
         if not self._book.told_shares(name):
             self._tell(name, _E.ACCEPTED, at_utc=at)
         self._book.tell_execution(

@@ -124,6 +124,20 @@ def test_a_commission_that_comes_after_its_fill_was_told_is_a_fee_of_the_account
     assert (fee.amount_usd, fee.fee_id) == (1.25, order.executions[0].execution_id)
 
 
+def test_a_commission_that_an_earlier_process_did_not_live_to_see_is_a_fee(venue, broker, broker_of, order, order_of):
+    venue.gateway.always(ToGateway.EXECUTIONS, Altered(_without_commissions))
+    venue.desk.commission_usd = 1.25
+    venue.tell(venue.desk.fill(order, 100, 10.0)[0])
+    recorded = _until(broker, 2)
+    broker.close()
+    venue.gateway.heal()
+    later = broker_of(connects=False)
+    later.adopt(order_of(), recorded)
+    later.connect()
+    assert [fee.amount_usd for fee in later.fees(AFTER_THE_CLOSE.date())] == [1.25]
+    assert (later.events_since(0), later.contradictions()) == ((), ())
+
+
 def test_a_correction_of_an_execution_is_kept_for_a_person_and_books_nothing(venue, broker, order):
     execution, commission, *_ = venue.desk.fill(order, 100, 10.0)
     venue.tell(execution, commission)
