@@ -20,6 +20,7 @@ from aegis.execution.brokers.begun_sessions import begun_sessions
 from aegis.execution.brokers.broker import AccountBalance, Broker, BrokerEvent
 from aegis.execution.brokers.broker_book import BrokerBook
 from aegis.execution.brokers.broker_totals import total_balance, total_positions
+from aegis.execution.brokers.concurrent_questions import ConcurrentQuestions
 from aegis.execution.brokers.order_routes import OrderRoutes
 from aegis.execution.order_book import OrderBook
 from aegis.execution.order_reasons import OrderReason, reason_text
@@ -69,6 +70,8 @@ class MultiBroker:
         Tells the session of an instant.
     clock : Clock
         Dates what no rule routes.
+    patience_seconds : float, optional
+        How long the slowest broker is waited for where all are asked; then it counts as one that gives no answer.
 
     Notes
     -----
@@ -85,7 +88,9 @@ class MultiBroker:
         account: str,
         calendar: TradingCalendar,
         clock: Clock,
+        patience_seconds: float = 5.0,
     ) -> None:
+        self._questions = ConcurrentQuestions(brokers, patience_seconds=patience_seconds)
         self._brokers = dict(sorted(brokers.items()))
         self._reached = {name: found for name, found in self._brokers.items() if isinstance(found, ConnectedBroker)}
         self._routes = routes
@@ -183,11 +188,8 @@ class MultiBroker:
         Those of a broker that gives no answer stand as its events last left them: they may execute all the same.
         """
         found: list[OrderStatus] = []
-        for name in self._brokers:
-            try:
-                found += self._at(name, lambda broker: broker.open_orders())
-            except _DOWN:
-                found += self._last_known(name)
+        for name, answer in self._ask_all(lambda broker: broker.open_orders()).items():
+            found += self._last_known(name) if isinstance(answer, Exception) else answer
         return tuple(sorted(found, key=lambda status: status.order.client_order_id))
 
     def positions(self) -> tuple[Position, ...]:
@@ -219,14 +221,11 @@ class MultiBroker:
 
     def reports(self) -> dict[str, BrokerReport]:
         """Return what each broker holds and is worth, or why it does not say."""
-        found = {}
-        for name in self._brokers:
-            try:
-                held = self._at(name, lambda broker: broker.positions())
-                found[name] = BrokerReport(held, self._at(name, lambda broker: broker.account()), "")
-            except _DOWN as error:
-                found[name] = BrokerReport((), None, str(error))
-        return found
+        answers = self._ask_all(lambda broker: BrokerReport(broker.positions(), broker.account(), ""))
+        return {
+            name: BrokerReport((), None, str(answer)) if isinstance(answer, Exception) else answer
+            for name, answer in answers.items()
+        }
 
     def failures(self) -> dict[str, str]:
         """Return why brokers gave no answer when they were last asked, by name; empty where all did."""
@@ -261,6 +260,7 @@ class MultiBroker:
                 broker.close()
             except (ExecutionError, OSError) as error:
                 errors.append(error)
+        self._questions.close()
         if errors:
             raise errors[0]
 
@@ -329,6 +329,13 @@ class MultiBroker:
 
     def _at(self, name: str, act: Callable[[Broker], Answer]) -> Answer:
         return self._noting(name, lambda: act(self._brokers[name]))
+
+    def _ask_all(self, act: Callable[[Broker], Answer]) -> dict[str, Answer | Exception]:
+        """Return what each broker answers, or why it does not; all are asked at once."""
+        answers = self._questions.ask(lambda name: self._at(name, act), failures=_DOWN)
+        with self._lock:
+            self._failures.update({name: str(why) for name, why in answers.items() if isinstance(why, Exception)})
+        return answers
 
     def _noting(self, name: str, act: Callable[[], Answer]) -> Answer:
         """Return what a broker answers, and take note of whether it did."""

@@ -16,6 +16,7 @@ from aegis.execution.brokers.multi import MultiBroker
 from aegis.execution.brokers.order_routes import OrderRoutes, Route
 from aegis.execution.order_states import OrderState
 from tests.integration.vendors.tws.faults import Reset as ResetConnection
+from tests.integration.vendors.tws.faults import Silence
 from tests.integration.vendors.tws.wire import ToGateway
 from tests.integration.vendors.vendor_server import Status
 from tests.integration.venues.alpaca.connections import alpaca_settings
@@ -57,7 +58,7 @@ def multi_of(alpaca, ib) -> Iterator[Callable[..., MultiBroker]]:
     """Make brokers over both venues, each in the place of the one before, as after a restart."""
     made: list[MultiBroker] = []
 
-    def make(routes=ABC_TO_ALPACA) -> MultiBroker:
+    def make(routes=ABC_TO_ALPACA, *, patience_seconds=30.0, answer_timeout_seconds=0.3) -> MultiBroker:
         for before in made:
             before.close()
         clock = SimulatedClock(AFTER_THE_CLOSE)
@@ -66,10 +67,10 @@ def multi_of(alpaca, ib) -> Iterator[Callable[..., MultiBroker]]:
         brokers = {
             "alpaca": AlpacaBroker(alpaca_settings(alpaca, attempts=2), **same),
             "ib": InteractiveBrokersBroker(
-                interactive_brokers_settings(ib, answer_timeout_seconds=0.3, **impatient), **same
+                interactive_brokers_settings(ib, answer_timeout_seconds=answer_timeout_seconds, **impatient), **same
             ),
         }
-        made.append(MultiBroker(brokers, OrderRoutes(routes, brokers), **same))
+        made.append(MultiBroker(brokers, OrderRoutes(routes, brokers), patience_seconds=patience_seconds, **same))
         made[-1].connect()
         return made[-1]
 
@@ -162,6 +163,17 @@ def test_a_broker_that_cannot_be_connected_is_named_and_connected_later(alpaca, 
     assert broker.connect() == {}
     assert broker.submit(order_of(symbol="DEF")).state is OrderState.ACCEPTED
     assert (dict(alpaca.book.accepted), ib.desk.accepted) == ({"order-ABC": 1}, {"order-DEF": 1})
+
+
+def test_a_broker_that_hangs_keeps_nobody_waiting_for_the_others(alpaca, ib, multi_of, order_of):
+    broker = multi_of(patience_seconds=0.2, answer_timeout_seconds=60.0)
+    broker.submit(order_of())
+    broker.submit(order_of(symbol="DEF"))
+    ib.gateway.always(ToGateway.CURRENT_TIME, Silence())
+    assert [status.order.client_order_id for status in broker.open_orders()] == ["order-ABC", "order-DEF"]
+    assert "'ib' gave no answer within 0.2 s" in broker.failures()["ib"]
+    assert broker.cancel("order-ABC").state is OrderState.CANCELLED
+    assert alpaca.book.named("order-ABC")["status"] == "canceled"
 
 
 def test_another_order_under_a_known_id_is_refused_at_whichever_broker(alpaca, ib, multi_of, order_of):

@@ -222,6 +222,7 @@ def test_a_question_without_an_answer_is_asked_again_over_another_connection(ven
     assert broker.stream_health().connections == 2
 
 
+@pytest.mark.long
 def test_a_question_that_stays_unanswered_is_an_error(venue, broker_of):
     broker = broker_of(**IMPATIENT)
     venue.gateway.always(ToGateway.POSITIONS, Swallowed())
