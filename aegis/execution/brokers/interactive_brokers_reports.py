@@ -89,6 +89,11 @@ class GatewayOrder:
     ended_at_utc: datetime | None = None
     words: str = ""
 
+    @property
+    def venue_id(self) -> str:
+        """Return Interactive Brokers' own name of it, for people."""
+        return str(self.permanent_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayStatus:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
@@ -18,6 +18,7 @@ from aegis.errors import BrokerUnavailable, ConfigurationError, ExecutionError, 
 from aegis.execution.account_state import Position
 from aegis.execution.brokers.begun_sessions import begun_sessions
 from aegis.execution.brokers.broker import AccountBalance, Broker, BrokerEvent
+from aegis.execution.brokers.broker_abilities import ConnectedBroker, SharedBroker
 from aegis.execution.brokers.broker_book import BrokerBook
 from aegis.execution.brokers.broker_totals import total_balance, total_positions
 from aegis.execution.brokers.concurrent_questions import ConcurrentQuestions
@@ -30,20 +31,6 @@ from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 Answer = TypeVar("Answer")
 _DOWN = (BrokerUnavailable, SubmissionUnknown, ConfigurationError)
 _UNSENT = frozenset({OrderState.INTENT_RECORDED, OrderState.APPROVED})
-
-
-@runtime_checkable
-class ConnectedBroker(Protocol):
-    """A broker of a venue that is reached over a network."""
-
-    def connect(self) -> None:
-        """Reach the venue."""
-
-    def adopt(self, order: Order, answers: Iterable[OrderEvent] = ()) -> OrderStatus:
-        """Make an order of an earlier process known."""
-
-    def has_order(self, client_order_id: str) -> bool:
-        """Whether the venue has an order of this id, known to this process or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +218,20 @@ class MultiBroker:
         """Return why brokers gave no answer when they were last asked, by name; empty where all did."""
         with self._lock:
             return dict(self._failures)
+
+    def foreign_orders(self) -> tuple[Any, ...]:
+        """Return open orders that are not ours, of all brokers; an order of ours at another broker than its own too."""
+        shared = (broker for broker in self._brokers.values() if isinstance(broker, SharedBroker))
+        return tuple(order for broker in shared for order in broker.foreign_orders())
+
+    def contradictions(self) -> tuple[str, ...]:
+        """Return what venues told in two ways, each with the broker's name."""
+        return tuple(
+            f"{name}: {told}"
+            for name, broker in self._brokers.items()
+            if isinstance(broker, SharedBroker)
+            for told in broker.contradictions()
+        )
 
     def broker_of(self, client_order_id: str) -> str | None:
         """Return the broker that an order was sent to, None where it is not known or was routed nowhere."""

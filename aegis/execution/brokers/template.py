@@ -74,6 +74,7 @@ class TemplateBroker:
         self._sending = threading.RLock()
         self._unknown: set[str] = set()
         self._asked: dict[tuple[str, int], Order] = {}
+        self._foreign: tuple[VenueOrder, ...] = ()
 
     # 1. What an earlier process may have sent is made known, and looked for before it is sent.
 
@@ -153,6 +154,8 @@ class TemplateBroker:
 
     def catch_up(self) -> frozenset[str]:
         """Ask what became of our open orders, and return those that the venue does not know."""
+        listed = self._client.open_orders()
+        self._foreign = tuple(order for order in listed if not self._book.knows(order.client_order_id))
         return frozenset(name for name in self._book.open_ids() if not self._look_up(name)) - self._unknown
 
     def find_order(self, client_order_id: str) -> OrderStatus | None:
@@ -184,6 +187,10 @@ class TemplateBroker:
     def account(self) -> AccountBalance:
         """Return cash, equity and buying power."""
         return self._client.balance()
+
+    def foreign_orders(self) -> tuple[VenueOrder, ...]:
+        """Return open orders of the account that are not ours, as of the last catching up."""
+        return tuple(order for order in self._foreign if not self._book.knows(order.client_order_id))
 
     def unknown_orders(self) -> tuple[str, ...]:
         """Return orders of which nobody knows whether they arrived; while there are any, nothing new is sent."""

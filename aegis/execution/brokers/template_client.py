@@ -51,6 +51,11 @@ class VenueOrder:
     accepted_at_utc: datetime
     changed_at_utc: datetime
 
+    @property
+    def venue_id(self) -> str:
+        """Return its name for people, as a foreign order; return the venue's own here where it has one."""
+        return self.client_order_id
+
 
 class VenueClient(Protocol):
     """What you write: one venue's words, each method one question or request, with a timeout.
@@ -76,6 +81,10 @@ class VenueClient(Protocol):
 
     def find(self, client_order_id: str) -> VenueOrder | None:
         """Return an order, also one that is over; None only where the venue says that it has none."""
+        ...
+
+    def open_orders(self) -> Sequence[VenueOrder]:
+        """Return all open orders of the account, whoever sent them."""
         ...
 
     def executions(self, client_order_id: str) -> Sequence[Execution]:

@@ -15,6 +15,7 @@ from aegis.execution.brokers.interactive_brokers import InteractiveBrokersBroker
 from aegis.execution.brokers.multi import MultiBroker
 from aegis.execution.brokers.order_routes import OrderRoutes, Route
 from aegis.execution.order_states import OrderState
+from aegis.live_trading.broker_account import review_account
 from tests.integration.vendors.tws.faults import Reset as ResetConnection
 from tests.integration.vendors.tws.faults import Silence
 from tests.integration.vendors.tws.wire import ToGateway
@@ -174,6 +175,19 @@ def test_a_broker_that_hangs_keeps_nobody_waiting_for_the_others(alpaca, ib, mul
     assert "'ib' gave no answer within 0.2 s" in broker.failures()["ib"]
     assert broker.cancel("order-ABC").state is OrderState.CANCELLED
     assert alpaca.book.named("order-ABC")["status"] == "canceled"
+
+
+def test_what_others_trade_and_what_is_told_in_two_ways_is_reviewed_at_every_broker(ib, multi_of, order_of):
+    multi_of().submit(order_of(symbol="DEF"))
+    later = multi_of()
+    review = review_account(later, {}, label="simulated")
+    assert len(review.breaks) == 1
+    assert "DEF: an open order of 100 shares (venue id 1000000) is not ours" in review.breaks[0]
+    later.adopt(order_of(symbol="DEF"))
+    ib.desk.order_of("order-DEF").shares = 70.0
+    assert [status.order.client_order_id for status in later.open_orders()] == ["order-DEF"]
+    (told,) = review_account(later, {}, label="simulated").breaks
+    assert told.startswith("ib: order order-DEF (DEF): Interactive Brokers holds 70 DEF")
 
 
 def test_another_order_under_a_known_id_is_refused_at_whichever_broker(alpaca, ib, multi_of, order_of):

@@ -1,4 +1,4 @@
-"""The client that a user would write for the small venue: eight methods, and no decision in any of them."""
+"""The client that a user would write for the small venue: nine methods, and no decision in any of them."""
 
 from __future__ import annotations
 
@@ -38,20 +38,10 @@ class SmallVenueClient:
 
     def find(self, client_order_id: str) -> VenueOrder | None:
         found = self._ask("GET", f"/orders/{client_order_id}")
-        if found is None:
-            return None
-        return VenueOrder(
-            client_order_id=client_order_id,
-            ticker=found["symbol"],
-            quantity_shares=found["quantity"],
-            filled_shares=found["filled"],
-            limit_price_usd=found["limit"],
-            stop_price_usd=found["stop"],
-            end=OrderEventKind(found["end"]) if found["end"] else None,
-            reason=found["reason"],
-            accepted_at_utc=datetime.fromisoformat(found["accepted"]),
-            changed_at_utc=datetime.fromisoformat(found["changed"]),
-        )
+        return None if found is None else _order(found)
+
+    def open_orders(self) -> Sequence[VenueOrder]:
+        return [_order(row) for row in self._ask("GET", "/orders")]
 
     def executions(self, client_order_id: str) -> Sequence[Execution]:
         return [
@@ -101,3 +91,18 @@ class SmallVenueClient:
 
 def _terms(order: Order) -> dict[str, float | None]:
     return {"quantity": order.quantity_shares, "limit": order.limit_price_usd, "stop": order.stop_price_usd}
+
+
+def _order(found: Any) -> VenueOrder:
+    return VenueOrder(
+        client_order_id=found["id"],
+        ticker=found["symbol"],
+        quantity_shares=found["quantity"],
+        filled_shares=found["filled"],
+        limit_price_usd=found["limit"],
+        stop_price_usd=found["stop"],
+        end=OrderEventKind(found["end"]) if found["end"] else None,
+        reason=found["reason"],
+        accepted_at_utc=datetime.fromisoformat(found["accepted"]),
+        changed_at_utc=datetime.fromisoformat(found["changed"]),
+    )

@@ -118,3 +118,12 @@ def test_a_cancellation_that_nobody_answers_is_an_error_that_says_so(venue, brok
     venue.faults = [CUT_BEFORE, CUT_BEFORE]
     with pytest.raises(BrokerUnavailable, match="cancel it again"):
         broker.cancel("order-ABC")
+
+
+def test_a_foreign_order_is_named_and_is_not_ours(broker_of, order_of):
+    broker_of().submit(order_of(client_order_id="who"))
+    broker = broker_of()
+    assert broker.open_orders() == ()
+    assert [order.venue_id for order in broker.foreign_orders()] == ["who"]
+    broker.adopt(order_of(client_order_id="who"))
+    assert (len(broker.open_orders()), broker.foreign_orders()) == (1, ())

@@ -101,6 +101,12 @@ class SmallVenue:
             match method, path:
                 case "GET", ["orders", name]:
                     return (200, self.orders[name]) if name in self.orders else (404, None)
+                case "GET", ["orders"]:
+                    return 200, [
+                        order
+                        for order in self.orders.values()
+                        if order["end"] is None and order["filled"] != order["quantity"]
+                    ]
                 case "GET", ["account"]:
                     worth = sum(shares * self.quotes[symbol] for symbol, (shares, _) in self.held.items())
                     held = [[symbol, *held, self.quotes[symbol]] for symbol, held in self.held.items() if held[0]]

@@ -1,0 +1,37 @@
+"""What some brokers can beyond the port, because their venue is reached over a network.
+
+Belongs here: protocols. The port that every broker has is :mod:`aegis.execution.brokers.broker`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol, runtime_checkable
+
+from aegis.execution.order_states import OrderStatus
+from aegis.execution.orders import Order, OrderEvent
+
+
+@runtime_checkable
+class ConnectedBroker(Protocol):
+    """A broker of a venue that is reached over a network."""
+
+    def connect(self) -> None:
+        """Reach the venue."""
+
+    def adopt(self, order: Order, answers: Iterable[OrderEvent] = ()) -> OrderStatus:
+        """Make an order of an earlier process known."""
+
+    def has_order(self, client_order_id: str) -> bool:
+        """Whether the venue has an order of this id, known to this process or not."""
+
+
+@runtime_checkable
+class SharedBroker(Protocol):
+    """A broker whose account others can trade as well."""
+
+    def foreign_orders(self) -> Iterable[Any]:
+        """Return open orders that are not ours."""
+
+    def contradictions(self) -> Iterable[str]:
+        """Return what the venue told in two ways."""
