@@ -103,6 +103,7 @@ def test_an_order_that_no_rule_takes_is_rejected_and_sent_to_nobody(alpaca, ib, 
     assert broker.cancel("order-XYZ").state is OrderState.REJECTED
 
 
+@pytest.mark.long
 def test_totals_are_the_sums_of_both(alpaca, ib, multi_of):
     alpaca.book.trade_by_hand("ABC", "30", "10")
     ib.desk.positions[1001] = (10.0, 14.0)

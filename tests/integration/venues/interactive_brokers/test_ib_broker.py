@@ -230,6 +230,7 @@ def test_a_question_that_stays_unanswered_is_an_error(venue, broker_of):
         broker.positions()
 
 
+@pytest.mark.long
 def test_no_gateway_is_an_error_that_says_what_to_start(broker_of):
     broker = broker_of(connects=False, port=9, connect_timeout_seconds=0.1)
     for _ in range(2):
@@ -249,6 +250,7 @@ def test_a_client_id_that_another_program_uses_is_named(broker_of):
         second.connect()
 
 
+@pytest.mark.long
 def test_a_gateway_that_speaks_an_old_protocol_is_refused(venue, broker_of):
     venue.gateway.server_version = 163
     broker = broker_of(connects=False, connect_timeout_seconds=0.15)
