@@ -111,6 +111,7 @@ class LiveRiskLimits(Section):
     max_order_notional_usd: float = Field(50_000.0, gt=0, le=1e12)
     max_order_equity_fraction: float = Field(0.1, gt=0, le=2)
     max_order_volume_fraction: float = Field(0.05, gt=0, le=1, description="Of the median daily volume.")
+    max_day_shares: float = Field(200_000.0, gt=0, le=1e9)
     max_day_notional_usd: float = Field(1_000_000.0, gt=0, le=1e12)
     max_day_orders: int = Field(1_000, ge=1, le=1_000_000)
     max_orders_per_second: int = Field(10, ge=1, le=10_000)

@@ -98,6 +98,10 @@ class LiveBook:
         total = self.orders.total - self.orders.of_order(without)
         return UNMEASURED if total.unpriced else total.day_usd
 
+    def day_shares(self, *, without: str = "") -> Decimal:
+        """Return the shares that were traded today and are open, one order left out."""
+        return self.orders.total.day_shares - self.orders.of_order(without).day_shares
+
     def observe_quote(self, symbol: str, quote: Quote) -> bool:
         """Take note of a quote and return whether it is the newest of its symbol."""
         known = self._quotes.get(symbol)
@@ -111,7 +115,9 @@ class LiveBook:
         """Take note of the positions that the broker stated; `bounds` says when it was asked."""
         before = set(self._stated)
         held = tuple(positions)
-        self._stated = {item.symbol: exact(item.quantity_shares) for item in held}
+        self._stated = {}
+        for item in held:
+            self._stated[item.symbol] = self._stated.get(item.symbol, _ZERO) + exact(item.quantity_shares)
         self._marks = {item.symbol: exact(item.mark_price_usd) for item in held}
         self._changed |= before | set(self._stated)
         self.count_by(bounds)

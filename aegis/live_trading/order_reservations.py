@@ -12,12 +12,13 @@ taking away leaves exactly what a sum from scratch would be, in any order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 
-from aegis.errors import ExecutionError
+from aegis.errors import ExecutionError, RiskError
 from aegis.execution.order_book import OrderBook
 from aegis.execution.order_history import OrderHistory
 from aegis.execution.order_states import CHANGES, OrderState
@@ -41,8 +42,8 @@ class Reserved:
         Signed, executed since the broker's last statement of account.
     purchases_usd : Decimal
         Open purchases, and purchases executed since that statement.
-    day_usd : Decimal
-        Executed today and open.
+    day_usd, day_shares : Decimal
+        Executed today and open; signless.
     day_orders : int
         Let through today; each replacement counts as well.
     unpriced : int
@@ -54,6 +55,7 @@ class Reserved:
     traded_shares: Decimal = _ZERO
     purchases_usd: Decimal = _ZERO
     day_usd: Decimal = _ZERO
+    day_shares: Decimal = _ZERO
     day_orders: int = 0
     unpriced: int = 0
 
@@ -122,6 +124,7 @@ class OrderReservations:
         self._entries: dict[str, _Entry] = {}
         self._by_symbol: dict[str, Reserved] = {}
         self._sales: dict[str, set[str]] = {}
+        self._unstated: set[str] = set()
         self.total = NOTHING
 
     def sent_at(self, client_order_id: str) -> datetime | None:
@@ -190,12 +193,22 @@ class OrderReservations:
     def settle(self, event: OrderEvent) -> str | None:
         """Take note of an event; return the symbol that it changes, None where it says nothing new.
 
+        Raises
+        ------
+        RiskError
+            A fill is no number of shares at a price above 0. Nothing was noted: what the order takes stays reserved.
+
         Notes
         -----
         Fills of an order that did not pass here are counted; it takes nothing else until :meth:`let_through` or a
         restart makes it known.
         """
         fill, name = event.fill, event.client_order_id
+        if fill is not None and not (math.isfinite(fill.quantity_shares) and 0.0 < fill.price_usd < math.inf):
+            raise RiskError(
+                f"{fill.symbol} {fill.filled_at_utc}, order {name}: a fill of {fill.quantity_shares} shares at "
+                f"{fill.price_usd} USD cannot be counted; ask the venue what it executed"
+            )
         if name not in self._entries and fill is None:
             return None
         entry = self._entries.setdefault(name, _Entry(fill.symbol if fill is not None else ""))
@@ -210,8 +223,14 @@ class OrderReservations:
 
     def count_by(self, bounds: DayBounds) -> None:
         """Count by another day or statement; final orders that take nothing any more are forgotten."""
+        is_same_day = (bounds.begins_at_utc, bounds.ends_at_utc) == (
+            self._bounds.begins_at_utc,
+            self._bounds.ends_at_utc,
+        )
         self._bounds = bounds
-        for name, entry in list(self._entries.items()):
+        # A statement changes only what executed since the one before: a long day's orders are not all counted anew.
+        for name in tuple(self._unstated if is_same_day else self._entries):
+            entry = self._entries[name]
             self._renew(name, entry)
             history = entry.history()
             is_over = history is None or history.status.is_final
@@ -228,6 +247,10 @@ class OrderReservations:
     def _renew(self, name: str, entry: _Entry) -> None:
         before = entry.reserved
         entry.reserved, entry.dearest_sale_usd = _reserved(entry, self._bounds)
+        if any(self._bounds.is_unstated(fill.filled_at_utc) for fill in entry.fills()):
+            self._unstated.add(name)
+        else:
+            self._unstated.discard(name)
         self._replace(entry.symbol, before, entry.reserved)
         sales = self._sales.setdefault(entry.symbol, set())
         sales.discard(name)
@@ -237,6 +260,7 @@ class OrderReservations:
     def _forget(self, name: str, entry: _Entry) -> None:
         self._replace(entry.symbol, entry.reserved, NOTHING)
         self._sales.get(entry.symbol, set()).discard(name)
+        self._unstated.discard(name)
         del self._entries[name]
 
     def _replace(self, symbol: str, before: Reserved, after: Reserved) -> None:
@@ -247,12 +271,13 @@ class OrderReservations:
 
 def _reserved(entry: _Entry, bounds: DayBounds) -> tuple[Reserved, Decimal]:
     """Return what an order takes, and the highest price of what it sells and sold since the statement."""
-    day_usd = purchases = traded = dearest = _ZERO
+    day_usd = day_shares = purchases = traded = dearest = _ZERO
     for fill in entry.fills():
         shares, price = exact(fill.quantity_shares), exact(fill.price_usd)
         worth = notional_usd(shares, price)
         if bounds.has(fill.filled_at_utc):
             day_usd += worth
+            day_shares += abs(shares)
         if bounds.is_unstated(fill.filled_at_utc):
             traded += shares
             purchases += worth if shares > 0 else _ZERO
@@ -268,6 +293,7 @@ def _reserved(entry: _Entry, bounds: DayBounds) -> tuple[Reserved, Decimal]:
         traded_shares=traded,
         purchases_usd=(purchases + (worth if open_shares > 0 else _ZERO)) if is_priced else _ZERO,
         day_usd=(day_usd + worth) if is_priced else _ZERO,
+        day_shares=day_shares + abs(open_shares),
         day_orders=_messages(entry, bounds),
         unpriced=0 if is_priced else 1,
     ), dearest if is_priced else _ZERO

@@ -20,7 +20,6 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from operator import attrgetter
 from threading import Lock
 
@@ -36,6 +35,7 @@ from aegis.live_trading.live_feeds import EVERY_ORDER, UNLESS_REDUCING, LiveFeed
 from aegis.live_trading.order_reservations import DayBounds
 from aegis.live_trading.restored_orders import RestoredOrder, restored_orders
 from aegis.live_trading.standing_breakers import BreakerRecord, StandingBreakers
+from aegis.risk.exact_amounts import exact
 from aegis.risk.exit_limits import ExitLimits
 from aegis.risk.exit_prices import Quote
 from aegis.risk.exit_rules import verdict_on
@@ -126,7 +126,13 @@ class LiveRiskManager:
                 del self._recent[last]
 
     def settle(self, event: OrderEvent) -> None:
-        """Take note of what happened to an order; repeated events, and events in any order, do no harm."""
+        """Take note of what happened to an order; repeated events, and events in any order, do no harm.
+
+        Raises
+        ------
+        RiskError
+            A fill is no number of shares at a price above 0; what the order takes stays reserved.
+        """
         with self._lock:
             now = self._now()
             if self._book.settle(event):
@@ -296,6 +302,7 @@ class LiveRiskManager:
             book=book.of_symbol(symbol, without=own),
             other_exposure_usd=book.exposure_usd(without=symbol),
             day_notional_usd=book.day_usd(without=own),
+            day_shares=book.day_shares(without=own),
             day_orders=orders.total.day_orders,
             recent=self._lately(now),
             tripped=self._breakers.told(),
@@ -318,7 +325,7 @@ class LiveRiskManager:
         return tuple(self._recent)
 
     def _restore(self, item: RestoredOrder, now: datetime) -> None:
-        self._book.let_through(item.order, Decimal(repr(item.touch_usd)), item.sent_at_utc)
+        self._book.let_through(item.order, exact(item.touch_usd), item.sent_at_utc)
         self._recent.append(SentOrder(item.order, item.sent_at_utc))
         self._recent += [SentOrder(terms, at) for terms, at in item.replacements]
         for event in item.events:

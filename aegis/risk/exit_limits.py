@@ -34,8 +34,8 @@ class ExitLimits:
         Largest order.
     max_order_equity_fraction, max_order_volume_fraction : float
         Largest order as a share of equity, and of the symbol's median daily volume.
-    max_day_notional_usd : float
-        Largest value of what was traded in a session and may still trade.
+    max_day_shares, max_day_notional_usd : float
+        Most shares, and largest value, of what was traded in a session and may still trade.
     max_day_orders, max_orders_per_second, max_orders_per_minute : float
         Most orders of a session, of any second and of any minute; whole numbers. A replacement counts as an order.
     duplicate_window_seconds : float
@@ -73,6 +73,7 @@ class ExitLimits:
     max_order_notional_usd: float
     max_order_equity_fraction: float
     max_order_volume_fraction: float
+    max_day_shares: float
     max_day_notional_usd: float
     max_day_orders: float
     max_orders_per_second: float

@@ -53,6 +53,7 @@ _UNLESS_REDUCING: tuple[Rule, ...] = (
     exit_sizes.drawdown_within_limit,
     exit_sizes.order_share_of_equity_within_limit,
     exit_sizes.order_share_of_volume_within_limit,
+    exit_sizes.day_shares_within_limit,
     exit_sizes.day_notional_within_limit,
     exit_sizes.position_weight_within_limit,
     exit_sizes.gross_exposure_within_limit,

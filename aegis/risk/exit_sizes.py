@@ -79,6 +79,19 @@ def day_notional_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding
     )
 
 
+def day_shares_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
+    """Hold when the shares traded today, those open and the order's are no more than a day may have."""
+    total = view.day_shares + abs(view.shares)
+    return at_most(
+        total,
+        exact(limits.max_day_shares),
+        lambda: (
+            f"{view.label}: {total} shares traded or open on {view.day.session} with {abs(view.shares)} of this order, "
+            f"a day may have {limits.max_day_shares:g}; only reduce until the next session"
+        ),
+    )
+
+
 def position_weight_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when position, open orders on the order's side and the order are no more of equity than a name may be."""
     book, shares = view.book, view.shares

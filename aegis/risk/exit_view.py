@@ -130,7 +130,7 @@ class ExitView:
         Of the order's symbol, without the order.
     other_exposure_usd : Decimal
         Gross exposure of all other symbols at their marks, open orders on the worse side included.
-    day_notional_usd : Decimal
+    day_notional_usd, day_shares : Decimal
         Traded today and still open, without the order.
     day_orders : int
         Let through today.
@@ -160,6 +160,7 @@ class ExitView:
     book: SymbolBook
     other_exposure_usd: Decimal
     day_notional_usd: Decimal
+    day_shares: Decimal
     day_orders: int
     recent: tuple[SentOrder, ...]
     tripped: Mapping[str, str]

@@ -132,13 +132,15 @@ class _Session:
         """Compare the door's sums with the paper's, and with its own from scratch."""
         view = self.door.manager.view(named("probe"))
         begins, ends = self.book.bounds.begins_at_utc, self.book.bounds.ends_at_utc
-        day = sent = Fraction(0)
+        day = shares_of_day = sent = Fraction(0)
         for item in self.orders.values():
             today = [(shares, price) for at, shares, price in item.fills if begins <= at < ends]
             day += sum((abs(shares) * price for shares, price in today), start=abs(item.rest) * item.price)
+            shares_of_day += sum((abs(shares) for shares, _ in today), start=abs(item.rest))
             sent += begins <= item.sent < ends
         # Each amount is rounded up to 1e-8 USD, and the amounts here have fewer digits: they are equal.
         assert Fraction(view.day_notional_usd) == day
+        assert Fraction(view.day_shares) == shares_of_day
         assert view.day_orders == sent
         for symbol in self.held:
             found = self.book.of_symbol(symbol)

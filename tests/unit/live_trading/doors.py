@@ -22,6 +22,7 @@ ROOMY: Mapping[str, float] = {
     "max_order_notional_usd": 1e12,
     "max_order_equity_fraction": 2.0,
     "max_order_volume_fraction": 1.0,
+    "max_day_shares": 1e9,
     "max_day_notional_usd": 1e12,
     "max_day_orders": 1e6,
     "max_orders_per_second": 1e6,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -222,6 +223,23 @@ def test_fills_of_an_order_that_did_not_pass_here_are_counted() -> None:
     door.manager.settle(door.fill(foreign, -40, ends=True))
     view = door.manager.view(named("o-1"))
     assert (view.book.position_shares, view.day_notional_usd, view.day_orders) == (-40, 800, 0)
+
+
+@pytest.mark.parametrize(("shares", "price"), [(math.nan, 20.0), (50.0, math.nan), (50.0, 0.0), (50.0, math.inf)])
+def test_a_fill_that_is_no_number_is_refused_and_the_order_stays_reserved(shares: float, price: float) -> None:
+    door = Door()
+    order = named("o-1")
+    door.manager.review(order)
+    with pytest.raises(RiskError, match=r"ABC .*, order o-1: a fill of .* cannot be counted; ask the venue"):
+        door.manager.settle(door.fill(order, shares, price=price))
+    assert door.manager.view(named("o-2")).book.open_bought_shares == 100
+
+
+def test_an_equity_that_is_no_number_stops_what_does_not_reduce() -> None:
+    door = Door(positions={"ABC": 500.0})
+    door.tell(equity=math.nan)
+    assert "position_weight_within_limit" in _refusing(door, "o-1")
+    assert _refusing(door, "o-2", -100) == ()
 
 
 def test_halts_and_resumption() -> None:

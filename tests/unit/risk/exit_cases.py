@@ -72,6 +72,7 @@ def view_with(order: Order | None = None, **replaced: Any) -> ExitView:
         "book": book_of(),
         "other_exposure_usd": Decimal(0),
         "day_notional_usd": Decimal(0),
+        "day_shares": Decimal(0),
         "day_orders": 0,
         "recent": (),
         "tripped": {},

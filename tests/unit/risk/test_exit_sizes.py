@@ -130,6 +130,13 @@ def test_value_of_a_day(before: str, outcome: str) -> None:
     assert (row.observed <= row.threshold) is (outcome == "pass")
 
 
+@pytest.mark.parametrize(("before", "outcome"), [("99", "pass"), ("100", "pass"), ("100.000001", "refuse")])
+@pytest.mark.parametrize("side", [1, -1])
+def test_shares_of_a_day(before: str, side: int, outcome: str) -> None:
+    row = _row("day_shares_within_limit", _buy(side * 100, day_shares=Decimal(before)), max_day_shares=200)
+    assert row.outcome == outcome
+
+
 # 5 % of 100,000 USD are 250 shares at 20 USD.
 @pytest.mark.parametrize(
     ("shares", "book", "outcome"),
@@ -248,6 +255,7 @@ def test_an_order_that_only_reduces_passes_and_its_row_tells_what_does_not_hold(
         "equity_usd": 1.0,
         "facts": None,
         "day_notional_usd": Decimal(10**9),
+        "day_shares": Decimal(10**9),
         "other_exposure_usd": Decimal(10**9),
         "committed_usd": Decimal("Infinity"),
         "tripped": {"drawdown": "11 % below the peak"},
