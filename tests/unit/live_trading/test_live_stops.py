@@ -49,6 +49,10 @@ def test_rejections_in_a_row_stop_everything_until_a_person_looked() -> None:
     assert _refusing(door, "o-9", -100) == ("no_runaway_is_stopped",)
     door.manager.release("runaway", actor="maria", reason="the symbol was renamed")
     assert _refusing(door, "o-9", -100) == ()
+    # It counts anew: two more are within the limit, a third is not.
+    for number, refusing in ((10, ()), (11, ()), (12, ("no_runaway_is_stopped",))):
+        door.settle(named(f"o-{number - 1}"), [_E.SUBMITTED, _E.REJECTED])
+        assert _refusing(door, f"o-{number}", number) == refusing
 
 
 def test_a_breaker_that_does_not_stand_cannot_be_released() -> None:

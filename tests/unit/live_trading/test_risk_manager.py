@@ -204,6 +204,15 @@ def test_a_replacement_takes_the_larger_of_its_terms_until_it_is_answered() -> N
     assert door.manager.view(named("o-2")).book.open_bought_shares == 10
 
 
+def test_a_replacement_counts_at_the_quote_that_it_was_judged_at() -> None:
+    door = Door()
+    order = named("o-1", 100)
+    door.manager.review(order)
+    door.tell_feeds(ask=20.5)
+    assert door.manager.review(replace(order, quantity_shares=150.0), is_replacement=True).is_allowed
+    assert door.manager.view(named("o-2")).day_notional_usd == 3_075
+
+
 def test_a_split_leaves_an_open_order_worth_what_it_was() -> None:
     door = Door()
     order = named("o-1", 100, time_in_force="GTC")

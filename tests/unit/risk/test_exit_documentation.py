@@ -16,7 +16,9 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "risk.md"
 
 
 def _rows() -> dict[str, list[str]]:
-    text = PAGE.read_text(encoding="utf-8").partition("## At the exit door")[2].partition("### What it has to be told")[0]
+    text = (
+        PAGE.read_text(encoding="utf-8").partition("## At the exit door")[2].partition("### What it has to be told")[0]
+    )
     cells = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in text.splitlines() if "| `" in line]
     return {row[0].strip("`"): row for row in cells}
 

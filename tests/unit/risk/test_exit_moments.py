@@ -237,6 +237,7 @@ LAST_OPG, LAST_CLS = OPEN - timedelta(minutes=2), CLOSE - timedelta(minutes=10)
         *[({"time_in_force": name}, OPEN - MICRO, "refuse") for name in ("DAY", "IOC", "FOK")],
         *[({"time_in_force": name}, OPEN, "pass") for name in ("DAY", "IOC", "FOK")],
         *[({"time_in_force": name}, CLOSE - MICRO, "pass") for name in ("DAY", "IOC", "FOK")],
+        *[({"time_in_force": name}, CLOSE, "refuse") for name in ("DAY", "IOC", "FOK")],
         ({"time_in_force": "OPG"}, LAST_OPG - MICRO, "pass"),
         ({"time_in_force": "OPG"}, LAST_OPG, "pass"),
         ({"time_in_force": "OPG"}, LAST_OPG + MICRO, "refuse"),
