@@ -26,11 +26,15 @@ class DecisionEventKind(StrEnum):
     INTENT_RECORDED = "intent recorded"
     CHILD_RECORDED = "child recorded"
     PARENT_KEPT = "parent kept"
+    EXIT_VERDICT = "exit verdict"
 
 
 INTENTS = frozenset({DecisionEventKind.INTENT_RECORDED, DecisionEventKind.CHILD_RECORDED})
 """The rows that begin an order: one of a decision, or a child that works one of them. A recomputed decision is compared
 with the first kind only: how an order was worked is not what was decided."""
+
+ASIDES = frozenset({DecisionEventKind.PARENT_KEPT, DecisionEventKind.EXIT_VERDICT})
+"""Rows about an order that are no event of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

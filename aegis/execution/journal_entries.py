@@ -48,34 +48,41 @@ def child_entries(order: Order, refusal: str | None, *, session: date, at_utc: d
     yield _verdict_entry(order, refusal, session=session, at_utc=at_utc)
 
 
-def parent_entry(
-    client_order_id: str, record: Mapping[str, Any], *, number: int, decision_id: str, session: date, at_utc: datetime
+def aside_entry(
+    order: Order,
+    kind: DecisionEventKind,
+    record: Mapping[str, Any],
+    *,
+    session: date,
+    at_utc: datetime,
+    number: int | None = None,
 ) -> NewEvent:
-    """Return the row of where a parent order stands that is worked by children.
+    """Return a row about an order that is no event of it: where a parent stands, or what the exit door said.
 
     Parameters
     ----------
-    client_order_id : str
-        The parent.
+    order : Order
+        The order.
+    kind : DecisionEventKind
+        One of :data:`aegis.execution.decisions.ASIDES`.
     record : mapping
-        Its state and its algorithm, as JSON holds them.
-    number : int
-        From 1; later ones have higher numbers.
-    decision_id : str
-        The decision that it belongs to.
+        What is said, as JSON holds it.
     session : date
         The session that had begun last.
     at_utc : datetime
         When.
+    number : int, optional
+        From 1, where two processes must not both write the same one.
     """
+    name = order.client_order_id
     return NewEvent(
-        kind=DecisionEventKind.PARENT_KEPT,
+        kind=kind,
         session=session,
         at_utc=at_utc,
         payload_json=canonical_json(record),
-        decision_id=decision_id,
-        client_order_id=client_order_id,
-        idempotency_key=f"{client_order_id}:{DecisionEventKind.PARENT_KEPT}:{number}",
+        decision_id=order.decision_id,
+        client_order_id=name,
+        idempotency_key=f"{name}:{kind}:{number if number is not None else at_utc.isoformat()}",
     )
 
 

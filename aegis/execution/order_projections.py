@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-from aegis.execution.decisions import INTENTS, CommittedDecision, DecisionEventKind
+from aegis.execution.decisions import ASIDES, INTENTS, CommittedDecision, DecisionEventKind
 from aegis.execution.journal import Journal
 from aegis.execution.journal_chain import JournalRow
 from aegis.execution.order_records import event_from_payload, order_from_record
@@ -57,7 +57,7 @@ def order_statuses(rows: Iterable[JournalRow]) -> dict[str, OrderStatus]:
             continue
         if row.kind in INTENTS:
             statuses[name] = OrderStatus(order_from_record(row.payload["order"]), OrderState.INTENT_RECORDED)
-        elif name in statuses and row.kind != DecisionEventKind.PARENT_KEPT:
+        elif name in statuses and row.kind not in ASIDES:
             statuses[name] = apply_event(statuses[name], order_event(row))
     return statuses
 

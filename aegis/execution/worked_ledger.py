@@ -13,7 +13,7 @@ from typing import Any
 from aegis.errors import JournalError
 from aegis.execution.decisions import INTENTS, CommitOutcome, Decision, DecisionEventKind
 from aegis.execution.journal import Journal
-from aegis.execution.journal_entries import child_entries, parent_entry
+from aegis.execution.journal_entries import aside_entry, child_entries
 from aegis.execution.order_management import DecisionLedger
 from aegis.execution.order_projections import order_event, order_statuses
 from aegis.execution.order_records import order_from_record
@@ -118,9 +118,19 @@ class WorkedLedger(DecisionLedger):
         name = order.client_order_id
         self._require_own(order.account, session, name)
         number = self._kept[name] = self._kept.get(name, 0) + 1
-        self._add(
-            parent_entry(name, record, number=number, decision_id=order.decision_id, session=session, at_utc=at_utc)
-        )
+        kind = DecisionEventKind.PARENT_KEPT
+        self._add(aside_entry(order, kind, record, session=session, at_utc=at_utc, number=number))
+
+    def note_verdict(self, order: Order, record: Mapping[str, Any], *, session: date, at_utc: datetime) -> None:
+        """Record what the exit door said of an order; durable with the next :meth:`flush`."""
+        self._require_own(order.account, session, order.client_order_id)
+        kind = DecisionEventKind.EXIT_VERDICT
+        self._add(aside_entry(order, kind, record, session=session, at_utc=at_utc))
+
+    def asides(self, client_order_id: str, kind: DecisionEventKind) -> list[Mapping[str, Any]]:
+        """Return what was recorded about an order that is no event of it, oldest first."""
+        rows = self._journal.events(client_order_ids=[client_order_id], kinds=[kind])
+        return [row.payload for row in rows]
 
     def parents(self) -> dict[str, Mapping[str, Any]]:
         """Return the newest record of every parent in the ledger's sessions, by client order id."""

@@ -26,7 +26,7 @@ from aegis.execution.worked_ledger import WorkedLedger
 from aegis.live_trading.broker_account import AccountReview, review_account
 from aegis.live_trading.execution_config import ExecutionConfig
 from aegis.live_trading.exit_door import ExitDoor
-from aegis.live_trading.held_positions import adoption_entry, journalled_positions
+from aegis.live_trading.held_positions import adoption_entry, breakers_entry, journalled_positions
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.lease import Lease
 from aegis.live_trading.sending_lock import SendingLock
@@ -74,6 +74,7 @@ class ExecutionSystem:
         self._breaks: tuple[str, ...] = ("it has not been compared with the broker yet",)
         self._reconciled_at: datetime | None = None
         self._failure = ""
+        self._remembered: object = ((), None)
         self._stepping = threading.RLock()
         self._closing = threading.Event()
         now = config.clock.now_utc()
@@ -268,6 +269,7 @@ class ExecutionSystem:
             self._rules.observe_account(found.balance, found.positions, at_utc=now)
             self._rules.observe_stream(now)
             self._rules.observe_reconciliation(is_clean=found.is_clean)
+            self._keep_breakers(now)
             return found
 
     def take_over_positions(self, *, reason: str, actor: str) -> AccountReview:
@@ -353,6 +355,18 @@ class ExecutionSystem:
         for _ in range(_FIRST_SESSIONS):
             session = self._config.calendar.previous(session)
         return session
+
+    def _keep_breakers(self, now_utc: datetime) -> None:
+        """Write down what the breakers must remember, where it is another than before; today's equity alone is not."""
+        record = self._rules.record()
+        marks = record.marks
+        remembered = (record.tripped, None if marks is None else (marks.session, marks.first_usd, marks.peak_usd))
+        if remembered == self._remembered:
+            return
+        entry = breakers_entry(record.to_record(), session=self.session_of(now_utc), at_utc=now_utc)
+        with self.door.held(), self._journal.batch() as batch:
+            batch.append(entry)
+        self._remembered = remembered
 
     def _take_over(self, reason: str, actor: str) -> None:
         now = self._config.clock.now_utc()

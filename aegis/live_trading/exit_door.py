@@ -1,8 +1,7 @@
 """The one door through which orders leave: asked, written down, then sent, and never twice.
 
-Belongs here: the order of these steps for one order, and what is done about an order of which nobody knows whether it
-left. What is asked of an order is :mod:`aegis.live_trading.risk_manager`, what may be written is
-:mod:`aegis.execution.worked_ledger`, and how a venue is reached is the broker's.
+Belongs here: the order of these steps, and what is done about an order of which nobody knows whether it left. What is
+asked is :mod:`aegis.live_trading.risk_manager`, what may be written :mod:`aegis.execution.worked_ledger`.
 
 Notes
 -----
@@ -16,7 +15,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from datetime import date, datetime
 
 from aegis.clock import Clock
@@ -123,9 +121,10 @@ class ExitDoor:
             refusal = ", ".join(verdict.refusing_rules)
             try:
                 if status is None:
-                    self._commit(order, verdict, refusal or None, is_child=is_child)
+                    self._commit(order, refusal or None, is_child=is_child)
                 elif refusal:
                     self._record(order, OrderEventKind.CANCELLED, reason_text(OrderReason.EXIT_RULE, refusal))
+                self._note(order, verdict)
                 if not refusal:
                     self._record(order, OrderEventKind.SUBMITTED)
                 self._ledger.flush()
@@ -170,7 +169,9 @@ class ExitDoor:
             if status.is_final:
                 return status
             verdict = self._rules.review(order, is_replacement=True)
+            self._note(order, verdict)
             if not verdict.is_allowed:
+                self._ledger.flush()
                 raise ExecutionError(
                     f"order {order.client_order_id} ({order.symbol}) keeps its terms, the new ones were not sent: "
                     f"{', '.join(verdict.refusing_rules)}"
@@ -207,8 +208,7 @@ class ExitDoor:
 
     def contradictions(self) -> tuple[str, ...]:
         """Return what the broker told that the journal has otherwise; reconciliation decides."""
-        with self._lock:
-            return tuple(self._contradictions)
+        return tuple(self._contradictions)
 
     def recover(self) -> tuple[OrderStatus, ...]:
         """Take over what an earlier process left: ask the venue for every order that is not at its end.
@@ -240,8 +240,7 @@ class ExitDoor:
 
         Notes
         -----
-        One that the venue has not is sent, if the rules still let it, and ended where its session is over: nothing that
-        was decided for one session is sent in a later one.
+        One that the venue has not is sent, if the rules still let it, and ended where its session is over.
         """
         for name in sorted(self._doubtful):
             with self._lock:
@@ -295,7 +294,7 @@ class ExitDoor:
             self._ledger.flush()
 
     def _find_or_send(self, order: Order) -> OrderStatus:
-        """Return an order that the venue has; send one that it says it has not, if the rules still let it."""
+        """Return an order that the venue has; send one that it has not, if the rules still let it."""
         name = order.client_order_id
         if self._broker.find_order(name) is not None:
             self._doubtful.discard(name)
@@ -303,7 +302,10 @@ class ExitDoor:
             return self._require(name)
         if self._session_of(self._clock.now_utc()) > order.execution_session:
             return self.give_up(name, reason_text(OrderReason.NEVER_SENT, f"its session was {order.execution_session}"))
-        verdict = self._rules.review(order)
+        # It was let through before; it is judged anew in the place of what was reserved then.
+        verdict = self._rules.review(order, is_replacement=True)
+        self._note(order, verdict)
+        self._ledger.flush()
         if not verdict.is_allowed:
             refusal = ", ".join(verdict.refusing_rules)
             return self.give_up(name, reason_text(OrderReason.EXIT_RULE, f"{refusal}; it never reached the venue"))
@@ -322,21 +324,17 @@ class ExitDoor:
         self.take_events()
         return self._require(name)
 
-    def _commit(self, order: Order, verdict: ExitVerdict, refusal: str | None, *, is_child: bool) -> None:
+    def _commit(self, order: Order, refusal: str | None, *, is_child: bool) -> None:
         now = self._clock.now_utc()
         if is_child:
             self._ledger.commit_child(order, refusal, session=self._session_of(now), at_utc=now)
             return
-        rows = tuple(
-            {**asdict(row), "outcome": "refuse order" if row.outcome == "refuse" else row.outcome}
-            for row in verdict.rows
-        )
         decision = Decision(
             decision_id=order.decision_id,
             account=order.account,
             session=order.session,
             orders=(order,),
-            gate_rows=rows,
+            gate_rows=(),  # what the door said is a row of its own
             input_snapshot_id=self._made_by.input_snapshot_id,
             code_version=self._made_by.code_version,
             config_hash=self._made_by.config_hash,
@@ -345,6 +343,10 @@ class ExitDoor:
         outcome = self._ledger.commit(decision, at_utc=now)
         if outcome.conflict is not None:
             raise OrderRejected(outcome.conflict)
+
+    def _note(self, order: Order, verdict: ExitVerdict) -> None:
+        now = self._clock.now_utc()
+        self._ledger.note_verdict(order, verdict.to_record(), session=self._session_of(now), at_utc=now)
 
     def _known(self, order: Order) -> OrderStatus | None:
         """Return where an order stands that was committed; refuse other terms under its id."""

@@ -14,6 +14,7 @@ from typing import Protocol
 from aegis.execution.account_state import Position
 from aegis.execution.brokers.broker import AccountBalance
 from aegis.execution.orders import Order, OrderEvent
+from aegis.live_trading.standing_breakers import BreakerRecord
 from aegis.risk.exit_view import ExitVerdict
 
 
@@ -42,6 +43,10 @@ class ExitReview(Protocol):
 
     def observe_reconciliation(self, *, is_clean: bool) -> None:
         """Take note of whether our books and the broker's agree."""
+        ...
+
+    def record(self) -> BreakerRecord:
+        """Return what has to be written down to survive a restart, besides orders and their events."""
         ...
 
 

@@ -32,6 +32,7 @@ class AccountEventKind(StrEnum):
 
     POSITIONS_ADOPTED = "positions adopted"
     SPLIT_BOOKED = "split booked"
+    BREAKERS_KEPT = "breakers kept"
 
 
 def adoption_entry(
@@ -69,6 +70,11 @@ def split_entry(symbol: str, ratio: float, *, session: date, at_utc: datetime) -
     payload = {"symbol": symbol, "ratio": ratio}
     key = f"{AccountEventKind.SPLIT_BOOKED}:{symbol}:{session}"
     return _entry(AccountEventKind.SPLIT_BOOKED, payload, session=session, at_utc=at_utc, key=key)
+
+
+def breakers_entry(record: Mapping[str, object], *, session: date, at_utc: datetime) -> NewEvent:
+    """Return the row of what an account's breakers must remember over a restart."""
+    return _entry(AccountEventKind.BREAKERS_KEPT, record, session=session, at_utc=at_utc)
 
 
 def held_shares(rows: Iterable[JournalRow]) -> dict[str, float] | None:

@@ -25,6 +25,7 @@ from aegis.execution.orders import Order, OrderEvent
 from aegis.live_trading.execution_config import ExecutionConfig
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.exit_review import MadeBy
+from aegis.live_trading.standing_breakers import BreakerRecord
 from aegis.risk.exit_view import ExitRow, ExitVerdict
 
 ACCOUNT = "paper"
@@ -55,6 +56,10 @@ class NoRules:
 
     def observe_reconciliation(self, *, is_clean: bool) -> None:
         """Keep no answer."""
+
+    def record(self) -> BreakerRecord:
+        """Remember nothing."""
+        return BreakerRecord()
 
 
 def broker_at(url: str, stream_url: str, clock: SimulatedClock) -> AlpacaBroker:
