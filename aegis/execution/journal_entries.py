@@ -55,7 +55,7 @@ def aside_entry(
     *,
     session: date,
     at_utc: datetime,
-    number: int | None = None,
+    number: int,
 ) -> NewEvent:
     """Return a row about an order that is no event of it: where a parent stands, or what the exit door said.
 
@@ -71,8 +71,8 @@ def aside_entry(
         The session that had begun last.
     at_utc : datetime
         When.
-    number : int, optional
-        From 1, where two processes must not both write the same one.
+    number : int
+        Which of its order's rows of this kind, from 1.
     """
     name = order.client_order_id
     return NewEvent(
@@ -82,7 +82,7 @@ def aside_entry(
         payload_json=canonical_json(record),
         decision_id=order.decision_id,
         client_order_id=name,
-        idempotency_key=f"{name}:{kind}:{number if number is not None else at_utc.isoformat()}",
+        idempotency_key=f"{name}:{kind}:{number}",
     )
 
 

@@ -39,6 +39,7 @@ class WorkedLedger(DecisionLedger):
         super().__init__(journal, first=first, last=date.max)
         self._kept: dict[str, int] = {}
         self._terms: dict[str, Order] = {}
+        self._verdicts: dict[str, int] = {}
 
     def status(self, client_order_id: str) -> OrderStatus | None:
         """Return where an order stands by what is recorded, None if it was never committed.
@@ -123,9 +124,12 @@ class WorkedLedger(DecisionLedger):
 
     def note_verdict(self, order: Order, record: Mapping[str, Any], *, session: date, at_utc: datetime) -> None:
         """Record what the exit door said of an order; durable with the next :meth:`flush`."""
-        self._require_own(order.account, session, order.client_order_id)
-        kind = DecisionEventKind.EXIT_VERDICT
-        self._add(aside_entry(order, kind, record, session=session, at_utc=at_utc))
+        name, kind = order.client_order_id, DecisionEventKind.EXIT_VERDICT
+        self._require_own(order.account, session, name)
+        if name not in self._verdicts:
+            self._verdicts[name] = len(self.asides(name, kind)) if self._knows(name) else 0
+        self._verdicts[name] += 1
+        self._add(aside_entry(order, kind, record, session=session, at_utc=at_utc, number=self._verdicts[name]))
 
     def asides(self, client_order_id: str, kind: DecisionEventKind) -> list[Mapping[str, Any]]:
         """Return what was recorded about an order that is no event of it, oldest first."""
