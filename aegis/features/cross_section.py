@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from aegis.features.side_by_side import side_by_side
 from aegis.lake.tables.features import RANKED_FEATURES
 from aegis.signals.cross_section import CrossSections
 
@@ -20,8 +21,12 @@ def cross_sectional_features(features: pd.DataFrame) -> dict[str, pd.Series]:
         ``session`` and the ranked features, one row for each member.
     """
     members = CrossSections(features["session"])
-    compared = {}
-    for name in RANKED_FEATURES:
-        compared[f"{name}_rank"] = members.rank(features[name])
-        compared[f"{name}_z"] = members.z_score(features[name])
+
+    def compare(name: str) -> dict[str, pd.Series]:
+        values = features[name]
+        return {f"{name}_rank": members.rank(values), f"{name}_z": members.z_score(values)}
+
+    compared: dict[str, pd.Series] = {}
+    for found in side_by_side(compare, RANKED_FEATURES):
+        compared |= found
     return compared

@@ -20,9 +20,7 @@ Each value depends on the :data:`LOOKBACK_SESSIONS` sessions before it and on no
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 
 import numpy as np
@@ -41,6 +39,7 @@ from aegis.features.panel import (
     epoch_panels,
 )
 from aegis.features.registry import LONGEST_WINDOW_SESSIONS, symbol_features
+from aegis.features.side_by_side import side_by_side
 from aegis.lake.schema import ascends_strictly
 from aegis.lake.tables.features import DAILY_FEATURES, SYMBOL_FEATURES
 from aegis.market_data.panel_cells import cell_positions
@@ -141,11 +140,5 @@ def _epoch_features(
         for name, found in symbol_features(block).items():
             compiled_windows.place_cells(found, own, values[name])
 
-    blocks = blocks_of_symbols(panel)
-    if len(blocks) == 1:
-        compute(blocks[0])
-    else:
-        # Blocks write to places of their own, and most of their work is done outside of Python's lock.
-        with ThreadPoolExecutor(min(len(blocks), os.cpu_count() or 1)) as threads:
-            list(threads.map(compute, blocks))
+    side_by_side(compute, blocks_of_symbols(panel))  # each writes to places of its own
     return pd.DataFrame({"session": own_members["session"], "symbol": own_members["symbol"], **values}, copy=False)

@@ -18,7 +18,7 @@ _GRID = float64[:, ::1]
 _TINY = float(np.finfo(np.float64).tiny)
 
 
-@njit([(_GRID, int64[:, ::1], int64, _GRID)], cache=True)
+@njit([(_GRID, int64[:, ::1], int64, _GRID)], cache=True, nogil=True)
 def rank_rows(grid, order, fewest, found):  # type: ignore[no-untyped-def]
     """Write (rank - 1/2) / n of each cell into `found`; `order` sorts each row, NaN last."""
     for row in range(grid.shape[0]):
@@ -40,7 +40,7 @@ def rank_rows(grid, order, fewest, found):  # type: ignore[no-untyped-def]
             first = after
 
 
-@njit([(_GRID, int64, float64, float64, _GRID)], cache=True)
+@njit([(_GRID, int64, float64, float64, _GRID)], cache=True, nogil=True)
 def score_rows(grid, fewest, limit, rounding, found):  # type: ignore[no-untyped-def]
     """Write each cell's standard score in its row, cut at `limit`, into `found`."""
     for row in range(grid.shape[0]):
