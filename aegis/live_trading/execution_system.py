@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from aegis.errors import AegisError, BrokerUnavailable, ExecutionError, SubmissionUnknown
+from aegis.errors import AegisError, ExecutionError
 from aegis.execution.account_state import Position
 from aegis.execution.brokers.broker import AccountBalance, Broker
 from aegis.execution.journal import Journal
@@ -74,6 +74,7 @@ class ExecutionSystem:
         self._breaks: tuple[str, ...] = ("it has not been compared with the broker yet",)
         self._reconciled_at: datetime | None = None
         self._failure = ""
+        self._deaf = ""
         self._remembered: object = ((), None)
         self._stepping = threading.RLock()
         self._closing = threading.Event()
@@ -118,7 +119,7 @@ class ExecutionSystem:
     @property
     def breaks(self) -> tuple[str, ...]:
         """What differs from the broker; while anything does, only reducing orders leave."""
-        return self._breaks
+        return (self._deaf, *self._breaks) if self._deaf else self._breaks
 
     @property
     def stopped(self) -> str:
@@ -234,11 +235,12 @@ class ExecutionSystem:
         ExecutionError
             They differ; the message names the first difference.
         """
-        if self._breaks and not order.is_reducing:
-            more = f", and {len(self._breaks) - 1} more" if len(self._breaks) > 1 else ""
+        breaks = self.breaks
+        if breaks and not order.is_reducing:
+            more = f", and {len(breaks) - 1} more" if len(breaks) > 1 else ""
             raise ExecutionError(
                 f"order {order.client_order_id} ({order.symbol} {order.quantity_shares:g}) was not sent: account "
-                f"{self._config.account} differs from the broker: {self._breaks[0]}{more}"
+                f"{self._config.account} differs from the broker: {breaks[0]}{more}"
             )
 
     def reconcile(self) -> AccountReview:
@@ -312,6 +314,8 @@ class ExecutionSystem:
             stopped = self._switch.status().told
             if stopped:
                 self.cancel_all()
+            else:
+                self._failure = ""
             self.door.settle_doubts()
             now = self._config.clock.now_utc()
             since = self._reconciled_at
@@ -338,9 +342,11 @@ class ExecutionSystem:
         while not self._closing.wait(self._config.poll_seconds):
             try:
                 self.step()
-                self._failure = ""
-            except (BrokerUnavailable, SubmissionUnknown, AegisError) as error:
+            except AegisError as error:
                 self._failure = str(error)
+            except Exception as error:  # noqa: BLE001 - a thread that dies unseen would obey no stop
+                self._deaf = f"listening to the broker ended with {error!r}; close the system and start it again"
+                return
 
     def _execution_session(self, now_utc: datetime) -> date:
         """Return the session that is open, or the next one."""

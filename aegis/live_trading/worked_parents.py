@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 
 from aegis.clock import Clock
-from aegis.errors import BrokerUnavailable, SubmissionUnknown
+from aegis.errors import DecisionConflict, ExecutionError
 from aegis.execution.algorithms.parent_records import (
     WorkingAlgorithm,
     algorithm_from_record,
@@ -37,7 +37,8 @@ class ChildrenThroughTheDoor:
     Notes
     -----
     A child of which nobody knows whether it arrived stays open, and the door finds out before anything else is sent. A
-    request that met a venue without an answer is made again by the algorithm, which sees that nothing has changed.
+    request that met a venue without an answer, or that a rule refused, is noted; the child works on as it is, and the
+    other parents go on.
     """
 
     def __init__(self, door: ExitDoor) -> None:
@@ -64,7 +65,9 @@ class ChildrenThroughTheDoor:
     def _attempt(self, action: Callable[[], object]) -> None:
         try:
             action()
-        except (SubmissionUnknown, BrokerUnavailable) as error:
+        except DecisionConflict:
+            raise  # another process writes this account: nothing more may be done
+        except ExecutionError as error:
             self.failures.append(str(error))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +26,7 @@ from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.held_positions import journalled_positions, split_entry
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.live_trader import LiveTrader
+from aegis.live_trading.worked_parents import ChildrenThroughTheDoor
 from tests.integration.live_trading.trading_process import ACCOUNT, CALENDAR, IN_SESSION, broker_at, config_in
 from tests.integration.venues.alpaca.server import AlpacaVenue
 
@@ -237,3 +239,18 @@ def test_other_terms_under_a_committed_id_are_refused_and_nothing_is_sent(venue,
         system.submit_order(system.order("ABC", -10, name="one", arrival_price_usd=10.0))
     process.close()
     assert len(venue.book.orders) == 1
+
+
+def test_new_terms_that_may_not_leave_are_noted_and_the_child_works_on(venue, start, tmp_path) -> None:
+    process = start()
+    system = process.system
+    terms = {"order_type": "limit", "limit_price_usd": 9.0, "arrival_price_usd": 10.0}
+    order = system.order("ABC", 10, name="one", **terms)
+    children = ChildrenThroughTheDoor(system.door)
+    children.submit(order)
+    KillSwitch(tmp_path / "kill.json").engage("enough", actor="ada", at_utc=IN_SESSION)
+    children.replace(replace(order, limit_price_usd=9.5), revision=1)
+    (said,) = children.failures
+    assert "was not replaced: the kill switch engaged since" in said
+    (made,) = venue.book.orders.values()
+    assert (made["limit_price"], made["replaced_by"]) == ("9", None)

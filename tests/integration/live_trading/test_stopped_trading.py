@@ -14,7 +14,7 @@ import pytest
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.rules import TradingRules
 from aegis.clock import SimulatedClock
-from aegis.errors import ExecutionError
+from aegis.errors import BrokerUnavailable, ExecutionError
 from aegis.execution.account_state import AccountState
 from aegis.execution.brokers.simulated import SimulatedBroker
 from aegis.execution.order_states import OrderState
@@ -141,3 +141,45 @@ def test_two_processes_do_not_trade_one_account(tmp_path: Path) -> None:
         ExecutionSystem(CountingBroker(clock), config)
     with closing(ExecutionSystem(CountingBroker(clock), config)) as system:
         assert system.breaks == ()
+
+
+def test_an_order_that_cannot_be_cancelled_is_said_for_as_long_as_it_is_open(tmp_path: Path) -> None:
+    clock = SimulatedClock(EVENING)
+
+    class DeafBroker(CountingBroker):
+        def cancel(self, client_order_id):
+            raise BrokerUnavailable(f"order {client_order_id}: no answer")
+
+    config = config_in(tmp_path, clock, poll_seconds=0.005)
+    with ExecutionSystem(DeafBroker(clock), config) as system:
+        system.submit_order(system.order("ABC", 1, name="one", arrival_price_usd=10.0))
+        KillSwitch(config.kill_switch).engage("trial", actor="test", at_utc=EVENING)
+        until = time.monotonic() + 10.0
+        while not system.last_failure and time.monotonic() < until:
+            threading.Event().wait(0.001)
+        for _ in range(100):
+            assert "no answer" in system.last_failure
+            threading.Event().wait(0.001)
+        assert len(system.sent_orders()) == 1
+
+
+def test_a_listener_that_died_lets_nothing_open_leave(tmp_path: Path) -> None:
+    clock = SimulatedClock(EVENING)
+
+    class BrokenBroker(CountingBroker):
+        breaks = threading.Event()
+
+        def events_since(self, sequence):
+            if self.breaks.is_set():
+                raise RuntimeError("a defect")
+            return super().events_since(sequence)
+
+    broker = BrokenBroker(clock)
+    with ExecutionSystem(broker, config_in(tmp_path, clock, poll_seconds=0.005)) as system:
+        broker.breaks.set()
+        until = time.monotonic() + 10.0
+        while not system.breaks and time.monotonic() < until:
+            threading.Event().wait(0.005)
+        with pytest.raises(ExecutionError, match=r"listening to the broker ended with RuntimeError\('a defect'\)"):
+            system.submit_order(system.order("ABC", 1, name="one", arrival_price_usd=10.0))
+    assert broker.arrived == []
