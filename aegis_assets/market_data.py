@@ -13,6 +13,7 @@ from aegis.lake import tables
 from aegis.market_data import quality_gate as gate
 from aegis.market_data.adjustments import PREVIOUS_CLOSE_LOOKBACK
 from aegis.market_data.adjustments import adjustment_factors as compute_factors
+from aegis.market_data.confirmed_closes import known_by
 from aegis.market_data.expectations import CHECKS
 from aegis.market_data.index_membership import read_membership
 from aegis.market_data.price_jumps import LOOKBACK_SESSIONS
@@ -87,6 +88,7 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
         with lake.open() as store:
             bars = store.read(tables.RAW_BARS, first=start, last=sessions[-1])
             listings = store.read(tables.LISTINGS)
+            confirmed = store.read(tables.CONFIRMED_CLOSES, first=start, last=sessions[-1])
             result = gate.run_quality_gate(
                 bars,
                 listings=listings,
@@ -98,6 +100,7 @@ def market_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
                 last=sessions[-1],
                 agreement=store.read(tables.SOURCE_AGREEMENT, first=sessions[0], last=sessions[-1]),
                 protected=untradable_symbols(listings, sessions),
+                confirmed=known_by(confirmed, market.clock.now_utc()),
             )
             docs = {"data_docs": dg.MetadataValue.path(write_run_page(_judged(result), workspace.data_docs))}
             yield from _check_results(result, docs)
@@ -192,6 +195,7 @@ def _check_results(result: gate.GateResult, docs: Mapping[str, Any]) -> Iterator
                 "observed_rows": int(summary.observed),
                 "threshold_rows": int(summary.threshold),
                 "failed_sessions": summary.failed_sessions,
+                "confirmed_rows": summary.confirmed,
                 "first_detail": summary.first_detail or "all rows as expected",
                 **docs,
             },

@@ -1,4 +1,4 @@
-"""What a word on the command line may be: a session, a port, a count.
+"""What a word on the command line may be: a session, a port, a count, a price.
 
 Belongs here: reading one word and refusing a wrong one in argparse's way. What the words are for is
 :mod:`aegis_sensors.cli`.
@@ -7,6 +7,7 @@ Belongs here: reading one word and refusing a wrong one in argparse's way. What 
 from __future__ import annotations
 
 import argparse
+import math
 from datetime import date
 
 _LARGEST_PORT = 65_535
@@ -50,3 +51,20 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def price(text: str) -> float:
+    """Return a price in US dollars.
+
+    Raises
+    ------
+    ArgumentTypeError
+        It is no finite number above 0.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (value > 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a price; give US dollars above 0, such as 28.05")
+    return value

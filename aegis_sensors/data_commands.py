@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from aegis_sensors.arguments import positive, session
+from aegis_sensors.arguments import positive, price, session
 from aegis_sensors.safekeeping_words import add_safekeeping_commands
 
 _VERSIONS_SHOWN = 20
@@ -76,6 +76,7 @@ def add_data_commands(commands: Any) -> None:
     expire.set_defaults(command=_expire)
 
     _add_quality(ways)
+    _add_confirm(ways)
     add_safekeeping_commands(ways)
 
 
@@ -85,6 +86,17 @@ def _add_quality(ways: Any) -> None:
     quality.add_argument("--symbol", help="only what concerns this symbol")
     quality.add_argument("--docs", dest="output", action="store_const", const="pages", default="terminal")
     quality.set_defaults(command=_quality)
+
+
+def _add_confirm(ways: Any) -> None:
+    confirm = ways.add_parser("confirm", help="confirm a close that a data check doubts, and that you looked up")
+    confirm.add_argument("symbol")
+    confirm.add_argument("session", type=session)
+    confirm.add_argument("--close", type=price, required=True, help="the close as you found it, USD as traded")
+    confirm.add_argument("--open", type=price, help="the open too, where the check doubts how far they lie apart")
+    confirm.add_argument("--reason", required=True, help="what moved it and where you looked it up")
+    confirm.add_argument("--actor", default="", help="who confirms it; default: the user of this machine")
+    confirm.set_defaults(command=_confirm)
 
 
 def _quality(chosen: argparse.Namespace) -> int:
@@ -150,6 +162,22 @@ def _correct(chosen: argparse.Namespace) -> int:
         reason=chosen.reason,
         console=Console(),
     )
+    return 0
+
+
+def _confirm(chosen: argparse.Namespace) -> int:
+    from aegis.config import load_config  # noqa: PLC0415
+    from aegis_sensors.confirm_command import ConfirmRequest, confirm_command  # noqa: PLC0415
+
+    request = ConfirmRequest(
+        symbol=chosen.symbol,
+        session=chosen.session,
+        close_usd=chosen.close,
+        open_usd=chosen.open,
+        reason=chosen.reason,
+        actor=chosen.actor,
+    )
+    confirm_command(load_config(), request, console=Console())
     return 0
 
 

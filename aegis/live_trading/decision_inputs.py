@@ -32,6 +32,8 @@ def decision_dependencies(config: AegisConfig) -> tuple[Dependency, ...]:
         (tables.CHECK_RESULTS, tables.RAW_BARS, GATE_LOOKBACK, mixed),
         (tables.CHECK_RESULTS, tables.CORPORATE_ACTIONS, GATE_LOOKBACK, mixed),
         (tables.CHECK_RESULTS, tables.LISTINGS, 0, mixed),
+        (tables.CHECK_RESULTS, tables.CONFIRMED_CLOSES, GATE_LOOKBACK, mixed),
+        (tables.DAILY_BARS, tables.CONFIRMED_CLOSES, GATE_LOOKBACK, own),
         (tables.DAILY_BARS, tables.RAW_BARS, GATE_LOOKBACK, own),
         (tables.DAILY_BARS, tables.CORPORATE_ACTIONS, GATE_LOOKBACK, own),
         (tables.ADJUSTMENT_FACTORS, tables.DAILY_BARS, factors, own),

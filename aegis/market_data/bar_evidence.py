@@ -81,6 +81,7 @@ def bar_evidence(
     sessions: JudgedSessions,
     calendar: TradingCalendar,
     settings: QualitySettings,
+    confirmed: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return each judged row with what the expectations compare it with.
 
@@ -96,6 +97,8 @@ def bar_evidence(
         Decision calendar.
     settings : QualitySettings
         Bounds.
+    confirmed : DataFrame, optional
+        :data:`aegis.lake.tables.CONFIRMED_CLOSES`; none by default.
 
     Returns
     -------
@@ -110,7 +113,7 @@ def bar_evidence(
     """
     dates = raw_bars["session"].to_numpy(dtype="datetime64[D]")
     days = sessions.with_lookback
-    context = closes_in_context(raw_bars, actions, days=days, settings=settings)
+    context = closes_in_context(raw_bars, actions, days=days, settings=settings, confirmed=confirmed)
     history = bars_in_history(one_close_each(raw_bars, days=days), context, days=days, settings=settings)
     context = pd.concat([context, history.drop(columns=["session", "symbol"])], axis=1)
     numbers = sessions.numbers_of(dates)

@@ -16,6 +16,7 @@ from aegis.lake.tables import CORPORATE_ACTIONS, RAW_BARS
 
 Outcome = Literal["pass", "warn", "repair", "quarantine", "block"]
 Evidence = Literal["bars", "expected_bars", "actions", "sessions"]
+Confirmable = Literal["confirmed_close", "confirmed_bar", "confirmed_close_before"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class CheckDefinition:
         Format string over the columns of an offending row: what was found, and the remedy.
     may_become : tuple of {"warn", "repair", "quarantine", "block"}
         Other outcomes that configuration may give it. Empty for a critical check: it blocks, whatever is configured.
+    settled_by : str or None
+        Column of the evidence with a person's confirmation (:mod:`aegis.market_data.confirmed_closes`) that takes a row
+        off the offenders. Only for checks of what is plausible; None for those of what fits together.
     """
 
     name: str
@@ -67,6 +71,7 @@ class CheckDefinition:
     expectations: Callable[[QualitySettings], tuple[Expectation, ...]]
     says: str
     may_become: tuple[Outcome, ...] = ()
+    settled_by: Confirmable | None = None
 
     @property
     def table(self) -> TableSchema:

@@ -22,6 +22,7 @@ from aegis.lake.marks import required_reason
 from aegis.lake.schema import TableSchema
 from aegis.lake.tables import (
     CHECK_RESULTS,
+    CONFIRMED_CLOSES,
     CORPORATE_ACTIONS,
     DAILY_BARS,
     LISTINGS,
@@ -215,6 +216,7 @@ def _judged(
         first=first,
         last=end,
         agreement=lake.read(SOURCE_AGREEMENT, first=first, last=end),
+        confirmed=lake.read(CONFIRMED_CLOSES, first=start, last=end),
     )
 
 
@@ -228,7 +230,7 @@ def _refuse_blocks(result: GateResult, lake: Lake, first: date, last: date) -> N
     told = "; ".join(f"{row.session.date()} {row.check}: {row.detail}" for row in blocking.itertuples())
     raise QualityGateBlocked(
         f"{len(refused)} sessions would be blocked with this correction, so nothing was written: {told}. Correct those "
-        "rows as well, or record the corporate action that explains them"
+        "rows as well, record the corporate action that explains them, or confirm a true move (aegis data confirm)"
     )
 
 

@@ -281,8 +281,10 @@ CHECKS: tuple[CheckDefinition, ...] = (
         evidence="bars",
         expectations=_no_slip,
         says="close {close_raw_usd:.2f} is {close_ratio:.3g} x the previous close {reference_close_usd:.2f} and "
-        "{recorded}: it looks like {suspected_cause}; {cure} or quarantine the row",
+        "{recorded}: it looks like {suspected_cause}; {cure} or quarantine the row; if you looked it up and it is "
+        "true: aegis data confirm {symbol} {session:%Y-%m-%d} --close {close_raw_usd:.10g}",
         may_become=("block",),
+        settled_by="confirmed_close",
     ),
     CheckDefinition(
         name="jumps_are_explained_by_actions",
@@ -295,6 +297,7 @@ CHECKS: tuple[CheckDefinition, ...] = (
         says="close {close_raw_usd:.2f} is {close_ratio:.3g} x the previous close {reference_close_usd:.2f} and "
         "{recorded}; look it up, and {cure} if it is not a true move",
         may_become=("quarantine", "block"),
+        settled_by="confirmed_close",
     ),
     CheckDefinition(
         name="dividends_are_a_small_share_of_the_close",

@@ -18,8 +18,10 @@ from aegis.market_data.jump_causes import words_for
 SHOWN_OFFENDERS = 3
 
 
-def offender_details(check: CheckDefinition, offenders: pd.DataFrame) -> dict[int, str]:
+def offender_details(check: CheckDefinition, offenders: pd.DataFrame, settled: pd.DataFrame) -> dict[int, str]:
     """Return one text for each session with offending rows: the first three of them and the number of others.
+
+    Rows that a person confirmed are said after them, all of them.
 
     Parameters
     ----------
@@ -27,6 +29,8 @@ def offender_details(check: CheckDefinition, offenders: pd.DataFrame) -> dict[in
         The check that they break.
     offenders : DataFrame
         Its offending rows of evidence, in key order.
+    settled : DataFrame
+        Rows of evidence that would offend if nobody had confirmed them.
 
     Returns
     -------
@@ -41,14 +45,21 @@ def offender_details(check: CheckDefinition, offenders: pd.DataFrame) -> dict[in
         number = int(row["session_number"])
         is_whole[number] = _is_whole_session(row)
         said.setdefault(number, []).append(row_detail(check, {str(name): value for name, value in row.items()}))
+    confirmed: dict[int, list[str]] = {}
+    if check.settled_by is not None:
+        for number, words in zip(settled["session_number"], settled[check.settled_by], strict=True):
+            confirmed.setdefault(int(number), []).append(str(words))
     return {
-        number: lines[0] if is_whole[number] else _joined(lines, int(counts[number])) for number, lines in said.items()
+        number: said[number][0]
+        if is_whole.get(number)
+        else _joined(said.get(number, []), int(counts.get(number, 0)), confirmed.get(number, []))
+        for number in sorted(said.keys() | confirmed.keys())
     }
 
 
-def _joined(lines: list[str], count: int) -> str:
-    more = f" | and {count - len(lines)} more row(s)" if count > len(lines) else ""
-    return " | ".join(dict.fromkeys(lines)) + more
+def _joined(lines: list[str], count: int, confirmed: list[str]) -> str:
+    more = [f"and {count - len(lines)} more row(s)"] if count > len(lines) else []
+    return " | ".join([*dict.fromkeys([*lines, *confirmed]), *more])
 
 
 def row_detail(check: CheckDefinition, row: dict[str, Any]) -> str:
@@ -58,8 +69,10 @@ def row_detail(check: CheckDefinition, row: dict[str, Any]) -> str:
         words = _absence_words(row)
     elif check.evidence == "bars":
         words = {**words_for(row), **_date_words(row)}
-    who = "" if _is_whole_session(row) else f"{_shown(row['symbol'])} "
-    return f"{who}{row['session']:%Y-%m-%d}: {check.says.format(**{**row, **words})}"
+    is_whole = _is_whole_session(row)
+    symbol = "" if is_whole else _shown(row["symbol"])
+    who = "" if is_whole else f"{symbol} "
+    return f"{who}{row['session']:%Y-%m-%d}: {check.says.format(**{**row, **words, 'symbol': symbol})}"
 
 
 def _absence_words(row: dict[str, Any]) -> dict[str, str]:

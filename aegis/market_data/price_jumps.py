@@ -15,6 +15,7 @@ import pandas as pd
 
 from aegis.config_quality import QualitySettings
 from aegis.errors import ConfigurationError
+from aegis.market_data.confirmed_closes import confirmations_of
 
 LOOKBACK_SESSIONS = 30
 """How far back a previous close may lie, in sessions; fixed, so that earlier history changes nothing."""
@@ -50,7 +51,12 @@ class _Ordered:
 
 
 def closes_in_context(
-    bars: pd.DataFrame, actions: pd.DataFrame, *, days: npt.NDArray[np.datetime64], settings: QualitySettings
+    bars: pd.DataFrame,
+    actions: pd.DataFrame,
+    *,
+    days: npt.NDArray[np.datetime64],
+    settings: QualitySettings,
+    confirmed: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return what the closes before each bar say about it.
 
@@ -64,6 +70,8 @@ def closes_in_context(
         Sessions of the calendar, look-back included, ascending.
     settings : QualitySettings
         ``unexplained_jump`` (absolute log return) and ``stale_repeat_sessions``.
+    confirmed : DataFrame, optional
+        :data:`aegis.lake.tables.CONFIRMED_CLOSES`; none by default.
 
     Returns
     -------
@@ -83,7 +91,8 @@ def closes_in_context(
     Notes
     -----
     A move is measured against the last close, scaled by the splits and dividends since. If that is a jump and the close
-    before explains it, that one counts: after one slipped row the return to the true level is no second fault. An
+    before explains it, that one counts: after one slipped row the return to the true level is no second fault. A close
+    that a person confirmed has not slipped, so what follows is measured against it alone. An
     action counts from its ex-session if it was known when the bar was. A delisting in effect explains any move. Nothing
     after the bar is read. Unexplained is NaN without a close in the look-back.
     """
@@ -105,6 +114,9 @@ def closes_in_context(
     opened = closes["open_raw_usd"].to_numpy()
     bound = settings.unexplained_jump
     use_older = (np.abs(moves[0]) > bound) & (np.abs(moves[1]) <= bound)
+    if confirmed is not None and not confirmed.empty:
+        is_true = confirmations_of(closes, confirmed)["confirmed_close"].notna().to_numpy(dtype=np.float64)
+        use_older &= ~(ordered.before(is_true, 1) > 0)
     unexplained = np.where(delisted, 0.0, np.where(use_older, moves[1], moves[0]))
     reference = np.where(use_older, older_close, last_close)
     step = np.log(reference / np.where(use_older, older_scaled, last_scaled))

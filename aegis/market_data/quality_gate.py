@@ -19,6 +19,7 @@ from aegis.config_quality import QualitySettings
 from aegis.errors import SchemaMismatch
 from aegis.lake.tables import (
     CHECK_RESULTS,
+    CONFIRMED_CLOSES,
     CORPORATE_ACTIONS,
     DAILY_BARS,
     RAW_BARS,
@@ -29,6 +30,7 @@ from aegis.market_data.action_evidence import action_evidence
 from aegis.market_data.bar_evidence import JudgedSessions, bar_evidence, expected_bars
 from aegis.market_data.check_definition import CheckDefinition
 from aegis.market_data.configured_checks import configured_checks
+from aegis.market_data.confirmed_closes import settled_rows, with_confirmations
 from aegis.market_data.listing_evidence import listed_counts, listing_words
 from aegis.market_data.offender_details import offender_details
 from aegis.market_data.quarantine import may_quarantine, quarantined_bars
@@ -58,8 +60,10 @@ class CheckSummary:
         Offending rows found and allowed.
     failed_sessions : int
         Sessions with an offending row.
+    confirmed : int
+        Rows that would offend if a person had not confirmed them.
     first_detail : str or None
-        Detail of the first failing session.
+        Detail of the first failing session; of the first confirmed row where none fails.
     """
 
     check: str
@@ -68,6 +72,7 @@ class CheckSummary:
     observed: float
     threshold: float
     failed_sessions: int
+    confirmed: int
     first_detail: str | None
 
     @property
@@ -94,6 +99,9 @@ class GateResult:
         Blocked sessions, ascending, each with the checks that block it.
     summary : tuple of CheckSummary
         One for each check, in the order of the rule table.
+    confirmed_rows : DataFrame
+        Rows that would offend if a person had not confirmed them: ``check``, ``session``, ``symbol`` and
+        ``confirmed_session``, whose close it was.
     """
 
     check_results: pd.DataFrame
@@ -102,6 +110,7 @@ class GateResult:
     repaired_values: pd.DataFrame
     blocked_sessions: dict[date, list[str]]
     summary: tuple[CheckSummary, ...]
+    confirmed_rows: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,7 @@ class _Verdict:
 
     check: CheckDefinition
     offenders: Mask
+    confirmed: int
     observed: Counts
     details: Texts
     outcomes: Texts
@@ -127,6 +137,7 @@ def run_quality_gate(
     last: date,
     protected: Mapping[date, frozenset[str]] | None = None,
     agreement: pd.DataFrame | None = None,
+    confirmed: pd.DataFrame | None = None,
 ) -> GateResult:
     """Judge the sessions in ``[first, last]`` and return what may be traded on.
 
@@ -154,6 +165,9 @@ def run_quality_gate(
         that it holds or targets is quarantined.
     agreement : DataFrame, optional
         :data:`aegis.lake.tables.SOURCE_AGREEMENT`; a bar that it lacks has no second opinion and agrees.
+    confirmed : DataFrame, optional
+        :data:`aegis.lake.tables.CONFIRMED_CLOSES` that are known, look-back included. Checks of plausible moves take
+        them; no other check does.
 
     Returns
     -------
@@ -173,16 +187,18 @@ def run_quality_gate(
 
     Notes
     -----
-    The result of a session is a function of its rows, the 30 sessions before them, the listings and the actions known
-    with its bars: judged alone or within any range, it is the same. An action that became known later explains nothing
-    earlier.
+    The result of a session is a function of its rows, the 30 sessions before them, what was confirmed of them, the
+    listings and the actions known with its bars: judged alone or within any range, it is the same. An action that
+    became known later explains nothing earlier.
     """
     checks = configured_checks(settings)
     sessions = JudgedSessions.between(first, last, calendar)
     raw = RAW_BARS.conform(_delivered_as_declared(raw_bars))
     repaired = repaired_bars(raw)
     bars = repaired.bars
-    rows = bar_evidence(bars, actions, sessions=sessions, calendar=calendar, settings=settings)
+    given = CONFIRMED_CLOSES.empty() if confirmed is None else confirmed
+    rows = bar_evidence(bars, actions, sessions=sessions, calendar=calendar, settings=settings, confirmed=given)
+    rows = with_confirmations(rows, bars, given, days=sessions.with_lookback)
     rows = with_agreement(rows, SOURCE_AGREEMENT.empty() if agreement is None else agreement, settings=settings)
     rows = pd.concat([rows, listing_words(rows, listings)], axis=1)
     evidence = {
@@ -194,6 +210,8 @@ def run_quality_gate(
     offenders: dict[str, Mask] = {}
     for name, frame in evidence.items():
         offenders |= offending_rows(frame, [c for c in checks if c.evidence == name], settings=settings)
+    settled = {check.name: offenders[check.name] & _confirmed(check, evidence[check.evidence]) for check in checks}
+    offenders = {name: found & ~settled[name] for name, found in offenders.items()}
     quarantine_allowed = may_quarantine(
         evidence,
         offenders,
@@ -203,7 +221,9 @@ def run_quality_gate(
         protected=protected,
     )
     verdicts = [
-        _verdict(check, evidence[check.evidence], offenders[check.name], sessions, quarantine_allowed)
+        _verdict(
+            check, evidence[check.evidence], offenders[check.name], settled[check.name], sessions, quarantine_allowed
+        )
         for check in checks
     ]
     blocked = np.logical_or.reduce([verdict.outcomes == "block" for verdict in verdicts])
@@ -220,6 +240,7 @@ def run_quality_gate(
             for number in np.flatnonzero(blocked)
         },
         summary=tuple(_summary(verdict) for verdict in verdicts),
+        confirmed_rows=settled_rows(rows, settled, checks, days=sessions.with_lookback),
     )
 
 
@@ -249,8 +270,20 @@ def _in_sessions(changes: pd.DataFrame, sessions: JudgedSessions, released: Mask
     return REPAIRED_VALUES.conform(kept[REPAIRED_VALUES.column_names])
 
 
+def _confirmed(check: CheckDefinition, frame: pd.DataFrame) -> Mask:
+    """Return which rows a person confirmed, as far as the check takes it."""
+    if check.settled_by is None:
+        return np.zeros(len(frame), dtype=np.bool_)
+    return frame[check.settled_by].notna().to_numpy()
+
+
 def _verdict(
-    check: CheckDefinition, frame: pd.DataFrame, offenders: Mask, sessions: JudgedSessions, may_quarantine: Mask
+    check: CheckDefinition,
+    frame: pd.DataFrame,
+    offenders: Mask,
+    settled: Mask,
+    sessions: JudgedSessions,
+    may_quarantine: Mask,
 ) -> _Verdict:
     numbers = frame["session_number"].to_numpy()[offenders]
     observed = np.bincount(numbers, minlength=len(sessions.days))
@@ -258,9 +291,9 @@ def _verdict(
     outcomes[observed > ALLOWED_OFFENDERS] = check.on_failure
     outcomes[(outcomes == "quarantine") & ~may_quarantine] = "block"
     details: Texts = np.full(len(sessions.days), None, dtype=object)
-    for number, text in offender_details(check, frame[offenders]).items():
+    for number, text in offender_details(check, frame[offenders], frame[settled]).items():
         details[number] = text
-    return _Verdict(check, offenders, observed, details, outcomes)
+    return _Verdict(check, offenders, int(settled.sum()), observed, details, outcomes)
 
 
 def _content(judged: pd.DataFrame, actions: pd.DataFrame, sessions: JudgedSessions) -> dict[str, list[str]]:
@@ -299,6 +332,7 @@ def _check_results(
 
 def _summary(verdict: _Verdict) -> CheckSummary:
     failing = np.flatnonzero(verdict.observed > ALLOWED_OFFENDERS)
+    told = failing if failing.size else np.flatnonzero(pd.notna(verdict.details))
     return CheckSummary(
         check=verdict.check.name,
         passed=failing.size == 0,
@@ -306,5 +340,6 @@ def _summary(verdict: _Verdict) -> CheckSummary:
         observed=float(verdict.observed.sum()),
         threshold=ALLOWED_OFFENDERS,
         failed_sessions=int(failing.size),
-        first_detail=str(verdict.details[failing[0]]) if failing.size else None,
+        confirmed=verdict.confirmed,
+        first_detail=str(verdict.details[told[0]]) if told.size else None,
     )

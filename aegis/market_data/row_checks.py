@@ -120,8 +120,11 @@ ROW_CHECKS: tuple[CheckDefinition, ...] = (
         evidence="bars",
         expectations=_bodies,
         says="open {open_raw_usd:.6g} and close {close_raw_usd:.6g} USD lie a log distance of {body_log_length:.2f} "
-        "apart, which looks like a slipped price; correct the row in the source, or quarantine it",
+        "apart, which looks like a slipped price; correct the row in the source, or quarantine it; if you looked both "
+        "up and they are true: aegis data confirm {symbol} {session:%Y-%m-%d} --close {close_raw_usd:.10g} "
+        "--open {open_raw_usd:.10g}",
         may_become=("warn", "block"),
+        settled_by="confirmed_bar",
     ),
 )
 
@@ -134,8 +137,10 @@ HISTORY_CHECKS: tuple[CheckDefinition, ...] = (
         version="2",
         evidence="bars",
         expectations=_nothing_said("reverted_spike"),
-        says="{reverted_spike}; correct that session in the source and run again from it",
+        says="{reverted_spike}; correct that session in the source and run again from it, or confirm its close if you "
+        "looked it up and it is true (aegis data confirm)",
         may_become=("warn", "block"),
+        settled_by="confirmed_close_before",
     ),
     CheckDefinition(
         name="bars_do_not_repeat_the_previous",
@@ -171,6 +176,7 @@ HISTORY_CHECKS: tuple[CheckDefinition, ...] = (
         says="close {close_raw_usd:.6g} is {close_ratio:.3g} x the previous close {reference_close_usd:.6g}, "
         "{robust_move:.1f} robust volatilities; compare it with another source",
         may_become=("quarantine", "block"),
+        settled_by="confirmed_close",
     ),
     CheckDefinition(
         name="volume_is_near_its_usual",

@@ -68,7 +68,8 @@ def write_data_docs(rows: JudgedRows, folder: Path) -> Path:
     """
     counts = pd.crosstab(rows.check_results["session"], rows.check_results["outcome"])
     counts = counts.reindex(columns=list(OUTCOMES), fill_value=0)
-    has_page = counts.drop(columns="pass").any(axis=1)
+    said = rows.check_results.loc[_has_words(rows.check_results), "session"]
+    has_page = counts.drop(columns="pass").any(axis=1) | counts.index.isin(said)
     has_page.iloc[-1] = True
     for session in counts.index[has_page]:
         replace_file(folder / "sessions" / f"{session:%Y-%m-%d}.html", _session_page(_of(rows, session)).encode())
@@ -86,7 +87,7 @@ def write_run_page(rows: JudgedRows, folder: Path) -> Path:
     results = rows.check_results
     first, last = results["session"].min(), results["session"].max()
     span = f"{first:%Y-%m-%d}" if first == last else f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
-    found = _worst_first(results[results["outcome"] != "pass"])
+    found = _worst_first(results[_has_words(results)])
     more = len(found) - LISTED_FINDINGS
     written = page(
         f"Data checks of {span}",
@@ -122,7 +123,7 @@ def _overview_page(rows: JudgedRows, counts: pd.DataFrame, has_page: pd.Series) 
 
 def _session_page(rows: JudgedRows) -> str:
     results = rows.check_results
-    found = results["outcome"] != "pass"
+    found = _has_words(results)
     passed = results[~found]
     return page(
         f"Data checks of {results['session'].iloc[0]:%Y-%m-%d}",
@@ -133,6 +134,11 @@ def _session_page(rows: JudgedRows) -> str:
         *_changed(rows),
         folded(f"{len(passed)} checks passed", _by_name(passed)),
     )
+
+
+def _has_words(results: pd.DataFrame) -> pd.Series:
+    """Return which verdicts are shown with their words: what did not pass, and what passed as a person confirmed it."""
+    return (results["outcome"] != "pass") | results["detail"].notna()
 
 
 def _summary(results: pd.DataFrame) -> str:

@@ -25,6 +25,7 @@ from aegis.lake.tables.features import DAILY_FEATURES
 from aegis.lake.tables.market import (
     ADJUSTMENT_FACTORS,
     CHECK_RESULTS,
+    CONFIRMED_CLOSES,
     CORPORATE_ACTIONS,
     DAILY_BARS,
     INSTRUMENTS,
@@ -68,6 +69,7 @@ __all__ = [
     "CHECK_RESULTS",
     "COMPLIANCE_FINDINGS",
     "CONDUCT_TABLES",
+    "CONFIRMED_CLOSES",
     "CORPORATE_ACTIONS",
     "COVARIANCES",
     "DAILY_BARS",

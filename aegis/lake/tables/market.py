@@ -131,7 +131,11 @@ CHECK_RESULTS = TableSchema(
         Column("is_blocking", "boolean", "Whether orders need this check to pass."),
         number("observed", "Number of offending rows."),
         number("threshold", "Number of offending rows allowed."),
-        text("detail", "Symbol, value and remedy of the first offending rows; null when all is well.", nullable=True),
+        text(
+            "detail",
+            "Symbol, value and remedy of the first offending rows, and who confirmed others; null when all is well.",
+            nullable=True,
+        ),
         text("content_hash", "SHA-256 of the session's rows that were checked."),
         Column("snapshot_id", "integer", "Lake snapshot of the rows that were checked."),
     ),
@@ -154,6 +158,23 @@ SOURCE_AGREEMENT = TableSchema(
             for c in _BAR_COLUMNS[3:8]
         ),
         number("close_ratio", "The other source's close / the close; null where a close is missing.", nullable=True),
+    ),
+)
+
+CONFIRMED_CLOSES = TableSchema(
+    "quality",
+    "confirmed_closes",
+    "Closes that a person looked up and confirmed, so that the checks of plausible moves take them. A row holds for "
+    "the symbol, the session and the prices that it names, from its instant on. Written by `aegis data confirm`.",
+    ("session", "symbol", "known_at_utc"),
+    (
+        SESSION,
+        SYMBOL,
+        usd("close_raw_usd", "Close as stored when it was confirmed."),
+        usd("open_raw_usd", "Open as stored when it was confirmed too; null where the close alone was.", nullable=True),
+        text("person", "Who confirmed it."),
+        text("reason", "Why it is true, in their words."),
+        Column("known_at_utc", "instant", "When it was confirmed.", "UTC"),
     ),
 )
 
@@ -246,6 +267,7 @@ MARKET_TABLES = (
     RAW_BARS,
     CORPORATE_ACTIONS,
     SOURCE_AGREEMENT,
+    CONFIRMED_CLOSES,
     CHECK_RESULTS,
     QUARANTINED_BARS,
     REPAIRED_VALUES,

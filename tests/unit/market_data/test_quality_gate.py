@@ -189,7 +189,8 @@ def test_an_unrecorded_split_is_named_with_its_remedy(unrecorded_split):
     row = result_of(unrecorded_split, JUMP, SPLIT)
     assert row["detail"] == (
         "AAPL 2014-06-09: close 93.70 is 0.145 x the previous close 645.57 and no split is recorded: it looks like a "
-        "7:1 split missing from the actions or doubled in the prices; add the split or quarantine the row"
+        "7:1 split missing from the actions or doubled in the prices; add the split or quarantine the row; if you "
+        "looked it up and it is true: aegis data confirm AAPL 2014-06-09 --close 93.7"
     )
     assert row["observed"] == 1
 
