@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from aegis.config_live_data import LiveDataSettings
 from aegis.config_section import Section
 
 LARGEST_COST_BPS = 1_000.0
@@ -130,6 +131,7 @@ class LiveTradingEval(Section):
     broker: Literal["alpaca", "interactive_brokers", "multi", "simulated"] = "alpaca"
     paper_trading: bool = True
     risk_limits: LiveRiskLimits = LiveRiskLimits()
+    market_data: LiveDataSettings = LiveDataSettings()
 
 
 class MetricsEval(Section):

@@ -10,13 +10,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
 
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
 from aegis.config_eval import ExecutionEval
 from aegis.errors import AegisError
-from aegis.execution.algorithms.observation import MarketObservation
 from aegis.execution.algorithms.parent_desk import ParentDesk
 from aegis.execution.algorithms.parent_state import ParentState
 from aegis.execution.algorithms.planning import PastMarket, plan
@@ -24,22 +22,11 @@ from aegis.execution.journal import Journal
 from aegis.execution.order_projections import committed_decisions
 from aegis.execution.order_states import OrderState
 from aegis.execution.orders import Order
+from aegis.live_data.port import MarketFeed
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.worked_parents import ChildrenThroughTheDoor, JournalledParents
 
 _AT_ONCE = "market"
-
-
-class MarketFeed(Protocol):
-    """What is known of markets now."""
-
-    def watch(self, symbols: frozenset[str]) -> None:
-        """Say which permanent symbols are of interest; others may be forgotten."""
-        ...
-
-    def observe(self, symbol: str) -> MarketObservation:
-        """Return the last that is known of a symbol's market."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

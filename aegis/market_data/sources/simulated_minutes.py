@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,6 @@ from aegis.calendars import TradingCalendar
 from aegis.errors import SourceUnavailable
 from aegis.market_data.sources.minute_source import DELIVERED_MINUTES
 from aegis.market_data.sources.simulated_market.streams import Floats, stream
-from aegis.market_data.sources.source import MarketDataSource
 
 SOURCE_NAME = "simulated"
 OPENING_AND_CLOSING_ACTIVITY = 2.0
@@ -26,12 +26,20 @@ OPENING_AND_CLOSING_ACTIVITY = 2.0
 _MINUTE = np.timedelta64(60_000_000_000, "ns")
 
 
+class DailyBars(Protocol):
+    """What minutes are drawn within: any source of daily bars, or bars that were read already."""
+
+    def bars(self, first: date, last: date) -> pd.DataFrame:
+        """Return the daily bars of the sessions in ``[first, last]``: session, symbol, raw prices and volume."""
+        ...
+
+
 class SimulatedMinutes:
     """Minutes within the bars of a source of daily bars.
 
     Parameters
     ----------
-    daily : MarketDataSource
+    daily : DailyBars
         Prices in whole cents, volumes in whole shares.
     calendar : TradingCalendar
         Says which minutes a session has; half days have fewer.
@@ -52,9 +60,7 @@ class SimulatedMinutes:
     Wood, McInish and Ord (1985): U-shaped intraday variance and volume.
     """
 
-    def __init__(
-        self, daily: MarketDataSource, calendar: TradingCalendar, *, seed: int, vendor_delay: timedelta
-    ) -> None:
+    def __init__(self, daily: DailyBars, calendar: TradingCalendar, *, seed: int, vendor_delay: timedelta) -> None:
         self._daily = daily
         self._calendar = calendar
         self._seed = seed

@@ -1,0 +1,88 @@
+"""Which source of live data the configuration asks for.
+
+Belongs here: the choice, and nothing about any one source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aegis.calendars import TradingCalendar
+from aegis.clock import Clock
+from aegis.config import AegisConfig
+from aegis.config_live_data import LiveDataSource
+from aegis.errors import ConfigurationError
+from aegis.live_data.port import LiveMarketData, MarketListener
+from aegis.live_data.session_history import GeneratedSessions, OpenLake, SessionHistory, StoredSessions
+
+
+def live_source(config: AegisConfig) -> LiveDataSource:
+    """Return the name of the configured source: ``eval.live_trading.market_data.source``, or that of the broker.
+
+    Raises
+    ------
+    ConfigurationError
+        None is named and the broker is several.
+    """
+    trading = config.eval.live_trading
+    if trading.market_data.source is not None:
+        return trading.market_data.source
+    if trading.broker == "multi":
+        raise ConfigurationError(
+            "eval.live_trading.market_data.source: several brokers have no market data in common; name one of "
+            "simulated, yahoo, alpaca, interactive_brokers"
+        )
+    return trading.broker
+
+
+def live_market_data(
+    config: AegisConfig,
+    clock: Clock,
+    *,
+    calendar: TradingCalendar,
+    ticker_of: Callable[[str], str],  # noqa: ARG001 - for vendors
+    open_lake: OpenLake | None = None,
+    listener: MarketListener | None = None,
+) -> LiveMarketData:
+    """Return the configured source, not started.
+
+    Parameters
+    ----------
+    config : AegisConfig
+        All settings.
+    clock : Clock
+        The machine's; a simulation's only with the simulated source.
+    calendar : TradingCalendar
+        Whose sessions minutes count to.
+    ticker_of : callable
+        From a permanent symbol to its ticker of today; a KeyError is a problem of that symbol alone.
+    open_lake : callable, optional
+        Opens the lake for one reading; the simulated source plays past sessions of a market that is not simulated
+        from it.
+    listener : MarketListener, optional
+        Told of each message that is believed.
+
+    Raises
+    ------
+    ConfigurationError
+        The source is not known, or lacks a setting or the lake.
+    """
+    name = live_source(config)
+    if name == "simulated":
+        from aegis.live_data.simulated import SimulatedMarketData  # noqa: PLC0415 - one of them is used
+
+        settings = config.eval.live_trading.market_data
+        history = _history(config, calendar, open_lake)
+        return SimulatedMarketData(history, clock=clock, calendar=calendar, settings=settings, listener=listener)
+    raise ConfigurationError(f"eval.live_trading.market_data.source: {name!r} is not built yet; set 'simulated'")
+
+
+def _history(config: AegisConfig, calendar: TradingCalendar, open_lake: OpenLake | None) -> SessionHistory:
+    if config.run.source == "simulated":
+        return GeneratedSessions(config, calendar)
+    if open_lake is None:
+        raise ConfigurationError(
+            f"eval.live_trading.market_data.source 'simulated' plays sessions of the lake where run.source is "
+            f"{config.run.source!r}; give the lake"
+        )
+    return StoredSessions(open_lake, config, calendar)
