@@ -21,6 +21,7 @@ from aegis.config_brokers import BrokersSettings
 from aegis.config_compliance import ComplianceSettings
 from aegis.config_drift import DriftSettings
 from aegis.config_eval import EvalSettings
+from aegis.config_monitoring import SMTP_VARIABLES, MonitoringSettings
 from aegis.config_quality import QualitySettings
 from aegis.config_refusals import (
     malformed_variable,
@@ -35,8 +36,8 @@ from aegis.errors import ConfigurationError
 
 CONFIG_FILE = "aegis.yaml"
 CONFIG_FILE_VARIABLE = "AEGIS_CONFIG"
-_NOT_SETTINGS = ("AEGIS_REQUIRE_SERVICES", "AEGIS_LAKE_CATALOG", "AEGIS_LAKE_DATA")
-"""Variables with our prefix that others read: the tests, and dbt, which is told of a lake by the last two."""
+_NOT_SETTINGS = ("AEGIS_REQUIRE_SERVICES", "AEGIS_LAKE_CATALOG", "AEGIS_LAKE_DATA", *SMTP_VARIABLES)
+"""Variables with our prefix that others read: the tests, dbt, which is told of a lake by the next two, and alerts."""
 
 
 LONGEST_VENDOR_DELAY_MINUTES = 7 * 24 * 60
@@ -176,15 +177,6 @@ class RiskSettings(Section):
     tripped_exposure: float = Field(0.5, ge=0, lt=1)
     rearm_after_sessions: int = Field(21, ge=1)
     rearm_recovery: float = Field(0.25, ge=0, le=1, description="Share of the drawdown limit that must be regained.")
-
-
-class MonitoringSettings(Section):
-    """What is watched, and who is told."""
-
-    weight_drift_band: float = Field(0.02, gt=0)
-    alert_log: Path = Path("alerts.jsonl")
-    webhook_url: str | None = None
-    webhook_timeout_seconds: float = Field(5.0, gt=0)
 
 
 Weekday = Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]

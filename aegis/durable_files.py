@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -59,12 +59,17 @@ def replace_json(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def append_json_line(path: Path, record: Mapping[str, Any]) -> None:
-    """Append `record` as one line of JSON and flush it to the disk.
+    """Append `record` as one line of JSON and flush it to the disk; raises as :func:`append_json_lines`."""
+    append_json_lines(path, [record])
+
+
+def append_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Append each record as one line of JSON and flush them to the disk together.
 
     Raises
     ------
     OSError
-        The folder cannot be made or the line not be written.
+        The folder cannot be made or the lines not be written.
 
     Notes
     -----
@@ -72,7 +77,7 @@ def append_json_line(path: Path, record: Mapping[str, Any]) -> None:
     begins on a line of its own.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = (json.dumps(record, sort_keys=True) + "\n").encode()
+    line = "".join(json.dumps(record, sort_keys=True) + "\n" for record in records).encode()
     is_new = not path.exists()
     with path.open("ab+", buffering=0) as file:
         if file.seek(0, os.SEEK_END) > 0:

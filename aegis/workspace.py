@@ -92,6 +92,10 @@ class Workspace:
         """Lines that say what drift led to for `account`, and what a person released."""
         return self.folder / "drift_responses" / f"{account}.jsonl"
 
+    def monitor(self, account: str) -> Path:
+        """Folder of what the process that trades `account` shows of itself: status, events, alerts."""
+        return self.folder / "monitor" / account
+
     def alert_log(self, name: Path) -> Path:
         """Log that every alert is appended to."""
         return self.folder / name

@@ -233,6 +233,11 @@ class Journal:
         with self._reading() as connection:
             return list(self._select(connection, query))
 
+    def events_after(self, sequence: int) -> list[JournalRow]:
+        """Return the events that follow a place in the chain, by ascending sequence; 0 asks for all of them."""
+        with self._reading() as connection:
+            return list(self._select(connection, sa.select(EVENTS).where(EVENTS.c.sequence > sequence)))
+
     def newest_session(self) -> date | None:
         """Return the newest session that an event is booked in, None in an empty journal."""
         query = sa.select(sa.func.max(EVENTS.c.session)).where(EVENTS.c.account == self.account)

@@ -73,6 +73,7 @@ class ExecutionSystem:
         self._switch = KillSwitch(config.kill_switch)
         self._breaks: tuple[str, ...] = ("it has not been compared with the broker yet",)
         self._reconciled_at: datetime | None = None
+        self._review: AccountReview | None = None
         self._failure = ""
         self._deaf = ""
         self._remembered: object = ((), None)
@@ -120,6 +121,11 @@ class ExecutionSystem:
     def breaks(self) -> tuple[str, ...]:
         """What differs from the broker; while anything does, only reducing orders leave."""
         return (self._deaf, *self._breaks) if self._deaf else self._breaks
+
+    @property
+    def last_review(self) -> tuple[AccountReview | None, datetime | None]:
+        """What the last comparison with the broker found, and when the broker was asked."""
+        return self._review, self._reconciled_at
 
     @property
     def stopped(self) -> str:
@@ -267,7 +273,7 @@ class ExecutionSystem:
                 # What filled while the broker was being asked is in its positions and not yet in the journal.
                 if found.is_clean or not self.door.take_events():
                     break
-            self._breaks, self._reconciled_at = found.breaks, now
+            self._breaks, self._reconciled_at, self._review = found.breaks, now, found
             self._rules.observe_account(found.balance, found.positions, at_utc=now)
             self._rules.observe_stream(now)
             self._rules.observe_reconciliation(is_clean=found.is_clean)

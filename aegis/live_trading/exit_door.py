@@ -1,7 +1,7 @@
 """The one door through which orders leave: asked, written down, then sent, and never twice.
 
 Belongs here: the order of these steps, and what is done about an order of which nobody knows whether it left. What is
-asked is :mod:`aegis.live_trading.risk_manager`, what may be written :mod:`aegis.execution.worked_ledger`.
+asked is :mod:`aegis.live_trading.risk_manager`, how it is written down :mod:`aegis.live_trading.door_record`.
 
 Notes
 -----
@@ -18,17 +18,16 @@ from contextlib import contextmanager, suppress
 from datetime import date, datetime
 
 from aegis.clock import Clock
-from aegis.errors import AegisError, BrokerUnavailable, ExecutionError, OrderRejected, SubmissionUnknown
+from aegis.errors import AegisError, BrokerUnavailable, ExecutionError, SubmissionUnknown
 from aegis.execution.brokers.broker import Broker
-from aegis.execution.decisions import Decision
 from aegis.execution.order_reasons import OrderReason, reason_text
 from aegis.execution.order_states import OrderState, OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 from aegis.execution.worked_ledger import WorkedLedger
+from aegis.live_trading.door_record import DoorRecord
 from aegis.live_trading.exit_review import ExitReview, MadeBy
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.sending_lock import SendingLock
-from aegis.risk.exit_view import ExitVerdict
 
 KILL_SWITCH_RULE = "kill_switch_is_released"
 
@@ -79,7 +78,7 @@ class ExitDoor:
         self._sending = sending
         self._clock = clock
         self._session_of = session_of
-        self._made_by = made_by
+        self._record = DoorRecord(ledger, clock=clock, session_of=session_of, made_by=made_by)
         self._lock = threading.RLock()
         self._heard = 0
         self._doubtful: set[str] = set()
@@ -112,7 +111,7 @@ class ExitDoor:
         """
         name = order.client_order_id
         with self._lock:
-            status = self._known(order)
+            status = self._record.known(order)
             if status is not None and status.state is not OrderState.APPROVED:
                 if status.is_final or (status.state is not OrderState.SUBMITTED and name not in self._doubtful):
                     return status
@@ -121,12 +120,12 @@ class ExitDoor:
             refusal = ", ".join(verdict.refusing_rules)
             try:
                 if status is None:
-                    self._commit(order, refusal or None, is_child=is_child)
+                    self._record.commit(order, refusal or None, is_child=is_child)
                 elif refusal:
-                    self._record(order, OrderEventKind.CANCELLED, reason_text(OrderReason.EXIT_RULE, refusal))
-                self._note(order, verdict)
+                    self._record.record(order, OrderEventKind.CANCELLED, reason_text(OrderReason.EXIT_RULE, refusal))
+                self._record.note(order, verdict)
                 if not refusal:
-                    self._record(order, OrderEventKind.SUBMITTED)
+                    self._record.record(order, OrderEventKind.SUBMITTED)
                 self._ledger.flush()
             except AegisError:
                 if not refusal:
@@ -149,7 +148,7 @@ class ExitDoor:
             return status
         if status.state is OrderState.APPROVED:
             with self._lock:
-                self._record(status.order, OrderEventKind.CANCELLED, reason_text(OrderReason.BY_REQUEST))
+                self._record.record(status.order, OrderEventKind.CANCELLED, reason_text(OrderReason.BY_REQUEST))
                 self._ledger.flush()
             return self._require(client_order_id)
         self._broker.cancel(client_order_id)
@@ -169,14 +168,14 @@ class ExitDoor:
             if status.is_final:
                 return status
             verdict = self._rules.review(order, is_replacement=True)
-            self._note(order, verdict)
+            self._record.note(order, verdict)
             if not verdict.is_allowed:
                 self._ledger.flush()
                 raise ExecutionError(
                     f"order {order.client_order_id} ({order.symbol}) keeps its terms, the new ones were not sent: "
                     f"{', '.join(verdict.refusing_rules)}"
                 )
-            asked = self._event(order, OrderEventKind.REPLACE_REQUESTED, revision=revision, terms=order)
+            asked = self._record.event(order, OrderEventKind.REPLACE_REQUESTED, revision=revision, terms=order)
             self._ledger.record([asked])
             self._ledger.flush()
             with self._sending.sending():
@@ -209,6 +208,11 @@ class ExitDoor:
     def contradictions(self) -> tuple[str, ...]:
         """Return what the broker told that the journal has otherwise; reconciliation decides."""
         return tuple(self._contradictions)
+
+    def doubtful(self) -> tuple[str, ...]:
+        """Return the orders of which nobody knows whether they arrived, sorted; nothing is asked."""
+        with self._lock:
+            return tuple(sorted(self._doubtful))
 
     def recover(self) -> tuple[OrderStatus, ...]:
         """Take over what an earlier process left: ask the venue for every order that is not at its end.
@@ -269,7 +273,7 @@ class ExitDoor:
                 raise ExecutionError(
                     f"order {client_order_id} ({status.order.symbol}) is at the venue; cancel it, it cannot be given up"
                 )
-            ended = self._event(status.order, OrderEventKind.CANCELLED, reason=reason)
+            ended = self._record.event(status.order, OrderEventKind.CANCELLED, reason=reason)
             self._ledger.record([ended])
             self._ledger.flush()
             self._doubtful.discard(client_order_id)
@@ -304,7 +308,7 @@ class ExitDoor:
             return self.give_up(name, reason_text(OrderReason.NEVER_SENT, f"its session was {order.execution_session}"))
         # It was let through before; it is judged anew in the place of what was reserved then.
         verdict = self._rules.review(order, is_replacement=True)
-        self._note(order, verdict)
+        self._record.note(order, verdict)
         self._ledger.flush()
         if not verdict.is_allowed:
             refusal = ", ".join(verdict.refusing_rules)
@@ -324,52 +328,9 @@ class ExitDoor:
         self.take_events()
         return self._require(name)
 
-    def _commit(self, order: Order, refusal: str | None, *, is_child: bool) -> None:
-        now = self._clock.now_utc()
-        if is_child:
-            self._ledger.commit_child(order, refusal, session=self._session_of(now), at_utc=now)
-            return
-        decision = Decision(
-            decision_id=order.decision_id,
-            account=order.account,
-            session=order.session,
-            orders=(order,),
-            gate_rows=(),  # what the door said is a row of its own
-            input_snapshot_id=self._made_by.input_snapshot_id,
-            code_version=self._made_by.code_version,
-            config_hash=self._made_by.config_hash,
-            refusals={} if refusal is None else {order.client_order_id: refusal},
-        )
-        outcome = self._ledger.commit(decision, at_utc=now)
-        if outcome.conflict is not None:
-            raise OrderRejected(outcome.conflict)
-
-    def _note(self, order: Order, verdict: ExitVerdict) -> None:
-        now = self._clock.now_utc()
-        self._ledger.note_verdict(order, verdict.to_record(), session=self._session_of(now), at_utc=now)
-
-    def _known(self, order: Order) -> OrderStatus | None:
-        """Return where an order stands that was committed; refuse other terms under its id."""
-        status = self._ledger.status(order.client_order_id)
-        if status is None:
-            return None
-        committed = self._ledger.committed_order(order.client_order_id)
-        if committed != order:
-            raise OrderRejected(
-                f"order {order.client_order_id} ({order.symbol}): {committed.quantity_shares:g} {committed.symbol} "
-                f"{committed.order_type} was committed under this id, found {order.quantity_shares:g} {order.symbol} "
-                f"{order.order_type} with other terms; nothing was sent. A changed order needs a new decision number"
-            )
-        return status
-
     def _require(self, client_order_id: str) -> OrderStatus:
         with self._lock:
-            status = self._ledger.status(client_order_id)
-        if status is None:
-            raise ExecutionError(
-                f"order {client_order_id}: the journal does not know it; a foreign order is cancelled at the broker"
-            )
-        return status
+            return self._record.require(client_order_id)
 
     def _require_released(self, order: Order) -> None:
         stopped = self._switch.status().told
@@ -378,23 +339,6 @@ class ExitDoor:
                 f"order {order.client_order_id} ({order.symbol}) was not replaced: the kill switch {stopped}; release "
                 'it with `aegis release --reason "..."`'
             )
-
-    def _record(self, order: Order, kind: OrderEventKind, reason: str = "") -> None:
-        self._ledger.record([self._event(order, kind, reason=reason)])
-
-    def _event(
-        self, order: Order, kind: OrderEventKind, *, reason: str = "", revision: int = 0, terms: Order | None = None
-    ) -> OrderEvent:
-        now = self._clock.now_utc()
-        return OrderEvent(
-            kind=kind,
-            client_order_id=order.client_order_id,
-            session=self._session_of(now),
-            at_utc=now,
-            reason=reason,
-            revision=revision,
-            order=terms,
-        )
 
 
 _UNSENT = frozenset({OrderState.INTENT_RECORDED, OrderState.APPROVED})

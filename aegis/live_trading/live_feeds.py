@@ -8,7 +8,7 @@ and what is told here is the same comparison for a person to read.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -41,6 +41,26 @@ class StandingStop:
     stops: str
     since_utc: datetime | None
     told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """How old is what a live account knows, for a monitor to show; None where nothing was ever heard.
+
+    Parameters
+    ----------
+    stream_silence_seconds, account_age_seconds : float or None
+        Since the broker's order stream was heard, and since its statement of account was asked for.
+    clock_skew_seconds : float or None
+        How far the clock is wrong, without sign; None where it was not measured lately.
+    quotes : mapping of str to Quote or None
+        Newest quote of each symbol that is held or at work.
+    """
+
+    stream_silence_seconds: float | None
+    account_age_seconds: float | None
+    clock_skew_seconds: float | None
+    quotes: Mapping[str, Quote | None]
 
 
 class LiveFeeds:

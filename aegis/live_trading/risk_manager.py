@@ -31,7 +31,7 @@ from aegis.execution.brokers.broker import AccountBalance
 from aegis.execution.orders import Order, OrderEvent
 from aegis.live_trading.limit_use import LimitUse, limits_used
 from aegis.live_trading.live_book import LiveBook
-from aegis.live_trading.live_feeds import EVERY_ORDER, UNLESS_REDUCING, LiveFeeds, StandingStop, age_seconds
+from aegis.live_trading.live_feeds import EVERY_ORDER, UNLESS_REDUCING, Heard, LiveFeeds, StandingStop, age_seconds
 from aegis.live_trading.order_reservations import DayBounds
 from aegis.live_trading.restored_orders import RestoredOrder, restored_orders
 from aegis.live_trading.standing_breakers import BreakerRecord, StandingBreakers
@@ -257,6 +257,17 @@ class LiveRiskManager:
             )
             quotes = ((symbol, book.quote(symbol)) for symbol in book.symbols())
             return (*tripped, *self._feeds.stops(now, stated_at_utc=book.bounds.stated_at_utc, quotes=quotes))
+
+    def heard(self) -> Heard:
+        """Return how old is what it knows of broker, clock and quotes."""
+        with self._lock:
+            now, book = self._now(), self._book
+            return Heard(
+                stream_silence_seconds=self._feeds.stream_silence_seconds(now),
+                account_age_seconds=age_seconds(book.bounds.stated_at_utc, now),
+                clock_skew_seconds=self._feeds.clock_skew_seconds(now),
+                quotes={symbol: book.quote(symbol) for symbol in book.symbols()},
+            )
 
     def limits_used(self) -> tuple[LimitUse, ...]:
         """Return how much of each limit on the whole account is used; infinite where it cannot be measured."""

@@ -1,0 +1,67 @@
+"""Settings of monitoring: what is watched, who is told, and where it can be asked.
+
+Belongs here: names, types, defaults and bounds. What is wrong when is :mod:`aegis.monitoring.causes`, how a person is
+told :mod:`aegis.monitoring.alert_dispatch`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from aegis.config_section import Section
+
+SMTP_VARIABLES = ("AEGIS_SMTP_USERNAME", "AEGIS_SMTP_PASSWORD")
+"""The name and password for the mail server: secrets, read from the environment only."""
+
+
+class EmailSettings(Section):
+    """Alerts by e-mail; without a host nothing is sent. Name and password stand in the environment."""
+
+    host: str | None = Field(None, min_length=1, max_length=253)
+    port: int = Field(587, ge=1, le=65_535)
+    security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="`none` sends in the clear, and never a password."
+    )
+    sender: str = Field("aegis@localhost", pattern=r"^[^@\s]+@[^@\s]+$")
+    recipients: tuple[str, ...] = ()
+    ca_file: Path | None = Field(None, description="Certificates that are trusted instead of the system's.")
+    timeout_seconds: float = Field(10.0, gt=0)
+
+
+class AlertSettings(Section):
+    """When something in the trading of an account is worth a message, and how messages are sent."""
+
+    email: EmailSettings = EmailSettings()
+    clear_after_seconds: float = Field(
+        5.0, ge=0, le=60, description="How long a cause must be gone before it is over; less, and it is the same one."
+    )
+    retry_first_seconds: float = Field(1.0, gt=0, description="Pause after a failed delivery; it doubles.")
+    retry_longest_seconds: float = Field(60.0, gt=0)
+    max_slippage_bps: float = Field(50.0, gt=0, description="Of a session's fills together, against arrival.")
+    slippage_min_fills: int = Field(10, ge=1, description="Fewer fills say nothing about slippage.")
+    max_rejects_in_a_row: int = Field(3, ge=1)
+    max_unanswered_seconds: float = Field(30.0, gt=0, description="Of an order that was sent, until the venue's word.")
+    max_feed_silence_seconds: float = Field(60.0, gt=0, description="Of a source of market data during a session.")
+
+
+class HealthSettings(Section):
+    """The health endpoint of the process that trades; without a port there is none."""
+
+    port: int | None = Field(None, ge=0, le=65_535, description="0 takes a free one.")
+    host: str = Field("127.0.0.1", min_length=1, description="Another address than this machine's own shows it to all.")
+
+
+class MonitoringSettings(Section):
+    """What is watched, and who is told."""
+
+    weight_drift_band: float = Field(0.02, gt=0)
+    alert_log: Path = Path("alerts.jsonl")
+    webhook_url: str | None = None
+    webhook_timeout_seconds: float = Field(5.0, gt=0)
+    stale_after_seconds: float = Field(30.0, gt=0, description="Age at which the trader's status counts as stale.")
+    event_stream_lines: int = Field(10_000, ge=100, description="Lines in each of the two files of the event stream.")
+    alerts: AlertSettings = AlertSettings()
+    health: HealthSettings = HealthSettings()

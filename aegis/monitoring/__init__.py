@@ -1,0 +1,1 @@
+"""Watching an account that is traded: what it holds and earns, what is wrong, and who is told."""

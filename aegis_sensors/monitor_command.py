@@ -1,0 +1,142 @@
+"""``aegis monitor``: how an account is that is being traded, from the status file of the process that trades it.
+
+Belongs here: reading the file and laying it out. It opens no lake, no journal and no connection, so it works while they
+do not. What the numbers mean is :mod:`aegis.monitoring.snapshot`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from aegis.clock import Clock, SystemClock
+from aegis.config import AegisConfig
+from aegis.monitoring.status_file import STATUS_FILE, TraderStatus, read_status
+from aegis.workspace import Workspace
+from aegis_sensors.workspace_identity import require_account
+
+_HEALTHY, _UNHEALTHY = 0, 1
+_EVERY_SECONDS = 1.0
+
+
+def monitor_command(
+    config: AegisConfig,
+    *,
+    console: Console,
+    follow: bool = False,
+    as_json: bool = False,
+    clock: Clock | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Print the status once, or until interrupted, and return 0 where all is well, 1 otherwise.
+
+    Raises
+    ------
+    ConfigurationError
+        The workspace does not exist, or is another account's.
+    ExecutionError
+        The status file cannot be read.
+    """
+    clock = clock or SystemClock()
+    workspace = Workspace.of(config)
+    require_account(config, workspace)
+    path = workspace.monitor(config.run.account) / STATUS_FILE
+    while True:
+        status = read_status(path)
+        if status is None:
+            problems: tuple[str, ...] = (f"no process has traded account {config.run.account} in this workspace yet",)
+            console.print(Text(problems[0]), soft_wrap=True)
+        else:
+            problems = status.problems(clock.now_utc(), config.monitoring.stale_after_seconds)
+            if as_json:
+                console.print_json(json.dumps({"problems": problems, **status.snapshot}))
+            else:
+                console.print(_page(status, problems), soft_wrap=True)
+        if not follow:
+            return _UNHEALTHY if problems else _HEALTHY
+        try:
+            sleep(_EVERY_SECONDS)
+        except KeyboardInterrupt:
+            return _UNHEALTHY if problems else _HEALTHY
+
+
+def _page(status: TraderStatus, problems: tuple[str, ...]) -> RenderableType:
+    said, money, exposure = status.snapshot, status.snapshot["money"], status.snapshot["exposure"]
+    parts: list[RenderableType] = [
+        Text(f"Account {status.account} at {status.at_utc:%Y-%m-%d %H:%M:%S} UTC, session {said['session']}"),
+        Text("healthy" if not problems else "NOT HEALTHY", style="green" if not problems else "bold red"),
+        *(Text(f"! {problem}", style="red") for problem in problems),
+        *(Text(f"- {cause.title}: {cause.body}") for cause in status.causes if cause.severity != "critical"),
+        Text(
+            f"equity {_usd(money['equity_usd'])}, today {_usd(money['day_profit_usd'])}; since "
+            f"{money['since_utc'] or 'never'}: {_profit(money['profit'])}, unexplained {_usd(money['unexplained_usd'])}"
+        ),
+        Text(
+            f"exposure gross {_usd(exposure['gross_usd'])}, net {_usd(exposure['net_usd'])}; slippage against arrival "
+            f"{_number(said['slippage_total']['slippage_bps'])} bps of {said['slippage_total']['fills']} fills"
+        ),
+        _table("Position", ("shares", "mark", "value", "profit"), [_position(held) for held in said["positions"]]),
+        _table(
+            "Strategy", ("realised", "unrealised", "commission", "total"),
+            [(name, *(_usd(value) for value in _amounts(part))) for name, part in money["by_strategy"].items()],
+        ),
+        _table(
+            "Open order", ("symbol", "shares", "filled", "state"),
+            [(o["client_order_id"], o["symbol"], _number(o["quantity_shares"]), _number(o["filled_shares"]),
+              o["state"]) for o in said["open_orders"]],
+        ),
+        _table(
+            "Limit", ("used", "allowed"),
+            [(limit["name"], _number(limit["used"]), _number(limit["limit"])) for limit in said["limits"]],
+        ),
+        _table(
+            "Latency", ("orders", "p50 s", "p99 s"),
+            [(stage["stage"], str(stage["orders"]), _number(stage["p50_seconds"]), _number(stage["p99_seconds"]))
+             for stage in said["latencies"]],
+        ),
+    ]  # fmt: skip
+    return Group(*parts)
+
+
+def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> RenderableType:
+    if not rows:
+        return Text(f"{title}: none")
+    table = Table(title, *columns)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _position(held: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        held["symbol"],
+        _number(held["shares"]),
+        f"{held['mark_usd']:,.4f} ({held['mark_source']})",
+        _usd(held["value_usd"]),
+        _usd(held["profit"]["total_usd"]),
+    )
+
+
+def _amounts(part: Mapping[str, float]) -> tuple[float, float, float, float]:
+    return part["realised_usd"], part["unrealised_usd"], part["commission_usd"], part["total_usd"]
+
+
+def _profit(part: Mapping[str, float] | None) -> str:
+    if part is None:
+        return "profit not known yet"
+    realised, unrealised, commission, total = (_usd(value) for value in _amounts(part))
+    return f"profit {total} (realised {realised}, unrealised {unrealised}, commission {commission})"
+
+
+def _usd(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.2f} USD"
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.6g}"

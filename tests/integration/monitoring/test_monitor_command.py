@@ -1,0 +1,73 @@
+"""``aegis monitor``: from the status file alone, with an exit status that a script can ask."""
+
+from __future__ import annotations
+
+import io
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from aegis.clock import SimulatedClock
+from aegis.config import AegisConfig
+from aegis.live_trading.kill_switch import KillSwitch
+from aegis.monitoring.status_file import STATUS_FILE
+from aegis.workspace import Workspace
+from aegis_sensors.monitor_command import monitor_command
+from tests.integration.live_trading.trading_process import IN_SESSION
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> AegisConfig:
+    found = AegisConfig(run={"home": tmp_path / "home", "account": "paper", "first_session": date(2014, 6, 2)})
+    Workspace.of(found).folder.mkdir(parents=True)
+    return found
+
+
+def _asked(config: AegisConfig, at_utc=IN_SESSION, **terms) -> tuple[int, str]:
+    said = io.StringIO()
+    console = Console(file=said, width=200, no_color=True)
+    return monitor_command(config, console=console, clock=SimulatedClock(at_utc), **terms), said.getvalue()
+
+
+def test_the_page_shows_the_account_and_the_exit_status_says_whether_it_is_well(watch, config, tmp_path) -> None:
+    status, said = _asked(config)
+    assert (status, "no process has traded account paper" in said) == (1, True)
+
+    account = watch()
+    account.look()
+    account.trade("one", "ABC", 100, "10.02")
+    account.look(61)
+    shown = Workspace.of(config).monitor("paper")
+    shown.parent.mkdir(parents=True)
+    (tmp_path / "monitor").rename(shown)
+    now = IN_SESSION + timedelta(seconds=61)
+    status, said = _asked(config, now)
+    assert (status, "\nhealthy\n" in said) == (0, True), said
+    # 100 bought at 10.02, quoted 9.99 to 10.01: two dollars down.
+    for expected in ("ABC", "10.0000 (quote)", "1,000.00 USD", "-2.00 USD", "desk/asked", "20 bps of 1 fills"):
+        assert expected in said
+
+    status, said = _asked(config, now + timedelta(seconds=60))
+    assert (status, "the status is 60 s old" in said) == (1, True)
+
+    KillSwitch(account.config.kill_switch).engage("enough", actor="ada", at_utc=IN_SESSION)
+    (shown / STATUS_FILE).rename(shown / "old.json")
+    shown.rename(tmp_path / "monitor")
+    account.look(1)
+    (tmp_path / "monitor").rename(shown)
+    status, said = _asked(config, now + timedelta(seconds=1), as_json=True)
+    assert (status, '"kill_switch": "engaged since' in said) == (1, True)
+
+
+def test_following_prints_until_interrupted(config) -> None:
+    pauses = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+
+    status, said = _asked(config, follow=True, sleep=sleep)
+    assert (status, said.count("no process has traded")) == (1, 3)
