@@ -7,7 +7,7 @@ Frames are cut once for a range of sessions, because pandas inside a session loo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final, Literal
 
@@ -64,6 +64,16 @@ class CorporateAction:
     def is_cash_merger(self) -> bool:
         """Whether shares turn to a stated amount of cash. Shares for shares are booked by the delisting beside them."""
         return self.action == "merger" and self.merger_ratio == 0.0
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the action as a mapping that JSON can hold; :meth:`from_record` restores it."""
+        return asdict(self) | {"pay_session": None if self.pay_session is None else self.pay_session.isoformat()}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> CorporateAction:
+        """Return the action that :meth:`to_record` described."""
+        pay_session = record["pay_session"]
+        return cls(**{**record, "pay_session": None if pay_session is None else date.fromisoformat(pay_session)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

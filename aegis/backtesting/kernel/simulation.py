@@ -220,8 +220,17 @@ class Simulation(OrderEntry):
         self._own("parameters", np.ascontiguousarray(parameters, dtype=np.float64), count="n_parameters")
         self._own("memory", np.zeros(memory_size), count="n_memory")
 
-    def feed_session(self, columns: NDArray[np.float64], *, opens_at: int, closes_at: int, day: int) -> None:
-        """Give the simulation one session in which each symbol has one bar or none.
+    def feed_bar(
+        self,
+        columns: NDArray[np.float64],
+        *,
+        opens_at: int,
+        closes_at: int,
+        day: int,
+        opens_session: bool = True,
+        closes_session: bool = True,
+    ) -> None:
+        """Give the simulation its next step, in which each symbol has one bar or none.
 
         Parameters
         ----------
@@ -231,18 +240,23 @@ class Simulation(OrderEntry):
             When the bars open and close: nanoseconds since 1970 in UTC.
         day : int
             The session: whole days since 1970.
+        opens_session, closes_session : bool
+            Whether it is the first step of its session, and the last.
         """
         for name, column in zip(("open", "high", "low", "close", "volume"), columns, strict=True):
             self._own(name, column)
         self._own("opens_at", np.array([opens_at]))
         self._own("closes_at", np.array([closes_at]))
-        self._own("sessions", np.array([(0, day), (1, day + 1)], dtype=records.SESSION))
+        following = 1 if closes_session else 2
+        self._own("sessions", np.array([(0, day), (following, day + 1)], dtype=records.SESSION))
         self._own("equity", np.empty(1))
         self._own("cash", np.empty(1))
         header, cursor = self._header, self.cursor
         header["n_steps"] = header["n_sessions"] = 1
         header["n_rows"] = len(self.symbols)
-        cursor["step"] = cursor["next_session_step"] = cursor["chunk_session"] = 0
+        cursor["steps_before"] += cursor["step"] + 1
+        cursor["step"] = cursor["chunk_session"] = 0
+        cursor["next_session_step"] = 0 if opens_session else following
 
     def set_fee_rates(self, fee_rates: Records) -> None:
         """Replace the regulatory fees, for the days of the bars that are fed next."""

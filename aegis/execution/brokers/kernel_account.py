@@ -1,5 +1,7 @@
 """One session of a simulated account on the matching kernel: the account into the kernel's records, and back.
 
+A session is one bar of each symbol, or several bars one after the other.
+
 Belongs here: the translation between :class:`~aegis.execution.account_state.AccountState` and a
 :class:`~aegis.backtesting.kernel.simulation.Simulation` of the session's symbols. It decides nothing: fills and
 bookings are the kernel's, which orders exist is the broker's. How orders become records is
@@ -56,11 +58,15 @@ class KernelAccount:
     state : AccountState
         After the session before; its open orders are not looked at.
     market : SessionMarket
-        The session's bars and corporate actions.
+        The session's corporate actions and its bars; its first bars, where it has several.
     orders : LoadedOrders
         The orders that take part in it.
     recorded : sequence of Fill
         Fills that will be booked as they are recorded.
+    others : sequence of str
+        Symbols that orders may be placed in while the session trades.
+    closes_session : bool
+        Whether these bars are all that the session has.
     rules : TradingRules
         The venue's and the account's.
     costs : CostModel
@@ -79,6 +85,8 @@ class KernelAccount:
         *,
         orders: LoadedOrders,
         recorded: Sequence[Fill] = (),
+        others: Sequence[str] = (),
+        closes_session: bool = True,
         rules: TradingRules,
         costs: CostModel,
     ) -> None:
@@ -87,11 +95,11 @@ class KernelAccount:
         self._orders = orders
         self._held = {position.symbol: position for position in state.positions}
         self._tickers = {position.symbol: position.ticker for position in state.positions}
-        self._filled: set[str] = set()
+        self._marked: set[str] = set()
         self._claims_before = len(state.receivables)
-        others = [claim.symbol for claim in state.receivables] + [fill.symbol for fill in recorded]
+        owed = [claim.symbol for claim in state.receivables] + [fill.symbol for fill in recorded]
         # The kernel goes through symbols by their numbers: those of the orders come first, in the order of the orders.
-        symbols = tuple(dict.fromkeys((*orders.symbols, *self._held, *others)))
+        symbols = tuple(dict.fromkeys((*orders.symbols, *self._held, *owed, *others)))
         self._numbers = {symbol: number for number, symbol in enumerate(symbols)}
         actions = self._actions()
         self.simulation = Simulation(
@@ -104,11 +112,21 @@ class KernelAccount:
             capacity=_AMENDMENTS_PER_ORDER * (len(orders.statuses) + 2) + len(state.receivables) + len(actions),
         )
         self._load_account(state)
-        self._load_orders()
-        self._load_bars()
+        if orders.statuses or not closes_session:
+            self._load_orders()
+        self._load_bars(opens_session=True, closes_session=closes_session)
+
+    def next_bars(self, market: SessionMarket, *, closes_session: bool) -> None:
+        """Go on to later bars of the session, whose actions are booked; `closes_session` says that none follow."""
+        self._market = market
+        self._load_bars(opens_session=False, closes_session=closes_session)
+
+    def number(self, symbol: str) -> int | None:
+        """Return the kernel's number of a symbol, None if nothing can be traded in it in this session."""
+        return self._numbers.get(symbol)
 
     def open(self) -> None:
-        """Book what the session brings before it trades: dividends, splits, mergers, payments due, renames."""
+        """Begin with the bars. Those that open the session book dividends, splits, mergers, payments due, renames."""
         self.simulation.make_room()
         open_step(self.simulation.handle)
         for action in self._market.actions:
@@ -122,7 +140,7 @@ class KernelAccount:
     def note_fill(self, fill: Fill) -> None:
         """Remember under which name a fill was made, and that it marks its position."""
         self._tickers[fill.symbol] = fill.ticker
-        self._filled.add(fill.symbol)
+        self._marked.add(fill.symbol)
 
     def book_recorded(self, fill: Fill) -> None:
         """Book a fill as it is recorded."""
@@ -138,8 +156,9 @@ class KernelAccount:
         self.note_fill(fill)
 
     def value(self) -> None:
-        """Mark positions at the session's closes, and turn delisted ones into cash at their mark."""
+        """Mark positions at the closes of the bars; at the session's end turn delisted ones into cash at their mark."""
         value_step(self.simulation.handle)
+        self._marked.update(self._market.rows)
 
     def is_open(self, index: int) -> bool:
         """Return whether the kernel may still execute an order."""
@@ -164,15 +183,16 @@ class KernelAccount:
         """Cash now."""
         return float(self.simulation.account["cash"])
 
-    def positions(self, *, at_close: bool) -> tuple[Position, ...]:
-        """Return the positions held, sorted by symbol; `at_close` tells whether the session has marked them."""
+    def positions(self) -> tuple[Position, ...]:
+        """Return the positions held, sorted by symbol."""
         found = []
         for symbol, (quantity, mark, average_cost, _) in zip(
             self.simulation.symbols, self.simulation.positions.tolist(), strict=True
         ):
             if quantity != 0:
-                marked = self._mark_session(symbol, at_close=at_close)
-                found.append(Position(symbol, self._tickers[symbol], quantity, average_cost, mark, marked))
+                found.append(
+                    Position(symbol, self._tickers[symbol], quantity, average_cost, mark, self._mark_session(symbol))
+                )
         return tuple(sorted(found, key=lambda position: position.symbol))
 
     def receivables(self) -> tuple[DividendReceivable, ...]:
@@ -184,11 +204,9 @@ class KernelAccount:
         ]
         return tuple(sorted(claims, key=lambda claim: (claim.pay_session, claim.symbol)))
 
-    def _mark_session(self, symbol: str, *, at_close: bool) -> date:
+    def _mark_session(self, symbol: str) -> date:
         """Return the session of a position's mark: this one's close or fill, the last one otherwise."""
-        if symbol in self._filled or (at_close and symbol in self._market.rows):
-            return self._market.session
-        return self._held[symbol].mark_session
+        return self._market.session if symbol in self._marked else self._held[symbol].mark_session
 
     def _actions(self) -> np.ndarray:
         """Return the session's actions on the account's symbols in the order of their booking."""
@@ -223,8 +241,6 @@ class KernelAccount:
         ]
 
     def _load_orders(self) -> None:
-        if not self._orders.statuses:
-            return
         rows = self._orders.rows(self._numbers)
         self.simulation.cursor["orders"] = len(rows)
         self.simulation.orders[:] = np.array(rows, dtype=ORDER)
@@ -232,18 +248,20 @@ class KernelAccount:
         for index in self._orders.working():
             restore_order(self.simulation.handle, index)
 
-    def _load_bars(self) -> None:
+    def _load_bars(self, *, opens_session: bool, closes_session: bool) -> None:
         market, symbols = self._market, self.simulation.symbols
         table = np.full((len(symbols), 5), np.nan)
         numbers = [number for number, symbol in enumerate(symbols) if symbol in market.rows]
         if numbers:
             rows = [market.rows[symbols[number]] for number in numbers]
             table[numbers] = market.bars.view(np.float64).reshape(-1, 5)[rows]
-        self.simulation.feed_session(
+        self.simulation.feed_bar(
             np.ascontiguousarray(table.T),
             opens_at=instant_nanoseconds(market.opens_at_utc),
             closes_at=instant_nanoseconds(market.closes_at_utc),
             day=_number(market.session),
+            opens_session=opens_session,
+            closes_session=closes_session,
         )
 
 

@@ -7,12 +7,13 @@ Notes
 -----
 Orders that filled are told in the order of their fills, so that whoever books the fills again books them as they were
 executed. Orders of a family that did not fill follow its last fill, from which their changes follow; the rest comes
-last, by family. Of one order its changes are told before its fill and its end last; an order has at most one fill in a
-session of one bar.
+last, by family. Of one order its changes are told before its fill and its end last; an order has at most one fill in
+a bar.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -65,12 +66,20 @@ class SessionTeller:
         self._amendments_told = 0
         self._never_traded: set[int] = set()
         self._ended: set[int] = set()
-        self._changes = {name: progress.changes for name, progress in orders.progress.items()}
+        self._changes = defaultdict(int, {name: progress.changes for name, progress in orders.progress.items()})
 
     @property
     def changes(self) -> Mapping[str, int]:
         """How many changes of its terms each order has been told of, by client order id."""
         return self._changes
+
+    def go_on(self, market: SessionMarket) -> None:
+        """Turn to later bars of the session."""
+        self._market = market
+
+    def pass_over_changes(self) -> None:
+        """Leave out the changes that were not told yet: whoever asked for them has told of them."""
+        self._amendments_told = len(self._simulation.amendments)
 
     def note_never_traded(self, index: int) -> None:
         """Remember that an order expired because its session was skipped."""

@@ -93,6 +93,16 @@ class LoadedOrders:
         """The symbols of the orders, in the order of the orders."""
         return tuple(dict.fromkeys(status.order.symbol for status in self.statuses))
 
+    def join(self, status: OrderStatus) -> None:
+        """Take in an order that was placed while the session trades; the kernel gave it the next index."""
+        name = status.order.client_order_id
+        self._by_id[name] = status
+        self.progress[name] = OrderProgress(name)
+        self.names.append(name)
+        self.families.append(self.families[-1] + 1 if self.families else 0)
+        self.statuses.append(status)
+        self.index_of[name] = len(self.names) + TOMBSTONE
+
     def working(self) -> list[int]:
         """Return the indices of the orders that are at the venue, in time priority."""
         return [self.index_of[name] for name, status in self._by_id.items() if status.state is not OrderState.HELD]
