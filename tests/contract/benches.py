@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 from aegis.backtesting.costs import CostModel
@@ -16,6 +17,8 @@ from aegis.execution.brokers.broker import Broker
 from aegis.execution.brokers.interactive_brokers import InteractiveBrokersBroker
 from aegis.execution.brokers.multi import MultiBroker
 from aegis.execution.brokers.order_routes import OrderRoutes, Route
+from aegis.execution.brokers.paper import PaperBroker
+from aegis.execution.brokers.paper_log import PaperLog
 from aegis.execution.brokers.simulated import SimulatedBroker
 from aegis.execution.brokers.template import TemplateBroker
 from tests.integration.venues.alpaca.connections import alpaca_settings
@@ -27,6 +30,7 @@ from tests.integration.venues.interactive_brokers.venue import (
 )
 from tests.integration.venues.small.client import SmallVenueClient
 from tests.integration.venues.small.venue import SmallVenue
+from tests.minute_tapes import WrittenTape, flat, minute
 
 
 class Bench(Protocol):
@@ -66,6 +70,34 @@ class SimulatedBench:
         self.broker.begin_session(market)
         self.broker.end_session()
         self._clock.advance_to(market.closes_at_utc)
+
+    def close(self) -> None:
+        self.broker.close()
+
+
+class PaperBench:
+    def __init__(self, folder: Path) -> None:
+        self._calendar = trading_calendar("XNYS")
+        self._clock = SimulatedClock(AFTER_THE_CLOSE)
+        self._tape = WrittenTape()
+        self.broker = PaperBroker(
+            AccountState.opening("simulated", cash_usd=10_000.0),
+            log=PaperLog(folder / "paper.jsonl"),
+            tape=self._tape,
+            calendar=self._calendar,
+            costs=CostModel(),
+            rules=TradingRules(),
+            clock=self._clock,
+        )
+
+    def quote(self, price_usd: float) -> None:
+        """Do nothing: it judges an order by the minute that it fills in."""
+
+    def trade(self, session: date, *, price_usd: float, volume_shares: float) -> None:
+        opens, closes = self._calendar.open_utc(session), self._calendar.close_utc(session)
+        bars = {"ABC": flat(price_usd, volume_shares)}
+        self._tape.written.append(minute(session, opens, opens + timedelta(minutes=1), bars))
+        self._clock.advance_to(closes)
 
     def close(self) -> None:
         self.broker.close()
@@ -175,17 +207,21 @@ class MultiBench:
 
 def bench_of(name: str, market_of, fixture: Callable[[str], Any]) -> Bench:
     """Return a new bench by the broker's name; `fixture` gives the venues."""
-    match name:
-        case "simulated":
-            return SimulatedBench(market_of)
-        case "alpaca":
-            return AlpacaBench(fixture("alpaca"))
-        case "interactive_brokers":
-            return InteractiveBrokersBench(fixture("interactive_brokers"))
-        case "template":
-            return TemplateBench(fixture("small_venue"))
-        case "several simulated":
-            return MultiBench(one=SimulatedBench(market_of), other=SimulatedBench(market_of, cash_usd=0.0))
+    makers: dict[str, Callable[[], Bench]] = {
+        "simulated": lambda: SimulatedBench(market_of),
+        "paper": lambda: PaperBench(fixture("tmp_path")),
+        "alpaca": lambda: AlpacaBench(fixture("alpaca")),
+        "interactive_brokers": lambda: InteractiveBrokersBench(fixture("interactive_brokers")),
+        "template": lambda: TemplateBench(fixture("small_venue")),
+        "several simulated": lambda: MultiBench(
+            one=SimulatedBench(market_of), other=SimulatedBench(market_of, cash_usd=0.0)
+        ),
+        "several venues": lambda: _several_venues(fixture),
+    }
+    return makers[name]()
+
+
+def _several_venues(fixture: Callable[[str], Any]) -> MultiBench:
     without_cash = InteractiveBrokersBench(fixture("interactive_brokers"))
     fixture("interactive_brokers").desk.cash_usd = 0.0
     return MultiBench(alpaca=AlpacaBench(fixture("alpaca")), interactive_brokers=without_cash)

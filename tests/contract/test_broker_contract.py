@@ -20,6 +20,7 @@ from tests.integration.venues.small.venue import SmallVenue
 FRIDAY, MONDAY = date(2014, 6, 6), date(2014, 6, 9)
 BROKERS = (
     "simulated",
+    "paper",
     "alpaca",
     "interactive_brokers",
     "template",

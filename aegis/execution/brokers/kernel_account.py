@@ -48,6 +48,7 @@ _KINDS: Final[Mapping[str, ActionKind]] = {
 """Actions that the kernel books; a rename changes a name, and names are kept here."""
 
 _AMENDMENTS_PER_ORDER = 8
+_ORDERS_BETWEEN_BARS = 2_000
 
 
 class KernelAccount:
@@ -98,8 +99,8 @@ class KernelAccount:
         self._marked: set[str] = set()
         self._claims_before = len(state.receivables)
         owed = [claim.symbol for claim in state.receivables] + [fill.symbol for fill in recorded]
-        # The kernel goes through symbols by their numbers: those of the orders come first, in the order of the orders.
-        symbols = tuple(dict.fromkeys((*orders.symbols, *self._held, *owed, *others)))
+        # The kernel goes through symbols by their numbers: unless given, those of the orders first, in their order.
+        symbols = tuple(dict.fromkeys((*others, *orders.symbols, *self._held, *owed)))
         self._numbers = {symbol: number for number, symbol in enumerate(symbols)}
         actions = self._actions()
         self.simulation = Simulation(
@@ -108,7 +109,7 @@ class KernelAccount:
             costs=costs,
             cash_usd=state.cash_usd,
             actions=actions,
-            orders_per_step=1,
+            orders_per_step=1 if closes_session else _ORDERS_BETWEEN_BARS,
             capacity=_AMENDMENTS_PER_ORDER * (len(orders.statuses) + 2) + len(state.receivables) + len(actions),
         )
         self._load_account(state)

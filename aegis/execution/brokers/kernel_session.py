@@ -20,6 +20,7 @@ from aegis.backtesting.kernel.records import NEVER
 from aegis.backtesting.kernel.vocabulary import REASONS, order_type_code, time_in_force_code
 from aegis.backtesting.rules import TradingRules
 from aegis.backtesting.session_market import SessionMarket
+from aegis.errors import StrategyFailed
 from aegis.execution.account_state import AccountState
 from aegis.execution.brokers.kernel_account import KernelAccount
 from aegis.execution.brokers.kernel_events import SessionTeller
@@ -150,17 +151,20 @@ class KernelSession:
             simulation.positions["mark"][number] = order.arrival_price_usd
         is_fraction = order.trail_fraction is not None
         trail = order.trail_fraction if is_fraction else order.trail_usd
-        index = simulation.place(
-            number,
-            order.quantity_shares,
-            order_type=order_type_code(order),
-            time_in_force=time_in_force_code(order.time_in_force),
-            limit_usd=_NAN if order.limit_price_usd is None else order.limit_price_usd,
-            stop_usd=_NAN if order.stop_price_usd is None else order.stop_price_usd,
-            trail=_NAN if trail is None else trail,
-            trail_is_fraction=is_fraction,
-            expires_ns=NEVER if order.expires_at_utc is None else instant_nanoseconds(order.expires_at_utc),
-        )
+        try:
+            index = simulation.place(
+                number,
+                order.quantity_shares,
+                order_type=order_type_code(order),
+                time_in_force=time_in_force_code(order.time_in_force),
+                limit_usd=_NAN if order.limit_price_usd is None else order.limit_price_usd,
+                stop_usd=_NAN if order.stop_price_usd is None else order.stop_price_usd,
+                trail=_NAN if trail is None else trail,
+                trail_is_fraction=is_fraction,
+                expires_ns=NEVER if order.expires_at_utc is None else instant_nanoseconds(order.expires_at_utc),
+            )
+        except StrategyFailed as error:  # the kernel takes it for no order at all
+            return reason_text(OrderReason.VENUE, str(error))
         self._orders.join(self._statuses[name])
         reason = codes.Reason(int(simulation.orders["reason"][index]))
         if reason is not codes.Reason.NONE:

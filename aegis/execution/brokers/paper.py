@@ -263,8 +263,8 @@ class PaperBroker:
             return
         first, last = self._session_of(self._until), self._session_of(known)
         for session in self._calendar.sessions(first, last):
-            if self._state.session is not None and session <= self._state.session:
-                continue
+            if self._calendar.close_utc(session) <= self._until:
+                continue  # it is over, or was before the account began
             if self._trading is None:
                 actions = [action.to_record() for action in self._tape.actions(session)]
                 symbols = list(self._tape.symbols(session))
