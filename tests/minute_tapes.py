@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from aegis.backtesting.session_market import CorporateAction
@@ -18,11 +18,15 @@ class WrittenTape(MinuteTape):
     traded: tuple[str, ...] = ("ABC",)
     booked: dict[date, tuple[CorporateAction, ...]] = field(default_factory=dict)
 
-    def known_until(self, now_utc: datetime) -> datetime:
+    def known_until(self, now_utc: datetime, symbols: frozenset[str]) -> datetime:  # noqa: ARG002 - all the same
         return now_utc
 
-    def minutes(self, session: date, *, after_utc: datetime, until_utc: datetime) -> Sequence[Minute]:
-        return [m for m in self.written if m.session == session and after_utc < m.closes_at_utc <= until_utc]
+    def minutes(
+        self, session: date, symbols: frozenset[str], *, after_utc: datetime, until_utc: datetime
+    ) -> Sequence[Minute]:
+        asked = (m for m in self.written if m.session == session and after_utc < m.closes_at_utc <= until_utc)
+        seen = (replace(m, bars={name: bar for name, bar in m.bars.items() if name in symbols}) for m in asked)
+        return [m for m in seen if m.bars]
 
     def symbols(self, session: date) -> Sequence[str]:  # noqa: ARG002 - the same in all
         return self.traded

@@ -104,6 +104,7 @@ def market_of(seed: int) -> Market:
             account_type="margin" if margin else "cash",
             participation_rate=float(rng.choice([0.1, 0.5])),
             limit_needs_trade_through=bool(rng.random() < 0.5),
+            initial_margin=1.0 if margin else 0.5,  # positions that nothing has to be sold of
             maintenance_margin=0.0 if margin else 0.25,
         ),
         costs=CostModel(slippage_bps=5.0, commission=PerShare(0.01, min_usd_per_order=1.0)),

@@ -8,7 +8,7 @@ Conventions of fills are in ``docs/fills.md``: the same orders over the same min
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -258,30 +258,26 @@ class PaperBroker:
 
     def _pass_time(self) -> None:
         """Let everything pass that is known by now: sessions open, minutes trade, sessions close."""
-        known = self._tape.known_until(self._clock.now_utc())
+        watched = self._watched()
+        known = self._tape.known_until(self._clock.now_utc(), watched)
         if known <= self._until:
             return
-        first, last = self._session_of(self._until), self._session_of(known)
-        for session in self._calendar.sessions(first, last):
-            if self._calendar.close_utc(session) <= self._until:
+        for session in self._calendar.sessions(self._session_of(self._until), self._session_of(known)):
+            closes = self._calendar.close_utc(session)
+            if closes <= self._until:
                 continue  # it is over, or was before the account began
             if self._trading is None:
                 actions = [action.to_record() for action in self._tape.actions(session)]
                 symbols = list(self._tape.symbols(session))
                 self._ask({"session": session.isoformat(), "actions": actions, "symbols": symbols})
-            for minute in self._minutes(session, known):
-                if minute.closes_at_utc >= self._calendar.close_utc(session) or self._watched() & minute.bars.keys():
-                    self._ask({"minute": minute.to_record(self._watched())})
+            last, until = self._until, min(known, closes)
+            for minute in self._tape.minutes(session, watched, after_utc=last, until_utc=until) if watched else ():
+                self._ask({"minute": minute.to_record()})
+                last = minute.closes_at_utc
+            if last < closes <= known:
+                nothing = Minute(session=session, opens_at_utc=closes - _MINUTE, closes_at_utc=closes, bars={})
+                self._ask({"minute": nothing.to_record()})
         self._until = known
-
-    def _minutes(self, session: date, known_utc: datetime) -> Iterator[Minute]:
-        """Yield the minutes of a session until an instant; the one that closes it also where nothing traded."""
-        closes, last = self._calendar.close_utc(session), self._until
-        for minute in self._tape.minutes(session, after_utc=self._until, until_utc=min(known_utc, closes)):
-            yield minute
-            last = minute.closes_at_utc
-        if last < closes <= known_utc:
-            yield Minute(session=session, opens_at_utc=closes - _MINUTE, closes_at_utc=closes, bars={})
 
     def _open_session(self, session: date, actions: tuple[CorporateAction, ...], symbols: Sequence[str]) -> None:
         opens = self._calendar.open_utc(session)

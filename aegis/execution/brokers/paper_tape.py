@@ -35,13 +35,13 @@ class Minute:
     closes_at_utc: datetime
     bars: Mapping[str, MinuteBar]
 
-    def to_record(self, symbols: frozenset[str]) -> dict[str, Any]:
-        """Return the minute of some symbols as a mapping that JSON can hold; :meth:`from_record` restores it."""
+    def to_record(self) -> dict[str, Any]:
+        """Return the minute as a mapping that JSON can hold; :meth:`from_record` restores it."""
         return {
             "session": self.session.isoformat(),
             "opens_at_utc": self.opens_at_utc.isoformat(),
             "closes_at_utc": self.closes_at_utc.isoformat(),
-            "bars": {symbol: list(bar) for symbol, bar in sorted(self.bars.items()) if symbol in symbols},
+            "bars": {symbol: list(bar) for symbol, bar in sorted(self.bars.items())},
         }
 
     @classmethod
@@ -58,12 +58,14 @@ class Minute:
 class MinuteTape(Protocol):
     """A market's minutes."""
 
-    def known_until(self, now_utc: datetime) -> datetime:
-        """Return up to when all minutes are known at an instant; never later than it."""
+    def known_until(self, now_utc: datetime, symbols: frozenset[str]) -> datetime:
+        """Return up to when all minutes of some symbols are known at an instant; never later than it."""
         ...
 
-    def minutes(self, session: date, *, after_utc: datetime, until_utc: datetime) -> Sequence[Minute]:
-        """Return the minutes of a session that closed in ``(after_utc, until_utc]`` and traded, oldest first."""
+    def minutes(
+        self, session: date, symbols: frozenset[str], *, after_utc: datetime, until_utc: datetime
+    ) -> Sequence[Minute]:
+        """Return the minutes of a session in which some symbols traded, closed in ``(after_utc, until_utc]``."""
         ...
 
     def symbols(self, session: date) -> Sequence[str]:
