@@ -188,7 +188,7 @@ def test_nothing_happens_that_cannot_be_written(venue, order_of, monkeypatch):
     assert broker.open_orders() == ()
 
 
-def test_only_minutes_that_decide_something_are_kept(venue, order_of):
+def test_only_minutes_that_decide_something_are_kept(venue):
     broker = venue.broker()
     for number in range(3):
         venue.trade(number, 10.0)
