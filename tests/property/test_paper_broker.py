@@ -94,11 +94,16 @@ def market_of(seed: int) -> Market:
     for step in set(range(steps)) - ends:
         columns[:, step, rng.random(n) < 0.3] = np.nan
     margin = bool(rng.random() < 0.4)
+    actions = _actions(rng, sessions)
+    for step, day in enumerate(session_of):
+        ratio = math.prod(a.split_ratio for ex, group in actions.items() if ex <= day for a in group)
+        close[step, 0] /= ratio
+        columns[:4, step, 0] /= ratio
     return Market(
         closes_at=tuple(closes_at),
         session_of=tuple(session_of),
         columns=columns,
-        actions=_actions(rng, sessions),
+        actions=actions,
         script=_script(rng, close),
         rules=TradingRules(
             account_type="margin" if margin else "cash",
