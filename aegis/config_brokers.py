@@ -20,6 +20,11 @@ class AlpacaBrokerSettings(Section):
     stream_url: str | None = Field(None, pattern=r"^wss?://[^\s]+$", description="Default: /stream of the same host.")
     key_id: SecretStr | None = None
     secret_key: SecretStr | None = None
+    account: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9]+$",
+        description="Its number at Alpaca, compared at every start; needed to trade live.",
+    )
     connect_timeout_seconds: float = Field(5.0, gt=0)
     read_timeout_seconds: float = Field(10.0, gt=0, description="Longest silence of one answer.")
     attempts: int = Field(4, ge=1, le=20, description="Times that a question is asked, or an order sent, at most.")

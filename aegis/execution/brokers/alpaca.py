@@ -20,7 +20,7 @@ from aegis.config_brokers import AlpacaBrokerSettings
 from aegis.errors import BrokerUnavailable, ConfigurationError, ExecutionError
 from aegis.execution.account_state import Position
 from aegis.execution.brokers.account_fees import AccountFee
-from aegis.execution.brokers.alpaca_hosts import require_allowed_host, stream_url
+from aegis.execution.brokers.alpaca_hosts import require_allowed_host, require_allowed_number, stream_url
 from aegis.execution.brokers.alpaca_intake import AlpacaIntake
 from aegis.execution.brokers.alpaca_reports import VenueOrder, listed_execution, venue_order
 from aegis.execution.brokers.alpaca_requests import AlpacaRequests
@@ -31,7 +31,8 @@ from aegis.execution.brokers.alpaca_terms import why_not
 from aegis.execution.brokers.begun_sessions import begun_sessions
 from aegis.execution.brokers.broker import AccountBalance, BrokerEvent
 from aegis.execution.brokers.broker_book import BrokerBook
-from aegis.execution.brokers.live_confirmation import LiveTradingConfirmation
+from aegis.execution.brokers.live_confirmation import LivePermission
+from aegis.execution.brokers.live_orders import why_not_live
 from aegis.execution.brokers.stream_health import StreamHealth
 from aegis.execution.brokers.us_stock_terms import why_not_now
 from aegis.execution.order_states import OrderStatus
@@ -54,8 +55,9 @@ class AlpacaBroker:
         Tells the session of an instant.
     clock : Clock
         Dates what is refused on this side; what happens at Alpaca is dated by Alpaca.
-    confirmation : LiveTradingConfirmation, optional
-        Without one, only paper trading and this machine are reached.
+    confirmation : LivePermission, optional
+        Without one, only paper trading and this machine are reached. When it ends, only orders that reduce a position
+        leave, and everything can be cancelled.
     symbols : mapping of str to str, optional
         Permanent symbols by the ticker of today, for positions that no order of ours names.
     pause : callable, optional
@@ -80,7 +82,7 @@ class AlpacaBroker:
         account: str,
         calendar: TradingCalendar,
         clock: Clock,
-        confirmation: LiveTradingConfirmation | None = None,
+        confirmation: LivePermission | None = None,
         symbols: Mapping[str, str] | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -89,6 +91,7 @@ class AlpacaBroker:
         self._account = account
         self._calendar = calendar
         self._clock = clock
+        self._confirmation = confirmation
         self._session_of = begun_sessions(calendar)
         self._book = BrokerBook(self._session_of)
         self._intake = AlpacaIntake(self._book, self._session_of)
@@ -100,6 +103,7 @@ class AlpacaBroker:
             attempts=settings.attempts,
             clock=clock,
             session_of=self._session_of,
+            why_not_live=self._why_not_live,
         )
         self._statement = AlpacaStatement(
             self._requests, account, clock=clock, session_of=self._session_of, symbols=dict(symbols or {})
@@ -120,11 +124,12 @@ class AlpacaBroker:
         BrokerUnavailable
             Alpaca gives no usable answer. Close the broker, or wait: the stream goes on trying.
         ConfigurationError
-            Alpaca refuses the keys.
+            Alpaca refuses the keys, or they belong to another account than the one that may be traded.
         """
         if self._stream is not None:
             raise ExecutionError(f"account {self._account}: connected to Alpaca already; make another broker")
         self.account()  # says at once when the keys are wrong; a stream would only try for ever
+        self._require_allowed()
         stream = AlpacaStream(self._settings, on_update=self._take_update, on_connected=self._wanted.set)
         self._stream = stream
         limit = self._settings.connect_timeout_seconds + self._settings.read_timeout_seconds
@@ -300,6 +305,21 @@ class AlpacaBroker:
     ) -> None:
         """Close."""
         self.close()
+
+    def _why_not_live(self, order: Order) -> str:
+        return why_not_live(
+            order,
+            require=self._require_allowed,
+            positions=self._statement.positions,
+            open_orders=[self._book.status(name) for name in self._book.open_ids()],
+        )
+
+    def _require_allowed(self) -> None:
+        now = self._clock.now_utc()
+        require_allowed_host(self._settings, self._account, self._confirmation, now)
+        require_allowed_number(
+            self._settings, self._statement.account_number, self._account, self._confirmation, now_utc=now
+        )
 
     def _take_update(self, data: Mapping[str, Any]) -> None:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import date, datetime
+from typing import Any
 
 from aegis.clock import Clock
 from aegis.errors import BrokerUnavailable, ConfigurationError, ExecutionError, OrderRejected, SubmissionUnknown
@@ -39,6 +40,8 @@ class AlpacaSending:
         Dates what is refused on this side.
     session_of : callable
         Which session an instant belongs to.
+    why_not_live : callable
+        Why an order may not leave for real money now; empty where it may.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class AlpacaSending:
         attempts: int,
         clock: Clock,
         session_of: Callable[[datetime], date],
+        why_not_live: Callable[[Order], str],
     ) -> None:
         self._requests = requests
         self._intake = intake
@@ -57,6 +61,7 @@ class AlpacaSending:
         self._attempts = attempts
         self._clock = clock
         self._session_of = session_of
+        self._why_not_live = why_not_live
         self._sending = threading.RLock()
         self._unknown: dict[str, str] = {}
         self._tried: set[str] = set()
@@ -82,10 +87,10 @@ class AlpacaSending:
                 look=lambda attempts: self.look_up(name, attempts=attempts),
                 is_retry=is_retry,
             )
-            if isinstance(found, Refused):
-                self._tell(name, OrderEventKind.REJECTED, reason=refusal_reason(found.message))
-            elif isinstance(found, VenueOrder):
+            if isinstance(found, VenueOrder):
                 _require_same(order, found)
+            else:
+                self._tell(name, OrderEventKind.REJECTED, reason=_reason(found))
             return self._book.status(name)
 
     def replace(self, order: Order, *, revision: int) -> OrderStatus:
@@ -114,9 +119,8 @@ class AlpacaSending:
                 is_retry=False,
             )
             self.look_up(name)
-            if isinstance(found, Refused) and not self._book.status(name).is_final:
-                reason = refusal_reason(found.message)
-                self._tell(name, OrderEventKind.REPLACE_REJECTED, reason=reason, revision=revision)
+            if not isinstance(found, VenueOrder) and not self._book.status(name).is_final:
+                self._tell(name, OrderEventKind.REPLACE_REJECTED, reason=_reason(found), revision=revision)
             return self._book.status(name)
 
     def cancel(self, client_order_id: str) -> OrderStatus:
@@ -193,30 +197,32 @@ class AlpacaSending:
         send: Callable[[], object],
         look: Callable[[int | None], VenueOrder | None],
         is_retry: bool,
-    ) -> VenueOrder | Refused:
-        """Send until the venue has the order or refuses it; look for it before each time but the first."""
+    ) -> VenueOrder | Refused | str:
+        """Send until the venue has the order or refuses it; look for it before each time but the first.
+
+        Returns
+        -------
+        VenueOrder, Refused or str
+            The order, the venue's refusal, or why it may not leave for real money: the venue does not have it.
+        """
         was_doubtful = is_doubtful = is_retry or venue_name in self._tried
         for attempt in range(self._attempts):
             if attempt:
                 self._requests.rest_after(attempt - 1)
             try:
-                if is_doubtful and (found := look(1)) is not None:
-                    return self._known(venue_name, found)
+                before = self._before_sending(venue_name, order, look if is_doubtful else None)
+                if before is not None:
+                    return before
                 # From here on the order may be at the venue, whatever goes wrong, this process included.
                 self._unknown[venue_name] = order.client_order_id
                 self._tried.add(venue_name)
                 was_doubtful, is_doubtful = is_doubtful, True
-                answer = send()
-                if not isinstance(answer, Refused):
-                    found = venue_order(answer)
-                    self._intake.take_order(found)
-                    return self._known(venue_name, found)
-                if (was_doubtful or answer.code == _DUPLICATE) and (found := look(1)) is not None:
-                    return self._known(venue_name, found)
-                if not _says_duplicate(answer):
-                    self._unknown.pop(venue_name, None)
-                    return answer
+                found = self._answered(venue_name, send(), look, was_doubtful=was_doubtful)
+                if found is not None:
+                    return found
             except BrokerUnavailable:
+                if not is_doubtful:
+                    raise  # nothing was sent
                 continue
             except ConfigurationError:
                 # Refused keys sent nothing; what an earlier attempt did is as unknown as it was.
@@ -224,6 +230,33 @@ class AlpacaSending:
                     self._unknown.pop(venue_name, None)
                 raise
         return self._known(venue_name, self._last_look(venue_name, order, look))
+
+    def _before_sending(
+        self, venue_name: str, order: Order, look: Callable[[int | None], VenueOrder | None] | None
+    ) -> VenueOrder | str | None:
+        """Return an order that is at the venue already, or why it may not leave for real money; None where it may."""
+        if look is not None and (found := look(1)) is not None:
+            return self._known(venue_name, found)
+        refusal = self._why_not_live(order)
+        if not refusal:
+            return None
+        self._unknown.pop(venue_name, None)
+        return refusal
+
+    def _answered(
+        self, venue_name: str, answer: Any, look: Callable[[int | None], VenueOrder | None], *, was_doubtful: bool
+    ) -> VenueOrder | Refused | None:
+        """Return what an answer says; None where it says that the order lives, and the venue does not find it yet."""
+        if not isinstance(answer, Refused):
+            found = venue_order(answer)
+            self._intake.take_order(found)
+            return self._known(venue_name, found)
+        if (was_doubtful or answer.code == _DUPLICATE) and (known := look(1)) is not None:
+            return self._known(venue_name, known)
+        if _says_duplicate(answer):
+            return None
+        self._unknown.pop(venue_name, None)
+        return answer
 
     def _last_look(self, venue_name: str, order: Order, look: Callable[[int | None], VenueOrder | None]) -> VenueOrder:
         why = "Alpaca knows no such order yet"
@@ -279,6 +312,10 @@ class AlpacaSending:
         self._book.tell(
             OrderEvent(kind=kind, client_order_id=name, session=session, at_utc=now, reason=reason, revision=revision)
         )
+
+
+def _reason(found: Refused | str) -> str:
+    return found if isinstance(found, str) else refusal_reason(found.message)
 
 
 def _says_duplicate(answer: Refused) -> bool:

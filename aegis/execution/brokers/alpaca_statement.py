@@ -34,6 +34,11 @@ class AlpacaStatement:
         Which session an instant belongs to.
     symbols : mapping of str to str
         Permanent symbols by ticker; others are their own.
+
+    Attributes
+    ----------
+    account_number : str
+        Alpaca's own name of the account, as of the last balance; empty before the first.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class AlpacaStatement:
         self._clock = clock
         self._session_of = session_of
         self._symbols = symbols
+        self.account_number = ""
 
     def positions(self) -> tuple[Position, ...]:
         """Return the positions held, sorted by symbol."""
@@ -60,6 +66,7 @@ class AlpacaStatement:
     def balance(self) -> AccountBalance:
         """Return cash, equity and buying power."""
         row = self._requests.ask("/account")
+        self.account_number = str(row.get("account_number") or "") if isinstance(row, Mapping) else ""
         return AccountBalance(
             account=self._account,
             cash_usd=_number(row, "cash"),

@@ -35,7 +35,8 @@ from aegis.execution.brokers.interactive_brokers_reports import GatewayOrder
 from aegis.execution.brokers.interactive_brokers_sending import InteractiveBrokersSending
 from aegis.execution.brokers.interactive_brokers_statement import InteractiveBrokersStatement
 from aegis.execution.brokers.interactive_brokers_terms import why_not
-from aegis.execution.brokers.live_confirmation import LiveTradingConfirmation
+from aegis.execution.brokers.live_confirmation import LivePermission
+from aegis.execution.brokers.live_orders import why_not_live
 from aegis.execution.brokers.stream_health import StreamHealth
 from aegis.execution.brokers.us_stock_terms import why_not_now
 from aegis.execution.order_states import OrderState, OrderStatus
@@ -57,8 +58,9 @@ class InteractiveBrokersBroker:
         Tells the session of an instant.
     clock : Clock
         Ours; what happens at the venue is dated by the venue's.
-    confirmation : LiveTradingConfirmation, optional
-        Without one, only accounts for paper trading are traded.
+    confirmation : LivePermission, optional
+        Without one, only accounts for paper trading are traded. When it ends, only orders that reduce a position leave,
+        and everything can be cancelled.
     symbols : mapping of str to str, optional
         Permanent symbols by the ticker of today, for positions that no order of ours names.
     pause : callable, optional
@@ -83,7 +85,7 @@ class InteractiveBrokersBroker:
         account: str,
         calendar: TradingCalendar,
         clock: Clock,
-        confirmation: LiveTradingConfirmation | None = None,
+        confirmation: LivePermission | None = None,
         symbols: Mapping[str, str] | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -171,8 +173,6 @@ class InteractiveBrokersBroker:
         ------
         BrokerUnavailable
             There is no connection; nothing was sent.
-        ConfigurationError
-            The account trades real money, and its confirmation has ended; nothing was sent.
 
         Notes
         -----
@@ -192,7 +192,11 @@ class InteractiveBrokersBroker:
             if refusal:
                 self._intake.reject(name, refusal)
                 return self._book.status(name)
-        self._require_confirmation()
+        refusal = self._why_not_live(order)
+        if refusal and (is_new or not self._sending.look_up(name)):
+            self._sending.forget(name)
+            self._intake.reject(name, refusal)
+            return self._book.status(name)
         status = self._sending.submit(order, is_retry=not is_new)
         self._sent.add(name)
         return status
@@ -209,7 +213,10 @@ class InteractiveBrokersBroker:
         status = self._book.status(order.client_order_id)
         if status.is_final:
             return status
-        self._require_confirmation()
+        refusal = self._why_not_live(order)
+        if refusal:
+            self._intake.decline_replacement(order.client_order_id, revision, refusal)
+            return self._book.status(order.client_order_id)
         return self._sending.replace(order, revision=revision)
 
     def find_order(self, client_order_id: str) -> OrderStatus | None:
@@ -324,13 +331,23 @@ class InteractiveBrokersBroker:
 
     def _admit(self, managed: Sequence[str]) -> None:
         code = chosen_account(self._settings, managed)
-        require_allowed_account(code, self._account, self._confirmation, self._clock.now_utc())
+        if code != self._intake.account_code:  # what was admitted once can be cancelled and reduced after any new logon
+            require_allowed_account(code, self._account, self._confirmation, self._clock.now_utc())
         self._intake.account_code = code
 
-    def _require_confirmation(self) -> None:
-        """Refuse to send anything new for real money once the confirmation has ended."""
+    def _why_not_live(self, order: Order) -> str:
+        return why_not_live(
+            order,
+            require=self._require_allowed,
+            positions=self._statement.positions,
+            open_orders=[self._book.status(name) for name in self._book.open_ids()],
+        )
+
+    def _require_allowed(self) -> None:
+        now = self._clock.now_utc()
+        require_allowed_port(self._settings, self._account, self._confirmation, now)
         if self._intake.account_code:
-            require_allowed_account(self._intake.account_code, self._account, self._confirmation, self._clock.now_utc())
+            require_allowed_account(self._intake.account_code, self._account, self._confirmation, now)
 
     def _may_be_there(self, order: Order) -> bool:
         """Whether an order that an earlier process knew is there, or may have been on an earlier day."""

@@ -11,10 +11,16 @@ from datetime import datetime
 
 from aegis.config_brokers import InteractiveBrokersBrokerSettings
 from aegis.errors import ConfigurationError
-from aegis.execution.brokers.live_confirmation import LiveTradingConfirmation
+from aegis.execution.brokers.live_confirmation import LivePermission
 
 _BLOCK = "brokers.interactive_brokers"
 _LIVE_PORTS = frozenset({4001, 7496})
+
+
+def live_endpoints(settings: InteractiveBrokersBrokerSettings) -> tuple[str, ...]:
+    """Return the address, ``host:port``, if it may trade real money: by its port, or by the account that is named."""
+    is_live = settings.port in _LIVE_PORTS or (settings.account is not None and not is_paper(settings.account))
+    return (f"{settings.host.lower()}:{settings.port}",) if is_live else ()
 
 
 def is_paper(account_code: str) -> bool:
@@ -25,7 +31,7 @@ def is_paper(account_code: str) -> bool:
 def require_allowed_port(
     settings: InteractiveBrokersBrokerSettings,
     account: str,
-    confirmation: LiveTradingConfirmation | None,
+    confirmation: LivePermission | None,
     now_utc: datetime,
 ) -> None:
     """Refuse the ports of live trading, and a live account by name, before anything is reached.
@@ -64,7 +70,7 @@ def chosen_account(settings: InteractiveBrokersBrokerSettings, managed: Sequence
 
 
 def require_allowed_account(
-    account_code: str, account: str, confirmation: LiveTradingConfirmation | None, now_utc: datetime
+    account_code: str, account: str, confirmation: LivePermission | None, now_utc: datetime
 ) -> None:
     """Refuse an account that is not for paper trading, unless a person has confirmed that it trades live.
 
@@ -77,9 +83,7 @@ def require_allowed_account(
         _require(f"account {account_code!r}", "an account that begins with D", account, confirmation, now_utc)
 
 
-def _require(
-    what: str, paper: str, account: str, confirmation: LiveTradingConfirmation | None, now_utc: datetime
-) -> None:
+def _require(what: str, paper: str, account: str, confirmation: LivePermission | None, now_utc: datetime) -> None:
     if confirmation is None:
         raise ConfigurationError(
             f"{_BLOCK}: {what} may trade real money, and nobody has confirmed that for account {account!r}; use {paper}"

@@ -81,6 +81,10 @@ class InteractiveBrokersSending:
         """Whether nobody knows whether an order itself arrived; a change of it is another matter."""
         return client_order_id in self._unknown
 
+    def forget(self, client_order_id: str) -> None:
+        """Take note that an order is not at Interactive Brokers, as it said, and will not be sent."""
+        self._unknown.pop(client_order_id, None)
+
     def sweep(self, *, attempts: int | None = None) -> frozenset[str]:
         """Ask for all that the gateway tells of, and return the references in it.
 

@@ -1,14 +1,30 @@
-"""That a person has allowed an account to trade real money, as a value without which no broker reaches a live host.
+"""That a person has allowed an account to trade real money: what no broker reaches a live host without.
 
-Belongs here: what is confirmed and until when. How a person is asked is the trader's.
+Belongs here: the port that brokers ask, and the confirmation as a value. How a person is asked, and where the answer is
+kept, is :mod:`aegis.live_trading.kept_confirmation`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from aegis.errors import ConfigurationError
+
+
+class LivePermission(Protocol):
+    """Whether an account may trade real money now; asked again before everything that is sent."""
+
+    def require(self, account: str, now_utc: datetime) -> None:
+        """Refuse an account that may not.
+
+        Raises
+        ------
+        ConfigurationError
+            It may not trade real money now; the message says why, and what to do.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

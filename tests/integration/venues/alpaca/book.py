@@ -51,6 +51,7 @@ class VenueBook:
         self.is_open = False
         self.cancels_at_once = True
         self.refuses_duplicates = True
+        self.account_number = "PA1"
         self.orders: dict[str, dict[str, Json]] = {}
         self.positions: dict[str, tuple[Decimal, Decimal]] = {}
         self.activities: list[dict[str, Json]] = []
@@ -201,7 +202,7 @@ class VenueBook:
         worth = sum((held * self._mark(symbol) for symbol, (held, _) in self.positions.items()), Decimal(0))
         return {
             "id": _ACCOUNT,
-            "account_number": "PA1",
+            "account_number": self.account_number,
             "status": "ACTIVE",
             "currency": "USD",
             "cash": str(self.cash),

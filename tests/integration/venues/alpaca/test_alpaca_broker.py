@@ -259,7 +259,6 @@ def _broker(settings, confirmation=None) -> AlpacaBroker:
         LIVE,
         {**LIVE, "url": "https://paper-api.alpaca.markets", "stream_url": "wss://api.alpaca.markets/stream"},
         {**LIVE, "url": "https://paper-api.alpaca.markets.example.org"},
-        {**LIVE, "url": "https://paper-api.alpaca.markets@api.alpaca.markets"},
         {**LIVE, "url": "https://api.alpaca.markets:443"},
         {**LIVE, "url": "https://API.ALPACA.MARKETS"},
     ],
@@ -267,6 +266,27 @@ def _broker(settings, confirmation=None) -> AlpacaBroker:
 def test_no_host_of_real_money_is_reached_without_a_confirmation(settings):
     with pytest.raises(ConfigurationError, match="may trade real money, and nobody has confirmed"):
         _broker(settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {**LIVE, "url": "https://paper-api.alpaca.markets@api.alpaca.markets"},
+        # urllib3 ends the host at the backslash, urllib.parse at the slash: one sees the live host, the other paper.
+        {**LIVE, "url": "https://api.alpaca.markets\\@paper-api.alpaca.markets"},
+        {**LIVE, "url": "https://api.alpaca.markets?paper-api.alpaca.markets"},
+        {**LIVE, "stream_url": "wss://paper-api.alpaca.markets@api.alpaca.markets/stream"},
+    ],
+)
+def test_an_address_that_may_be_read_in_two_ways_is_reached_with_no_confirmation_at_all(settings):
+    with pytest.raises(ConfigurationError, match="found one with other parts"):
+        _broker(settings, CONFIRMED)
+
+
+@pytest.mark.parametrize("address", [{"url": "http://paper-api.alpaca.markets"}, {"stream_url": "ws://example.org/s"}])
+def test_keys_travel_to_other_machines_encrypted_only(address):
+    with pytest.raises(ConfigurationError, match="would carry the keys unencrypted"):
+        _broker({**LIVE, **address}, CONFIRMED)
 
 
 @pytest.mark.parametrize(

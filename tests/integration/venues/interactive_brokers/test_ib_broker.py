@@ -312,10 +312,31 @@ def test_a_confirmation_that_ends_lets_nothing_new_leave_and_cancels_what_is_the
     broker = broker_of(confirmation=CONFIRMED, clock=clock)
     assert broker.submit(order_of()).state is OrderState.ACCEPTED
     clock.advance_to(CONFIRMED.expires_at_utc)
-    with pytest.raises(ConfigurationError, match="ended at"):
-        broker.submit(order_of(symbol="DEF"))
+    assert broker.submit(order_of(symbol="DEF")).state is OrderState.REJECTED
+    reason = broker.events_since(0)[-1].event.reason
+    assert reason.startswith("not confirmed: ")
+    assert "ended at" in reason
+    changed = replace(order_of(), quantity_shares=200.0)
+    assert broker.replace(changed, revision=1).order.quantity_shares == 100.0
     assert broker.cancel("order-ABC").state is OrderState.CANCELLED
     assert live.desk.accepted == {"order-ABC": 1}
+
+
+def test_a_confirmation_that_ends_lets_positions_be_reduced_after_another_logon_too(live, broker_of, order_of):
+    live.desk.positions[1001] = (30.0, 10.0)
+    clock = SimulatedClock(AFTER_THE_CLOSE)
+    broker = broker_of(confirmation=CONFIRMED, clock=clock, reconnect_first_seconds=0.01)
+    clock.advance_to(CONFIRMED.expires_at_utc)
+    live.gateway.drop_all()
+    for name, shares, state in (
+        ("turns over", -31.0, OrderState.REJECTED),
+        ("most", -20.0, OrderState.ACCEPTED),
+        ("too much", -11.0, OrderState.REJECTED),
+        ("rest", -10.0, OrderState.ACCEPTED),
+    ):
+        order = order_of(client_order_id=name, quantity_shares=shares, is_reducing=True)
+        assert broker.submit(order).state is state, name
+    assert live.desk.accepted == {"most": 1, "rest": 1}
 
 
 def test_of_several_accounts_one_must_be_named(venue, broker_of, order_of):
