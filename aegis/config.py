@@ -36,8 +36,16 @@ from aegis.errors import ConfigurationError
 
 CONFIG_FILE = "aegis.yaml"
 CONFIG_FILE_VARIABLE = "AEGIS_CONFIG"
-_NOT_SETTINGS = ("AEGIS_REQUIRE_SERVICES", "AEGIS_LAKE_CATALOG", "AEGIS_LAKE_DATA", *SMTP_VARIABLES)
-"""Variables with our prefix that others read: the tests, dbt, which is told of a lake by the next two, and alerts."""
+LIVE_TRADING_VARIABLE = "AEGIS_LIVE_TRADING"
+"""Names the account that may trade real money; read where brokers are made, :mod:`aegis.live_trading.live_safety`."""
+_NOT_SETTINGS = (
+    "AEGIS_REQUIRE_SERVICES",
+    "AEGIS_LAKE_CATALOG",
+    "AEGIS_LAKE_DATA",
+    LIVE_TRADING_VARIABLE,
+    *SMTP_VARIABLES,
+)
+"""Variables with our prefix that others read: the tests, dbt, which is told of a lake by two, the trader and alerts."""
 
 
 LONGEST_VENDOR_DELAY_MINUTES = 7 * 24 * 60

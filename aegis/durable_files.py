@@ -18,8 +18,15 @@ _READABLE_BY_OTHERS = 0o644
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, mode: int = _READABLE_BY_OTHERS) -> Iterator[IO[bytes]]:
     """Yield a file to write to, which takes the place of `path` when the block ends; nothing happens if it raises.
+
+    Parameters
+    ----------
+    path : Path
+        What is replaced.
+    mode : int
+        Who may read it. It is written for its owner alone, and opened to others when it is whole.
 
     Raises
     ------
@@ -39,32 +46,39 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(_READABLE_BY_OTHERS)
+        temporary.chmod(mode)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     flush_folder(path.parent)
 
 
-def replace_file(path: Path, content: bytes) -> Path:
-    """Replace `path` by `content`, whole or not at all, and return it; raises as :func:`replacing`."""
-    with replacing(path) as file:
+def replace_file(path: Path, content: bytes, *, mode: int = _READABLE_BY_OTHERS) -> Path:
+    """Replace `path` by `content`, whole or not at all, and return it; see :func:`replacing`."""
+    with replacing(path, mode=mode) as file:
         file.write(content)
     return path
 
 
-def replace_json(path: Path, record: Mapping[str, Any]) -> None:
-    """Replace `path` by one line of JSON, whole or not at all; raises as :func:`replacing`."""
-    replace_file(path, (json.dumps(record, sort_keys=True) + "\n").encode())
+def replace_json(path: Path, record: Mapping[str, Any], *, mode: int = _READABLE_BY_OTHERS) -> None:
+    """Replace `path` by one line of JSON, whole or not at all; see :func:`replacing`."""
+    replace_file(path, (json.dumps(record, sort_keys=True) + "\n").encode(), mode=mode)
 
 
-def append_json_line(path: Path, record: Mapping[str, Any]) -> None:
-    """Append `record` as one line of JSON and flush it to the disk; raises as :func:`append_json_lines`."""
-    append_json_lines(path, [record])
+def append_json_line(path: Path, record: Mapping[str, Any], *, mode: int = _READABLE_BY_OTHERS) -> None:
+    """Append `record` as one line of JSON and flush it to the disk; see :func:`append_json_lines`."""
+    append_json_lines(path, [record], mode=mode)
 
 
-def append_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+def append_json_lines(path: Path, records: Iterable[Mapping[str, Any]], *, mode: int = _READABLE_BY_OTHERS) -> None:
     """Append each record as one line of JSON and flush them to the disk together.
+
+    Parameters
+    ----------
+    path, records
+        Where, and what.
+    mode : int
+        Who may read a file that is made by it; one that is there keeps its mode.
 
     Raises
     ------
@@ -79,7 +93,8 @@ def append_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     line = "".join(json.dumps(record, sort_keys=True) + "\n" for record in records).encode()
     is_new = not path.exists()
-    with path.open("ab+", buffering=0) as file:
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "ab+", buffering=0) as file:
         if file.seek(0, os.SEEK_END) > 0:
             file.seek(-1, os.SEEK_END)
             line = line if file.read(1) == b"\n" else b"\n" + line

@@ -88,6 +88,10 @@ class Workspace:
         """File that stops all orders of `account` while it says so."""
         return self.folder / "kill_switches" / f"{account}.json"
 
+    def live_confirmation(self, account: str) -> Path:
+        """File in which a person's word is kept that `account` may trade real money."""
+        return self.folder / "live_confirmations" / f"{account}.json"
+
     def drift_responses(self, account: str) -> Path:
         """Lines that say what drift led to for `account`, and what a person released."""
         return self.folder / "drift_responses" / f"{account}.jsonl"

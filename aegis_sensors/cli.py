@@ -19,6 +19,7 @@ from aegis_sensors.cache_commands import add_cache_commands
 from aegis_sensors.compliance_words import add_compliance_commands
 from aegis_sensors.data_commands import add_data_commands
 from aegis_sensors.drift_words import add_drift_commands
+from aegis_sensors.live_words import add_live_commands
 from aegis_sensors.monitor_words import add_monitor_command
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add_cache_commands(commands)
     add_compliance_commands(commands)
     add_drift_commands(commands)
+    add_live_commands(commands)
     add_monitor_command(commands)
 
     backtest = commands.add_parser("backtest", help="examine a strategy of your own")

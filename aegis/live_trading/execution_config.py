@@ -46,6 +46,9 @@ class ExecutionConfig:
         Part of the names of orders that are submitted here.
     takes_over : bool
         Whether positions that were never in the journal are taken over at the first start; otherwise they are a break.
+    why_only_reducing : callable
+        Why only orders that reduce a position may leave now, whatever the books say; empty while all may. See
+        :func:`aegis.live_trading.live_safety.broker_for`.
     """
 
     account: str
@@ -60,3 +63,4 @@ class ExecutionConfig:
     reconcile_seconds: float = 60.0
     book: str = "desk"
     takes_over: bool = True
+    why_only_reducing: Callable[[], str] = str

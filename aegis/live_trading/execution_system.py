@@ -119,8 +119,8 @@ class ExecutionSystem:
 
     @property
     def breaks(self) -> tuple[str, ...]:
-        """What differs from the broker; while anything does, only reducing orders leave."""
-        return (self._deaf, *self._breaks) if self._deaf else self._breaks
+        """What differs from the broker, or holds the account back; while anything does, only reducing orders leave."""
+        return (*filter(None, (self._deaf, self._config.why_only_reducing())), *self._breaks)
 
     @property
     def last_review(self) -> tuple[AccountReview | None, datetime | None]:
@@ -234,19 +234,20 @@ class ExecutionSystem:
         return self._broker.account()
 
     def require_agreement(self, order: Order) -> None:
-        """Refuse an order that opens something while the books differ from the broker's.
+        """Refuse an order that opens something while the books differ from the broker's, or the account is held back.
 
         Raises
         ------
         ExecutionError
-            They differ; the message names the first difference.
+            They differ, or it is; the message says why.
         """
         breaks = self.breaks
         if breaks and not order.is_reducing:
             more = f", and {len(breaks) - 1} more" if len(breaks) > 1 else ""
+            stands = "may only reduce positions" if self._config.why_only_reducing() else "differs from the broker"
             raise ExecutionError(
                 f"order {order.client_order_id} ({order.symbol} {order.quantity_shares:g}) was not sent: account "
-                f"{self._config.account} differs from the broker: {breaks[0]}{more}"
+                f"{self._config.account} {stands}: {breaks[0]}{more}"
             )
 
     def reconcile(self) -> AccountReview:
