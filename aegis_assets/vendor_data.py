@@ -12,8 +12,8 @@ import dagster as dg
 
 from aegis.lake import tables
 from aegis.market_data.ingestion import compare_with_other_sources, fetch_raw_bars
-from aegis.market_data.later_facts import actions_known_by, instruments_known_by, listings_known_by
-from aegis.market_data.sources.optional_answers import fetch_notes, instruments
+from aegis.market_data.later_facts import actions_known_by, instruments_known_by, listings_known_by, symbols_of
+from aegis.market_data.sources.optional_answers import fetch_notes, instruments, silent_sources
 from aegis.market_data.sources.source import MarketDataSource
 from aegis.market_data.survivorship import survivorship_notes
 from aegis_assets.materialization import TableRows, content_version, publish
@@ -67,14 +67,15 @@ def vendor_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
         context: dg.AssetExecutionContext, market: dg.ResourceParam[Market], lake: LakeResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with retried_when_unavailable():
-            frame, last = market.source.listings(), market.source.session_range()[1]
+            frame, silent = market.source.listings(), silent_sources(market.source)
+            facts, silent = instruments(market.source, market.calendar), silent | silent_sources(market.source)
+            last = market.source.session_range()[1]
             notes = [*market.source.coverage_notes(), *survivorship_notes(frame, *market.session_range())]
-            facts = instruments(market.source, market.calendar)
         with lake.open() as store:
-            frame = listings_known_by(frame, store.read(tables.LISTINGS), last_session=last)
+            frame = listings_known_by(frame, store.read(tables.LISTINGS), last_session=last, silent=silent)
             rows = [TableRows(tables.LISTINGS, frame, metadata=_coverage(notes))]
             stored = store.read(tables.INSTRUMENTS)
-            facts = instruments_known_by(facts, stored, last_session=last)
+            facts = instruments_known_by(facts, stored, last_session=last, silent=silent)
             if not facts.equals(stored):
                 yield from publish(context, store, [*rows, TableRows(tables.INSTRUMENTS, facts)])
                 return
@@ -141,7 +142,8 @@ def vendor_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
         known_until = market.decision_times(sessions[-1:])[sessions[-1]]
         with lake.open() as store:
             stored = store.read(tables.CORPORATE_ACTIONS, first=first, last=last)
-            frame = actions_known_by(frame, stored, known_until=known_until)
+            standing = symbols_of(silent_sources(market.source), store.read(tables.LISTINGS))
+            frame = actions_known_by(frame, stored, known_until=known_until, first=sessions[0], standing=standing)
             version = content_version(tables.CORPORATE_ACTIONS, frame[frame["known_at_utc"] <= known_until])
             rows = [TableRows(tables.CORPORATE_ACTIONS, frame, data_version=version)]
             yield from publish(context, store, rows, sessions=sessions, replaced=(first, last))

@@ -54,7 +54,8 @@ class MultiSource:
 
     Notes
     -----
-    Every source is asked what it lists, so that a symbol which only one has is never dropped. Bars are asked of the
+    Every source is asked what it lists. What one that does not answer alone lists is not in the answer; it is named in
+    :meth:`silent_sources`, so that nobody takes that for the end of a listing. Bars are asked of the
     next source only where a listed symbol has none yet: because the one before raised, was empty, ends too early or
     lacks the symbol. All rows of a session and symbol come from one source, named in their ``source``. A failure is not
     remembered: the next question asks everybody again. When nobody answers, the error lists each one's reason;
@@ -67,6 +68,7 @@ class MultiSource:
         self._calendar = calendar
         self._last_session = last_session
         self._trials: list[str] = []
+        self._silent: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -136,7 +138,7 @@ class MultiSource:
         Raises
         ------
         SourceUnavailable
-            A source that is believed about some symbol does not answer: a split that is left out is a wrong price.
+            A source that says what it lists does not give its actions: a split that is left out is a wrong price.
         """
         return self._actions(self._consult(), first, last)[0]
 
@@ -151,6 +153,10 @@ class MultiSource:
     def fetch_notes(self) -> list[str]:
         """Return which sources were tried for the last question and what became of each."""
         return [*self._trials, *(note for source in self._sources for note in fetch_notes(source))]
+
+    def silent_sources(self) -> frozenset[str]:
+        """Return the sources that did not say what they list at the last question; what they alone list is absent."""
+        return self._silent
 
     def second_opinions(self, bars: pd.DataFrame) -> list[pd.DataFrame]:
         """Return the rows of other sources for the sessions and symbols of `bars`, in the order of belief.
@@ -189,6 +195,7 @@ class MultiSource:
                         f"{source.name}: stale, its last session is {covered.session_range[1]} and "
                         f"{self._last_session} was due"
                     )
+        self._silent = frozenset(each.name for each in self._sources) - {each.source.name for each in found}
         if not found:
             raise SourceUnavailable(
                 f"none of the sources answers: {self._reasons()}; ask again later, or add a source to "

@@ -1,4 +1,4 @@
-"""What some sources can tell beyond the port: how an answer came about, what another says, what instruments are.
+"""What some sources can tell beyond the port: how an answer came about, who gave none, and what instruments are.
 
 Belongs here: the questions, and the empty answer of a source that knows none. Every wrapper passes them on.
 """
@@ -21,6 +21,15 @@ class NotesItsFetches(Protocol):
 
     def fetch_notes(self) -> list[str]:
         """Return what was tried, what failed and why, and what came from a cache; one sentence each."""
+        ...
+
+
+@runtime_checkable
+class NamesSilentSources(Protocol):
+    """A source made of several, some of which may not have answered."""
+
+    def silent_sources(self) -> frozenset[str]:
+        """Return the names of those that did not say what they list when they were asked last."""
         ...
 
 
@@ -58,6 +67,11 @@ def instruments(source: MarketDataSource, calendar: TradingCalendar) -> pd.DataF
 def fetch_notes(source: MarketDataSource) -> list[str]:
     """Return how the answers of `source` came about, for people; empty where the source keeps no such notes."""
     return source.fetch_notes() if isinstance(source, NotesItsFetches) else []
+
+
+def silent_sources(source: MarketDataSource) -> frozenset[str]:
+    """Return which of the sources behind `source` did not answer its last question; empty where it is one alone."""
+    return source.silent_sources() if isinstance(source, NamesSilentSources) else frozenset()
 
 
 def second_opinions(source: MarketDataSource, bars: pd.DataFrame) -> list[pd.DataFrame]:

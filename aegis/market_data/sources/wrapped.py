@@ -69,6 +69,10 @@ class WrappedSource:
         """Return how the wrapped source's answers came about."""
         return optional_answers.fetch_notes(self._source)
 
+    def silent_sources(self) -> frozenset[str]:
+        """Return which of the sources behind the wrapped one did not answer its last question."""
+        return optional_answers.silent_sources(self._source)
+
     def second_opinions(self, bars: pd.DataFrame) -> list[pd.DataFrame]:
         """Return what others than the wrapped source say about `bars`."""
         return optional_answers.second_opinions(self._source, bars)
