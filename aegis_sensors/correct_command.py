@@ -137,6 +137,16 @@ def _from_source(market: Market, first: date | None, last: date | None) -> pd.Da
     if start > end:
         raise ConfigurationError(f"--from {start} lies after --to {end}; give the earlier session first")
     sessions = market.calendar.sessions(start, end)
+    asked = replace(market, config=_asking_again(market.config))
     return fetch_raw_bars(
-        market.source, sessions, last_complete=market.last_complete_session(), has_ended=market.has_ended
+        asked.source, sessions, last_complete=market.last_complete_session(), has_ended=market.has_ended
     )
+
+
+def _asking_again(config: AegisConfig) -> AegisConfig:
+    """Return the configuration in which a vendor is asked for what is cached as well; its answer takes that place."""
+    data = config.market_data
+    if data.cache.mode == "off":
+        return config
+    cache = data.cache.model_copy(update={"mode": "refresh"})
+    return config.model_copy(update={"market_data": data.model_copy(update={"cache": cache})})

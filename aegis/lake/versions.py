@@ -154,14 +154,15 @@ class VersionHistory:
                 f"{min(self._numbers, key=lambda known: abs(known - number))}; see `aegis data versions`"
             )
         instant = _instant(text)
-        position = bisect.bisect_right([version.made_at_utc for version in self._versions], instant)
-        if position == 0:
-            first = self._versions[0]
-            raise SnapshotNotFound(
-                f"the lake's first snapshot is {first.snapshot_id} of {first.made_at_utc:%Y-%m-%dT%H:%M:%SZ}, after "
-                f"{instant:%Y-%m-%dT%H:%M:%SZ}; give a later time"
-            )
-        return self._numbers[position - 1]
+        # Writers have clocks of their own, and clocks are set back: the numbers ascend, the times need not.
+        for version in reversed(self._versions):
+            if version.made_at_utc <= instant:
+                return version.snapshot_id
+        first = min(self._versions, key=lambda version: version.made_at_utc)
+        raise SnapshotNotFound(
+            f"the lake's first snapshot is {first.snapshot_id} of {first.made_at_utc:%Y-%m-%dT%H:%M:%SZ}, after "
+            f"{instant:%Y-%m-%dT%H:%M:%SZ}; give a later time"
+        )
 
     def _readable(self, number: int, key: str | None) -> int | None:
         """Return the snapshot, or a live neighbour with the same rows of a table (None: of every table)."""
