@@ -134,20 +134,27 @@ class KernelSession:
         orders = self._kernel.simulation.orders
         orders["active_from"][index] = max(int(orders["active_from"][index]), instant_nanoseconds(given_at_utc))
 
-    def place(self, order: Order, *, given_at_utc: datetime) -> str:
+    def place(self, order: Order, *, given_at_utc: datetime, last_usd: float | None = None) -> str:
         """Give an order to the venue between two bars; return why it is rejected, empty if it is not.
 
-        Notes
-        -----
-        It takes part in the bars that open when it was given or later. An instrument that has not traded yet is worth
-        what the order says that it was at the decision.
+        Parameters
+        ----------
+        order : Order
+            Of this session.
+        given_at_utc : datetime
+            It takes part in the bars that open then or later.
+        last_usd : float, optional
+            What its symbol traded at last, USD a share, where the session's bars so far were without it. A symbol that
+            has not traded is worth what the order says that it was at the decision.
         """
         kernel, name = self._kernel, order.client_order_id
         number = kernel.number(order.symbol)
         if number is None:
             return reason_text(OrderReason.NO_PRICE, f"{order.symbol} is not traded here in {self.market.session}")
         simulation = kernel.simulation
-        if math.isnan(simulation.positions["mark"][number]):
+        if last_usd is not None:
+            simulation.positions["mark"][number] = last_usd
+        elif math.isnan(simulation.positions["mark"][number]):
             simulation.positions["mark"][number] = order.arrival_price_usd
         is_fraction = order.trail_fraction is not None
         trail = order.trail_fraction if is_fraction else order.trail_usd

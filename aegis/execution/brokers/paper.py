@@ -108,7 +108,8 @@ class PaperBroker:
         with self._lock:
             self._pass_time()
             if not self._orders.knows(order):
-                self._ask({"submit": order_record(order), "at": instant_text(self._clock.now_utc())})
+                at, last_usd = instant_text(self._clock.now_utc()), self._unwatched_usd(order.symbol)
+                self._ask({"submit": order_record(order), "at": at, "last_usd": last_usd})
             return self._orders[order.client_order_id]
 
     def cancel(self, client_order_id: str) -> OrderStatus:
@@ -196,19 +197,19 @@ class PaperBroker:
             return
         at_utc = datetime.fromisoformat(record["at"])
         if "submit" in record:
-            self._take(order_from_record(record["submit"]), at_utc)
+            self._take(order_from_record(record["submit"]), at_utc, record["last_usd"])
         elif "cancel" in record:
             self._cancel(record["cancel"], at_utc)
         else:
             self._replace(order_from_record(record["replace"]), record["revision"], at_utc)
 
-    def _take(self, order: Order, at_utc: datetime) -> None:
+    def _take(self, order: Order, at_utc: datetime, last_usd: float | None) -> None:
         refusal = self._refusal(order, at_utc)
         self._orders.take(order)
         self._given[order.client_order_id] = at_utc
         trading = self._trading_in(order)
         if trading is not None and not refusal:
-            refusal = trading.place(order, given_at_utc=at_utc)
+            refusal = trading.place(order, given_at_utc=at_utc, last_usd=last_usd)
         self._orders.answer(order, refusal, session=self._session_of(at_utc), at_utc=at_utc)
 
     def _refusal(self, order: Order, at_utc: datetime) -> str:
@@ -312,6 +313,15 @@ class PaperBroker:
         self._until = minute.closes_at_utc
         if closes_session:
             self._state, self._trading = replace(trading.closed_account(), session=minute.session), None
+
+    def _unwatched_usd(self, symbol: str) -> float | None:
+        """Return what a symbol traded at last in the session that is trading, of one whose minutes were passed over."""
+        if self._trading is None or symbol in self._watched():
+            return None
+        session = self._trading.market.session
+        opens = self._calendar.open_utc(session)
+        told = self._tape.minutes(session, frozenset({symbol}), after_utc=opens, until_utc=self._until)
+        return told[-1].bars[symbol][3] if told else None
 
     def _account(self) -> AccountState:
         return self._state if self._trading is None else self._trading.account()
