@@ -115,7 +115,7 @@ def closes_in_context(
     bound = settings.unexplained_jump
     use_older = (np.abs(moves[0]) > bound) & (np.abs(moves[1]) <= bound)
     if confirmed is not None and not confirmed.empty:
-        is_true = confirmations_of(closes, confirmed)["confirmed_close"].notna().astype(np.float64).to_numpy()
+        is_true = np.asarray(confirmations_of(closes, confirmed)["confirmed_close"].notna(), dtype=np.float64)
         use_older &= ~(ordered.before(is_true, 1) > 0)
     unexplained = np.where(delisted, 0.0, np.where(use_older, moves[1], moves[0]))
     reference = np.where(use_older, older_close, last_close)
