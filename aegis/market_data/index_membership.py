@@ -21,7 +21,7 @@ from aegis.market_data.sources.tabular import (
     TABLE_SUFFIXES,
     as_days,
     as_instants,
-    as_texts,
+    as_names,
     read_table,
     select_columns,
 )
@@ -101,7 +101,7 @@ def read_membership(file: Path) -> IndexMembers:
     none = pd.Series(pd.NaT, index=table.index)
     spells = pd.DataFrame(
         {
-            "symbol": as_texts(table["symbol"]),
+            "symbol": as_names(table["symbol"], file),
             "first_session": as_days(table["from"], file),
             "last_session": as_days(table["to"], file) if "to" in table else none,
             "known_at_utc": as_instants(table["known_at"], file) if "known_at" in table else none,

@@ -19,13 +19,14 @@ from aegis.errors import ConfigurationError, MalformedData
 from aegis.market_data.corporate_actions import unpick_factors
 from aegis.market_data.sources.delivery import ParsedFiles
 from aegis.market_data.sources.tabular import (
-    TABLE_SUFFIXES,
     as_days,
     as_instants,
+    as_names,
     as_numbers,
     as_texts,
     read_table,
     select_columns,
+    table_files,
 )
 
 ACTIONS_STEM = "actions"
@@ -42,6 +43,7 @@ _ACTION_TERMS = (*_ACTION_NUMBERS, *_ACTION_DAYS, *_ACTION_NAMES, "known_at")
 _INSTRUMENT_TEXTS = ("name", "sector", "industry", "currency", "shortability")
 _INSTRUMENT_NUMBERS = ("lot_shares", "tick_usd")
 _INSTRUMENT_DAYS = {"from": "first_session", "listed": "listing_session", "delisted": "delisting_session"}
+_OTHERS_SHOWN = 5
 _SYMBOL_STEM = re.compile(r"[A-Z0-9^][A-Z0-9.^=\-]{0,15}")
 
 
@@ -75,7 +77,7 @@ def read_columns_layout(
     MalformedData
         A column is missing, or a date or number cannot be read.
     """
-    tables = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES)
+    tables = table_files(folder, setting="market_data.files.folder")
     special = {ACTIONS_STEM, FACTORS_STEM, INSTRUMENTS_STEM}
     bar_files = [path for path in tables if path.stem.lower() not in special]
     if not bar_files:
@@ -99,8 +101,19 @@ def read_columns_layout(
         announced_ends=_ends_before_delistings(actions, calendar),
         instruments=_last_stated(facts),
         instrument_facts=facts,
-        notes=notes,
+        notes=(*notes, *_passed_over(folder, tables)),
     )
+
+
+def _passed_over(folder: Path, tables: list[Path]) -> list[str]:
+    """Return a note about what else lies in the folder: a packed file or a folder of more holds prices, perhaps."""
+    others = sorted(path.name for path in folder.iterdir() if path not in tables and not path.name.startswith("."))
+    if not others:
+        return []
+    shown = ", ".join(ascii(name)[1:-1] for name in others[:_OTHERS_SHOWN])
+    shown += ", ..." if len(others) > _OTHERS_SHOWN else ""
+    note = f"{len(others)} file(s) or folder(s) beside the .csv and .parquet files are not read: {shown}"
+    return [note]
 
 
 def _read_bars(file: Path, settings: FilesSettings) -> pd.DataFrame:
@@ -115,10 +128,12 @@ def _read_bars(file: Path, settings: FilesSettings) -> pd.DataFrame:
         setting=_BARS_SETTING,
     )
     symbol = (
-        as_texts(selected["symbol"]) if "symbol" in selected else pd.Series(file.stem, index=table.index, dtype=object)
+        as_names(selected["symbol"], file)
+        if "symbol" in selected
+        else pd.Series(file.stem, index=table.index, dtype=object)
     )
     bars = pd.DataFrame({"session": _required_days(selected["date"], file), "symbol": symbol})
-    bars["ticker"] = as_texts(selected["ticker"]) if "ticker" in selected else symbol
+    bars["ticker"] = as_names(selected["ticker"], file) if "ticker" in selected else symbol
     for name in _PRICES:
         bars[f"{name}_raw_usd"] = as_numbers(selected[name], file)
     bars["volume_shares"] = as_numbers(selected["volume"], file)
@@ -156,7 +171,7 @@ def _read_stated_actions(
         mapping=settings.actions_columns,
         setting=_ACTIONS_SETTING,
     )
-    factors = pd.DataFrame({"symbol": as_texts(table["symbol"]), "date": _required_days(table["date"], file)})
+    factors = pd.DataFrame({"symbol": as_names(table["symbol"], file), "date": _required_days(table["date"], file)})
     for name in table.columns.drop(["symbol", "date"]):
         factors[name] = as_numbers(table[name], file)
     closes = bars[["session", "symbol", "close_raw_usd"]]
@@ -191,7 +206,7 @@ def read_actions_file(file: Path, columns: Mapping[str, str], *, setting: str) -
     actions = pd.DataFrame(
         {
             "session": _required_days(table["ex_date"], file),
-            "symbol": as_texts(table["symbol"]),
+            "symbol": as_names(table["symbol"], file),
             "action": as_texts(table["action"]).str.lower(),
         }
     )
@@ -229,7 +244,7 @@ def _read_instrument_file(file: Path) -> pd.DataFrame:
         mapping={},
         setting=_BARS_SETTING,
     )
-    facts = pd.DataFrame({"symbol": as_texts(table["symbol"])})
+    facts = pd.DataFrame({"symbol": as_names(table["symbol"], file)})
     for name in (name for name in _INSTRUMENT_TEXTS if name in table):
         is_given = table[name].notna() & (table[name].astype(str).str.strip() != "")
         facts[name] = as_texts(table[name]).where(is_given, None)

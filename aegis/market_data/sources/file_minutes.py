@@ -18,12 +18,12 @@ from aegis.config import MinuteBarsSettings
 from aegis.errors import ConfigurationError, MalformedData, SourceUnavailable
 from aegis.market_data.sources.minute_source import DELIVERED_MINUTES
 from aegis.market_data.sources.tabular import (
-    TABLE_SUFFIXES,
     as_instants,
+    as_names,
     as_numbers,
-    as_texts,
     read_table,
     select_columns,
+    table_files,
 )
 
 SOURCE_NAME = "files"
@@ -88,7 +88,7 @@ class FileMinutes:
             raise ConfigurationError(
                 f"market_data.minute_bars.folder: {folder} is not a folder; name the folder of your minute bars"
             )
-        files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES)
+        files = table_files(folder, setting="market_data.minute_bars.folder")
         if not files:
             raise ConfigurationError(
                 f"market_data.minute_bars.folder: no .csv or .parquet file in {folder}; put your minute bars there"
@@ -105,7 +105,7 @@ class FileMinutes:
             mapping=self._settings.columns,
             setting=_SETTING,
         )
-        symbol = as_texts(selected["symbol"]) if "symbol" in selected else pd.Series(file.stem, index=table.index)
+        symbol = as_names(selected["symbol"], file) if "symbol" in selected else pd.Series(file.stem, index=table.index)
         times = as_instants(selected["time"], file)
         if times.isna().any():
             raise MalformedData(f"{file.name} row {int(times.isna().argmax())}: no time; fill or remove the row")

@@ -20,7 +20,7 @@ from aegis.calendars import TradingCalendar
 from aegis.errors import ConfigurationError, MalformedData
 from aegis.market_data.corporate_actions import unpick_factors
 from aegis.market_data.sources.delivery import ParsedFiles
-from aegis.market_data.sources.tabular import as_days, as_numbers, as_texts, read_table, select_columns
+from aegis.market_data.sources.tabular import as_days, as_names, as_numbers, read_table, select_columns
 
 BARS_FILE = "daily_raw.parquet"
 FACTORS_FILE = "factors.parquet"
@@ -117,7 +117,7 @@ def read_lean_layout(folder: Path, calendar: TradingCalendar, *, last_session: d
 def _read_bars(file: Path) -> pd.DataFrame:
     columns = ("symbol", "date", *_PRICES, "volume")
     table = select_columns(read_table(file), file, required=columns, optional=(), mapping={}, setting="the Lean layout")
-    bars = pd.DataFrame({"session": as_days(table["date"], file), "ticker": as_texts(table["symbol"])})
+    bars = pd.DataFrame({"session": as_days(table["date"], file), "ticker": as_names(table["symbol"], file)})
     for name in _PRICES:
         bars[f"{name}_raw_usd"] = as_numbers(table[name], file)
     bars["volume_shares"] = as_numbers(table["volume"], file)
@@ -128,7 +128,8 @@ def _read_bars(file: Path) -> pd.DataFrame:
 def _read_map(file: Path) -> list[_MapInterval]:
     columns = ("permtick", "valid_until", "ticker")
     table = select_columns(read_table(file), file, required=columns, optional=(), mapping={}, setting="the Lean layout")
-    table = table.assign(valid_until=as_days(table["valid_until"], file))
+    names = {name: as_names(table[name], file) for name in ("permtick", "ticker")}
+    table = table.assign(valid_until=as_days(table["valid_until"], file), **names)
     _refuse_undated(table["valid_until"], file)
     intervals: list[_MapInterval] = []
     for symbol, rows in table.sort_values(["permtick", "valid_until"], kind="stable").groupby("permtick"):
@@ -160,7 +161,7 @@ def _read_factors(file: Path) -> pd.DataFrame:
         mapping={},
         setting="the Lean layout",
     )
-    factors = pd.DataFrame({"symbol": as_texts(table["symbol"]), "date": as_days(table["date"], file)})
+    factors = pd.DataFrame({"symbol": as_names(table["symbol"], file), "date": as_days(table["date"], file)})
     for name in numbers:
         factors[name] = as_numbers(table[name], file)
     _refuse_undated(factors["date"], file)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from aegis.errors import ConfigurationError, MalformedData
 
@@ -19,6 +22,35 @@ TABLE_SUFFIXES = (".csv", ".parquet")
 
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _MISSING_TEXTS = ("", "nan", "null", "none", "na", "n/a")
+
+
+_CSV_CELLS: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "encoding": "utf-8-sig"}
+
+
+def table_files(folder: Path, *, setting: str) -> list[Path]:
+    """Return the CSV and Parquet files that lie directly in a folder, by name.
+
+    Parameters
+    ----------
+    folder : Path
+    setting : str
+        Where the folder is configured, for messages.
+
+    Raises
+    ------
+    ConfigurationError
+        Something is called as a table is and is no file: a link to nothing, or a folder of parts. Passing it over
+        would leave its instruments out without a word.
+    """
+    named = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLE_SUFFIXES)
+    for path in named:
+        if not path.is_file():
+            kind = "a link that leads to no file" if path.is_symlink() else "no file"
+            raise ConfigurationError(
+                f"{setting}: {path.name} in {folder} is {kind}; put the file itself there (of a folder of parts, its "
+                "files) or take it away"
+            )
+    return named
 
 
 def read_table(file: Path) -> pd.DataFrame:
@@ -30,26 +62,47 @@ def read_table(file: Path) -> pd.DataFrame:
         A ``.csv`` or ``.parquet`` file. CSV cells are read as text, so that the tickers ``NA``, ``NAN`` and ``TRUE``
         stay tickers.
 
+    Returns
+    -------
+    DataFrame
+        Columns are named as in the file, also where two have one name: :func:`select_columns` does not choose.
+
     Raises
     ------
     MalformedData
-        The file cannot be read as what its name says, has no rows, or separates its columns by something else than
-        commas.
+        The file cannot be read as what its name says, has no rows, separates its columns by something else than
+        commas, or has rows with more values than the heading has names.
     """
     try:
-        if file.suffix.lower() == ".csv":
-            _refuse_another_delimiter(file)
-            _refuse_nul_bytes(file)
-            frame = pd.read_csv(file, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
-        else:
-            frame = pd.read_parquet(file)
-    except (OSError, ValueError) as error:
+        frame = _read_csv(file) if file.suffix.lower() == ".csv" else _read_parquet(file)
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise MalformedData(
             f"{file.name}: cannot be read as {file.suffix.lower().removeprefix('.')} ({error}); export it again"
         ) from error
     if frame.empty:
         raise MalformedData(f"{file.name}: no rows; fill the file or remove it")
     return frame
+
+
+def _read_csv(file: Path) -> pd.DataFrame:
+    _refuse_another_delimiter(file)
+    _refuse_nul_bytes(file)
+    frame = pd.DataFrame(pd.read_csv(file, **_CSV_CELLS))
+    heading = pd.read_csv(file, header=None, nrows=1, **_CSV_CELLS).iloc[0].astype(str).tolist()
+    if len(heading) != len(frame.columns) or not isinstance(frame.index, pd.RangeIndex):
+        # pandas takes the first values of longer rows for an index and moves all others one name to the left
+        raise MalformedData(
+            f"{file.name}: its rows have more values than the {len(heading)} names of its heading, {heading}; name "
+            "every column, and put texts and numbers that hold a comma in double quotes"
+        )
+    frame.columns = pd.Index(heading)  # pandas calls a second column of one name `name.1`
+    return frame
+
+
+def _read_parquet(file: Path) -> pd.DataFrame:
+    """Return the table as its own schema types it: what a writer noted for pandas can be damaged unnoticed."""
+    with pq.ParquetFile(file, page_checksum_verification=True) as parquet:
+        return pd.DataFrame(parquet.read().to_pandas(ignore_metadata=True))
 
 
 def _refuse_another_delimiter(file: Path) -> None:
@@ -103,20 +156,27 @@ def select_columns(
     ConfigurationError
         `mapping` maps a name that is not asked for.
     MalformedData
-        A required or mapped column is not in the file.
+        A required or mapped column is not in the file, or two of its columns have the name.
     """
     asked = [*required, *optional]
     for name in mapping:
         if name not in asked:
             near = difflib.get_close_matches(name, asked, n=1, cutoff=0.0)[0]
             raise ConfigurationError(f"{setting}: {name!r} is not a column; the nearest is {near!r} of {asked}")
-    by_folded_name = {str(column).strip().casefold(): column for column in reversed(frame.columns)}
+    names = [str(column) for column in frame.columns]
+    folded = [name.strip().casefold() for name in names]
     found: dict[str, pd.Series] = {}
     for name in asked:
         wanted = mapping.get(name, name)
-        column = wanted if wanted in frame.columns else by_folded_name.get(wanted.casefold())
-        if column is not None:
-            found[name] = frame[column]
+        places = [place for place, column in enumerate(names) if column == wanted] if name in mapping else []
+        places = places or [place for place, column in enumerate(folded) if column == wanted.casefold()]
+        if len(places) > 1:
+            raise MalformedData(
+                f"{file.name}: the columns {[names[place] for place in places]} can all be {name!r}; keep or rename "
+                f"all but one, or name one that differs with {setting}: {{{name}: <column in the file>}}"
+            )
+        if places:
+            found[name] = frame.iloc[:, places[0]]
         elif name in required or name in mapping:
             raise MalformedData(
                 f"{file.name}: no column {wanted!r} for {name!r}; it has {[str(c) for c in frame.columns]}; map it "
@@ -140,6 +200,7 @@ def as_days(values: pd.Series, file: Path) -> pd.Series:
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         values = values.dt.tz_localize(None)
     if pd.api.types.is_datetime64_dtype(values.dtype):
+        _refuse_beyond_nanoseconds(values, file)
         return values.astype("datetime64[ns]").dt.normalize()
     text = values.astype(str).str.strip().where(values.notna(), "")
     days = pd.to_datetime(text.str.slice(0, 10), format="%Y-%m-%d", errors="coerce")
@@ -161,6 +222,7 @@ def as_instants(values: pd.Series, file: Path) -> pd.Series:
         A value is not an ISO 8601 instant with its time zone: without one it cannot be told when it was known.
     """
     if isinstance(values.dtype, pd.DatetimeTZDtype):
+        _refuse_beyond_nanoseconds(values, file)
         return pd.Series(values.dt.tz_convert("UTC").astype("datetime64[ns, UTC]"))
     text = values.astype(str).str.strip().where(values.notna(), "")
     instants = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
@@ -192,6 +254,25 @@ def as_numbers(values: pd.Series, file: Path) -> pd.Series:
 def as_texts(values: pd.Series) -> pd.Series:
     """Return `values` as stripped text."""
     return values.astype(str).str.strip().astype(object)
+
+
+def as_names(values: pd.Series, file: Path) -> pd.Series:
+    """Return symbols or tickers as stripped text.
+
+    Raises
+    ------
+    MalformedData
+        A cell is empty or missing: as text a missing one would be an instrument called ``None`` or ``nan``.
+    """
+    texts = as_texts(values)
+    _refuse_first(values, values.isna() | (texts == ""), file, expected="a symbol in every row")
+    return texts
+
+
+def _refuse_beyond_nanoseconds(values: pd.Series, file: Path) -> None:
+    first, last = pd.Timestamp.min.year + 1, pd.Timestamp.max.year - 1
+    wrong = values.notna() & ~values.dt.year.between(first, last)
+    _refuse_first(values, wrong, file, expected=f"a year from {first} to {last}")
 
 
 def _refuse_first(values: pd.Series, wrong: pd.Series, file: Path, *, expected: str) -> None:

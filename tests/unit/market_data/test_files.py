@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from aegis.calendars import trading_calendar
@@ -205,6 +206,15 @@ def replaced(old: str, new: str) -> str:
         ({"bars.parquet": "not parquet"}, r"bars\.parquet: cannot be read as parquet"),
         ({"bars.csv": bars_csv(), "actions.csv": "symbol,ex_date,action\nAAA,2014-06-04,spinoff\n"},
          "AAA 2014-06-04: action 'spinoff' is not a known action"),
+        ({"bars.csv": bars_csv(header="symbol,date,open,high,low,Close,volume,close")},
+         r"bars\.csv: the columns \['Close', 'close'\] can all be 'close'; keep or rename"),
+        ({"bars.csv": bars_csv(header="symbol,date,open,high,low,close,volume,close")},
+         r"bars\.csv: the columns \['close', 'close'\] can all be 'close'"),
+        ({"bars.csv": bars_csv().replace(",1200", ",1200,")}, r"bars\.csv: its rows have more values than the 7 names"),
+        ({"bars.csv": bars_csv(), "instruments.csv": "symbol,name,currency\nAAA,Apple, Inc.,EUR\nSPY,Fund,USD\n"},
+         r"instruments\.csv: its rows have more values than the 3 names .*double quotes"),
+        ({"bars.csv": bars_csv(header="symbol,date,open,high,low,close,volume,ticker")},
+         r"bars\.csv line 2, column 'ticker': expected a symbol in every row, found ''"),
         ({"bars.csv": bars_csv(), "actions.csv": ACTIONS.replace("Z\n", "\n")},
          r"actions\.csv line 3, column 'known_at': expected an instant with its time zone"),
     ],
@@ -214,6 +224,52 @@ def test_malformed_files_are_refused_with_file_place_value_and_remedy(
 ) -> None:
     with pytest.raises(MalformedData, match=problem):
         source(write(tmp_path, files)).listings()
+
+
+def parquet_rows(folder: Path, **columns: object) -> FilesSource:
+    """Return a source over one Parquet file of two rows, with columns changed."""
+    usual = {"symbol": ["SPY", "AAA"], "date": [date(2014, 6, 2)] * 2, "open": 10.5, "high": 11.0, "low": 10.0}
+    pd.DataFrame(usual | {"close": 10.75, "volume": 5} | columns).to_parquet(folder / "bars.parquet")
+    return source(folder)
+
+
+def test_a_row_without_a_symbol_is_no_instrument_called_none(tmp_path: Path) -> None:
+    with pytest.raises(MalformedData, match=r"bars\.parquet row 1, column 'symbol': expected a symbol in every row"):
+        parquet_rows(tmp_path, symbol=["SPY", None]).listings()
+
+
+def test_a_time_that_nanoseconds_do_not_reach_is_refused_by_its_row(tmp_path: Path) -> None:
+    far = pd.Series(np.array(["2014-06-02", "9999-12-31"], dtype="datetime64[us]"))
+    with pytest.raises(MalformedData, match=r"row 1, column 'date': expected a year from 1678 to 2261, found .*9999"):
+        parquet_rows(tmp_path, date=far).listings()
+
+
+def test_what_pandas_noted_in_a_parquet_file_is_not_needed_and_its_damage_no_crash(tmp_path: Path) -> None:
+    expected = parquet_rows(tmp_path).bars(DAYS[0], DAYS[0])
+    table = pq.read_table(tmp_path / "bars.parquet")
+    damaged = {"pandas": '{"columns": [{"name": "open"}], "index_columns": ["open"], "column_indexes": [{}]}'}
+    pq.write_table(table.replace_schema_metadata(damaged), tmp_path / "bars.parquet")
+    pd.testing.assert_frame_equal(source(tmp_path).bars(DAYS[0], DAYS[0]), expected)
+
+
+def test_a_column_that_two_names_fit_is_taken_where_the_map_says_so(tmp_path: Path) -> None:
+    files = write(tmp_path, {"bars.csv": bars_csv(header="symbol,date,open,high,Close,close,volume")})
+    found = source(files, columns={"close": "close", "low": "Close"}).bars(DAYS[0], DAYS[0])
+    assert found[["low_raw_usd", "close_raw_usd"]].to_numpy().tolist() == [[10.0, 10.75]] * 2
+
+
+def test_what_is_called_as_a_table_and_cannot_be_read_is_refused_and_other_files_are_named(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"bars.csv": bars_csv(), "MSFT.csv.gz": "packed"})
+    assert "1 file(s) or folder(s) beside the .csv and .parquet files are not read: MSFT.csv.gz" in (
+        source(folder).coverage_notes()
+    )
+    (folder / "IBM.csv").symlink_to(folder / "moved.csv")
+    with pytest.raises(ConfigurationError, match=r"IBM\.csv in .* is a link that leads to no file; put the file"):
+        source(folder).listings()
+    (folder / "IBM.csv").unlink()
+    (folder / "parts.parquet").mkdir()
+    with pytest.raises(ConfigurationError, match=r"parts\.parquet in .* is no file"):
+        source(folder).listings()
 
 
 def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
