@@ -12,6 +12,7 @@ import dagster as dg
 
 from aegis.lake import tables
 from aegis.market_data.ingestion import compare_with_other_sources, fetch_raw_bars
+from aegis.market_data.kept_corrections import CORRECTION_SOURCE, with_kept_corrections
 from aegis.market_data.later_facts import actions_known_by, instruments_known_by, listings_known_by, symbols_of
 from aegis.market_data.sources.optional_answers import fetch_notes, instruments, silent_sources
 from aegis.market_data.sources.source import MarketDataSource
@@ -98,9 +99,11 @@ def vendor_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
                 market.source, sessions, last_complete=market.last_complete_session(), has_ended=market.has_ended
             )
         with lake.open() as store:
+            frame = with_kept_corrections(frame, store, first=sessions[0], last=sessions[-1])
             version = content_version(tables.RAW_BARS, frame)
             rows = [TableRows(tables.RAW_BARS, frame, data_version=version)]
-            yield from publish(context, store, rows, sessions=sessions, metadata=_fetches(market.source))
+            corrected = {"corrected_bars": int((frame["source"] == CORRECTION_SOURCE).sum())}
+            yield from publish(context, store, rows, sessions=sessions, metadata=corrected | _fetches(market.source))
 
     @dg.asset(
         **asset_terms(tables.SOURCE_AGREEMENT),

@@ -78,10 +78,12 @@ def correct_command(
     require_identity(config, workspace)
     market = Market(config, clock or SystemClock())
     with lake_resource(workspace).open() as lake:
-        bars = _from_file(lake, market, rows) if rows is not None else _from_source(market, first, last)
+        read_at = lake.snapshot_id()
+        bars = _from_file(lake, read_at, market, rows) if rows is not None else _from_source(market, first, last)
         correction = correct_bars(
             lake,
             bars,
+            read_at=read_at,
             first=bars["session"].min().date(),
             last=bars["session"].max().date(),
             calendar=market.calendar,
@@ -101,7 +103,7 @@ def correct_command(
     say(console, f"what is outdated orders nothing until it is computed again: `{again}`")
 
 
-def _from_file(lake: Lake, market: Market, path: Path) -> pd.DataFrame:
+def _from_file(lake: Lake, read_at: int, market: Market, path: Path) -> pd.DataFrame:
     given = _read(path)
     if "session" not in given.columns:
         raise MalformedData(f"{path.name} has no column session; write it as 2024-05-31")
@@ -115,7 +117,8 @@ def _from_file(lake: Lake, market: Market, path: Path) -> pd.DataFrame:
         market.calendar.require_session(day)
     first, last = days.min().date(), days.max().date()
     known_at = market.decision_times(market.calendar.sessions(first, last))
-    return given_bars(given, lake.read(tables.RAW_BARS, first=first, last=last), known_at=known_at)
+    stored = lake.read(tables.RAW_BARS, first=first, last=last, snapshot_id=read_at)
+    return given_bars(given, stored, known_at=known_at)
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from aegis.lake.attachment import ALIAS, remedy_of
 from aegis.lake.checksums import ANCHOR, DataFileChecksums, is_contention
 from aegis.lake.schema import TableSchema
 from aegis.lake.snapshot_log import snapshot_log
+from aegis.lake.unchanged_rows import UnchangedRows
 
 _WRITE_ATTEMPTS = 12
 _FIRST_BACKOFF_SECONDS = 0.05
@@ -202,7 +203,9 @@ class Lake:
         found: date | None = rows[0][0]
         return found
 
-    def write(self, replacements: Sequence[Replacement], message: CommitMessage) -> int:
+    def write(
+        self, replacements: Sequence[Replacement], message: CommitMessage, *, based_on: Sequence[UnchangedRows] = ()
+    ) -> int:
         """Replace ranges of rows in one transaction and return the number of the snapshot that holds them.
 
         Raises
@@ -211,7 +214,7 @@ class Lake:
             A frame does not fit its table, or holds rows outside its range or of another account. Nothing has been
             written.
         LakeError
-            Other writers held the catalog for all attempts. Nothing has been written.
+            Rows of `based_on` changed, or other writers held the catalog for all attempts. Nothing has been written.
 
         Notes
         -----
@@ -222,6 +225,8 @@ class Lake:
 
         def replace() -> None:
             changed = 0
+            for rows_read in based_on:
+                rows_read.require(self)
             for replacement, rows in prepared:
                 conditions, values = row_conditions(replacement.first, replacement.last, replacement.account)
                 where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
@@ -276,6 +281,9 @@ class Lake:
                 if not is_contention(error):
                     raise LakeError(f"{message.asset}: nothing was written: {error}") from error
                 self._sleep(min(_FIRST_BACKOFF_SECONDS * 2**attempt, 2.0))
+            except LakeError:
+                self._roll_back()
+                raise
             else:
                 snapshot_id = self._committed_snapshot_id()
                 self.checksums.record_patiently(f"{message.asset} snapshot {snapshot_id}", anchor, sleep=self._sleep)

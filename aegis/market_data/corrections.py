@@ -26,18 +26,21 @@ from aegis.lake.tables import (
     CORPORATE_ACTIONS,
     DAILY_BARS,
     LISTINGS,
+    QUARANTINED_BARS,
     RAW_BARS,
+    REPAIRED_VALUES,
     SOURCE_AGREEMENT,
 )
+from aegis.lake.unchanged_rows import UnchangedRows
+from aegis.market_data.kept_corrections import CORRECTION_SOURCE, WRITTEN_BY
 from aegis.market_data.price_jumps import LOOKBACK_SESSIONS
 from aegis.market_data.quality_gate import GateResult, run_quality_gate
-
-CORRECTION_SOURCE = "correction"
-"""Source of a row that a person gave."""
+from aegis.market_data.quarantine import untradable_symbols
 
 _KEY = ["session", "symbol"]
 _GIVEN = [name for name in RAW_BARS.column_names if name not in ("source", "known_at_utc")]
 _BLOCKS_SHOWN = 3
+_JUDGED = (RAW_BARS, CORPORATE_ACTIONS, SOURCE_AGREEMENT, CONFIRMED_CLOSES)
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ def correct_bars(
     lake: Lake,
     bars: pd.DataFrame,
     *,
+    read_at: int,
     first: date,
     last: date,
     calendar: TradingCalendar,
@@ -121,6 +125,8 @@ def correct_bars(
     lake : Lake
     bars : DataFrame
         :data:`aegis.lake.tables.RAW_BARS` of the range, all rows.
+    read_at : int
+        Snapshot that `bars` were made from; the gate reads everything else there as well.
     first, last : date
         Range of sessions, inclusive.
     calendar : TradingCalendar
@@ -134,11 +140,12 @@ def correct_bars(
     Raises
     ------
     LakeError
-        There is no reason, or other writers held the lake.
+        There is no reason, other writers held the lake, or one changed what was read at `read_at`.
     MalformedData
         The bars are those that are stored.
     QualityGateBlocked
-        The gate blocks a session of the range, or one after it that it let through before. Nothing has been written.
+        The gate blocks a session of the range, or one after it that it let through before, or sets a bar aside that it
+        did not set aside before. Nothing has been written.
 
     Notes
     -----
@@ -147,30 +154,42 @@ def correct_bars(
     gate refuses the sessions, and the same correction again completes it.
     """
     said = required_reason(reason)
-    before = lake.snapshot_id()
-    result = _judged(lake, bars, first, last, calendar, settings)
+    start, end = _judged_range(lake, first, last, calendar)
+    stored = lake.read(RAW_BARS, first=start, last=end, snapshot_id=read_at)
+    result = _judged(lake, bars, stored, read_at, first=first, last=last, end=end, calendar=calendar, settings=settings)
     _refuse_blocks(result, lake, first, last)
-    is_stored = _same(RAW_BARS, lake.read(RAW_BARS, first=first, last=last), bars)
+    _refuse_new_quarantines(result, lake, read_at)
+    is_stored = _same(RAW_BARS, _within(stored, first, last), bars)
     low, high = _rewritten(result, lake, first, last)
-    verdict = _within(result.check_results, low, high)
+    gated = {
+        CHECK_RESULTS: result.check_results,
+        QUARANTINED_BARS: result.quarantined_bars,
+        REPAIRED_VALUES: result.repaired_values,
+        DAILY_BARS: result.daily_bars,
+    }
     trusted = _within(result.daily_bars, low, high)
     if is_stored and _same(DAILY_BARS, lake.read(DAILY_BARS, first=low, last=high), trusted):
         raise MalformedData(f"{first}..{last}: the bars are those that are stored already; there is nothing to correct")
-    snapshot = before
+    snapshot = read_at
 
-    def message(asset: str, start: date, end: date) -> CommitMessage:
-        return CommitMessage(asset, f"{start}..{end}", f"aegis data correct by {person}", code_version, said)
+    def message(asset: str, sessions: tuple[date, date]) -> CommitMessage:
+        return CommitMessage(asset, "..".join(map(str, sessions)), f"{WRITTEN_BY} {person}", code_version, said)
+
+    def judged_at(number: int) -> list[UnchangedRows]:
+        sessioned = [UnchangedRows(table, number, start, end) for table in _JUDGED]
+        return [UnchangedRows(LISTINGS, number), *sessioned]
 
     if not is_stored:
-        snapshot = lake.write([Replacement(RAW_BARS, bars, first, last)], message(RAW_BARS.key, first, last))
+        bars_message = message(RAW_BARS.key, (first, last))
+        replaced = [Replacement(RAW_BARS, bars, first, last)]
+        snapshot = lake.write(replaced, bars_message, based_on=judged_at(read_at))
+    gated[CHECK_RESULTS] = result.check_results.assign(snapshot_id=snapshot)
     after = lake.write(
-        [
-            Replacement(CHECK_RESULTS, verdict.assign(snapshot_id=snapshot), low, high),
-            Replacement(DAILY_BARS, trusted, low, high),
-        ],
-        message(f"{CHECK_RESULTS.key}, {DAILY_BARS.key}", low, high),
+        [Replacement(table, _within(rows, low, high), low, high) for table, rows in gated.items()],
+        message(", ".join(table.key for table in gated), (low, high)),
+        based_on=judged_at(snapshot),
     )
-    return Correction(before, after, low, high)
+    return Correction(read_at, after, low, high)
 
 
 def _checked(given: pd.DataFrame) -> pd.DataFrame:
@@ -197,26 +216,44 @@ def _checked(given: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _judged(
-    lake: Lake, bars: pd.DataFrame, first: date, last: date, calendar: TradingCalendar, settings: QualitySettings
-) -> GateResult:
-    """Return the gate's result of the range and of the later stored sessions that look back on it."""
+def _judged_range(lake: Lake, first: date, last: date, calendar: TradingCalendar) -> tuple[date, date]:
+    """Return the first session that the gate looks back at, and the last stored one that looks back on the range."""
     stored_last = lake.last_session(RAW_BARS) or last
     end = max(last, min(calendar.offset(last, LOOKBACK_SESSIONS), stored_last))
+    return calendar.offset(first, -LOOKBACK_SESSIONS), end
+
+
+def _judged(
+    lake: Lake,
+    bars: pd.DataFrame,
+    stored: pd.DataFrame,
+    read_at: int,
+    *,
+    first: date,
+    last: date,
+    end: date,
+    calendar: TradingCalendar,
+    settings: QualitySettings,
+) -> GateResult:
+    """Return the gate's result of the range and of the later stored sessions that look back on it.
+
+    As in the daily graph only what no book may hold is never set aside: a bar of another symbol that was, stays so.
+    """
+    outside = stored[~stored["session"].between(pd.Timestamp(first), pd.Timestamp(last))]
     start = calendar.offset(first, -LOOKBACK_SESSIONS)
-    around = lake.read(RAW_BARS, first=start, last=end)
-    outside = around[~around["session"].between(pd.Timestamp(first), pd.Timestamp(last))]
+    listings = lake.read(LISTINGS, snapshot_id=read_at)
     return run_quality_gate(
         pd.concat([outside, bars], ignore_index=True) if len(outside) else bars,
-        listings=lake.read(LISTINGS),
-        actions=lake.read(CORPORATE_ACTIONS, first=start, last=end),
+        listings=listings,
+        actions=lake.read(CORPORATE_ACTIONS, first=start, last=end, snapshot_id=read_at),
         calendar=calendar,
         settings=settings,
-        snapshot_id=lake.snapshot_id(),
+        snapshot_id=read_at,
         first=first,
         last=end,
-        agreement=lake.read(SOURCE_AGREEMENT, first=first, last=end),
-        confirmed=lake.read(CONFIRMED_CLOSES, first=start, last=end),
+        protected=untradable_symbols(listings, calendar.sessions(first, end)),
+        agreement=lake.read(SOURCE_AGREEMENT, first=first, last=end, snapshot_id=read_at),
+        confirmed=lake.read(CONFIRMED_CLOSES, first=start, last=end, snapshot_id=read_at),
     )
 
 
@@ -232,6 +269,22 @@ def _refuse_blocks(result: GateResult, lake: Lake, first: date, last: date) -> N
         f"{len(refused)} sessions would be blocked with this correction, so nothing was written: {told}. Correct those "
         "rows as well, record the corporate action that explains them, or confirm a true move (aegis data confirm)"
     )
+
+
+def _refuse_new_quarantines(result: GateResult, lake: Lake, read_at: int) -> None:
+    """Refuse a correction that takes a bar out of the trusted ones: it was given to be believed."""
+    rows = result.quarantined_bars
+    if rows.empty:
+        return
+    low, high = rows["session"].min().date(), rows["session"].max().date()
+    before = pd.MultiIndex.from_frame(lake.read(QUARANTINED_BARS, first=low, last=high, snapshot_id=read_at)[_KEY])
+    new = rows[~pd.MultiIndex.from_frame(rows[_KEY]).isin(before)]
+    if len(new):
+        told = "; ".join(f"{row.check}: {row.reason}" for row in new.head(_BLOCKS_SHOWN).itertuples())
+        raise QualityGateBlocked(
+            f"{len(new)} bars would be set aside with this correction, so nothing was written: {told}. Correct those "
+            "rows as well, record the corporate action that explains them, or confirm a true move (aegis data confirm)"
+        )
 
 
 def _rewritten(result: GateResult, lake: Lake, first: date, last: date) -> tuple[date, date]:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from aegis.errors import MarketDataError, SourceUnavailable
 from aegis.lake.tables import RAW_BARS
+from aegis.market_data.kept_corrections import CORRECTION_SOURCE
 from aegis.market_data.source_agreement import compare_bars, is_compared
 from aegis.market_data.sources.optional_answers import second_opinions
 from aegis.market_data.sources.source import MarketDataSource
@@ -80,9 +81,13 @@ def compare_with_other_sources(source: MarketDataSource, bars: pd.DataFrame, *, 
     -------
     DataFrame
         :data:`aegis.lake.tables.SOURCE_AGREEMENT`; empty where there is no other source.
+
+    Notes
+    -----
+    A bar that a person corrected is not compared: the source that was overruled would be the first to disagree.
     """
     days = [day for day in pd.unique(bars["session"]) if is_compared(pd.Timestamp(day).date(), compared_share)]
-    sampled = bars[bars["session"].isin(days)]
+    sampled = bars[bars["session"].isin(days) & (bars["source"] != CORRECTION_SOURCE)]
     return compare_bars(sampled, second_opinions(source, sampled) if len(sampled) else [])
 
 

@@ -18,7 +18,9 @@ from aegis.calendars import trading_calendar
 from aegis.clock import FixedClock
 from aegis.config import AegisConfig
 from aegis.lake import tables
+from aegis.lake.lake import CommitMessage, Replacement
 from aegis.lake.schema import TableSchema
+from aegis.market_data.kept_corrections import CORRECTION_SOURCE, WRITTEN_BY
 from aegis.market_data.sources.registry import open_source
 from aegis.market_data.sources.source import MarketDataSource
 from aegis.market_data.sources.truncated import TruncatedSource
@@ -168,6 +170,20 @@ def test_dagster_sees_a_correction_and_no_correction(vendor: Vendor, name: str) 
     first, again, corrected = (version(s) for s in (vendor.whole, vendor.whole, Corrected(vendor.whole, correct)))
     assert first == again
     assert corrected != first
+
+
+def test_a_bar_that_a_person_corrected_stands_when_the_session_is_fetched_again(vendor: Vendor) -> None:
+    vendor.fetch(vendor.whole, "raw_bars", CUT, CUT)
+    rows = vendor.read(tables.RAW_BARS)
+    chosen = rows["symbol"] == "NZLO"
+    corrected = rows.assign(close_raw_usd=rows["close_raw_usd"].where(~chosen, 1.25))
+    corrected["source"] = corrected["source"].where(~chosen, CORRECTION_SOURCE)
+    message = CommitMessage(tables.RAW_BARS.key, f"{CUT}..{CUT}", f"{WRITTEN_BY} tester", "1", "looked up")
+    with vendor.lake.open() as store:
+        store.write([Replacement(tables.RAW_BARS, corrected, CUT, CUT)], message)
+    again = vendor.fetch(vendor.whole, "raw_bars", CUT, CUT)
+    assert again.metadata["corrected_bars"].value == 1
+    pd.testing.assert_frame_equal(vendor.read(tables.RAW_BARS), corrected)
 
 
 def test_what_the_source_says_about_its_coverage_is_shown_with_the_listings(vendor: Vendor) -> None:
