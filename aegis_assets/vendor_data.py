@@ -13,10 +13,10 @@ import dagster as dg
 from aegis.lake import tables
 from aegis.market_data.ingestion import compare_with_other_sources, fetch_raw_bars
 from aegis.market_data.kept_corrections import CORRECTION_SOURCE, with_kept_corrections
-from aegis.market_data.later_facts import actions_known_by, instruments_known_by, listings_known_by, symbols_of
 from aegis.market_data.sources.optional_answers import fetch_notes, instruments, silent_sources
 from aegis.market_data.sources.source import MarketDataSource
 from aegis.market_data.survivorship import survivorship_notes
+from aegis.market_data.vanished_symbols import actions_to_store, listings_to_store
 from aegis_assets.materialization import TableRows, content_version, publish
 from aegis_assets.partitions import requested_sessions
 from aegis_assets.table_assets import (
@@ -73,10 +73,11 @@ def vendor_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
             last = market.source.session_range()[1]
             notes = [*market.source.coverage_notes(), *survivorship_notes(frame, *market.session_range())]
         with lake.open() as store:
-            frame = listings_known_by(frame, store.read(tables.LISTINGS), last_session=last, silent=silent)
-            rows = [TableRows(tables.LISTINGS, frame, metadata=_coverage(notes))]
             stored = store.read(tables.INSTRUMENTS)
-            facts = instruments_known_by(facts, stored, last_session=last, silent=silent)
+            frame, facts, vanished = listings_to_store(
+                frame, facts, store, market.calendar, last_session=last, silent=silent
+            )
+            rows = [TableRows(tables.LISTINGS, frame, metadata=_coverage([*vanished, *notes]))]
             if not facts.equals(stored):
                 yield from publish(context, store, [*rows, TableRows(tables.INSTRUMENTS, facts)])
                 return
@@ -141,12 +142,15 @@ def vendor_data_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.
         sessions = requested_sessions(context)
         first, last = sessions[0] - _LATE_NEWS, sessions[-1] + _EARLY_NEWS
         with retried_when_unavailable():
-            frame = market.source.corporate_actions(first, last)
+            frame, silent = market.source.corporate_actions(first, last), silent_sources(market.source)
+            listed, silent = market.source.listings(), silent | silent_sources(market.source)
+            newest = market.source.session_range()[1]
         known_until = market.decision_times(sessions[-1:])[sessions[-1]]
         with lake.open() as store:
-            stored = store.read(tables.CORPORATE_ACTIONS, first=first, last=last)
-            standing = symbols_of(silent_sources(market.source), store.read(tables.LISTINGS))
-            frame = actions_known_by(frame, stored, known_until=known_until, first=sessions[0], standing=standing)
+            frame = actions_to_store(
+                frame, listed, store, market.calendar, ex_dates=(first, last), first=sessions[0], last_session=newest,
+                known_until=known_until, silent=silent,
+            )  # fmt: skip
             version = content_version(tables.CORPORATE_ACTIONS, frame[frame["known_at_utc"] <= known_until])
             rows = [TableRows(tables.CORPORATE_ACTIONS, frame, data_version=version)]
             yield from publish(context, store, rows, sessions=sessions, replaced=(first, last))

@@ -99,6 +99,24 @@ class Remarked(WrappedSource):
         return self._notes
 
 
+class Forgetful(WrappedSource):
+    """The source after its vendor has dropped one company, its past included."""
+
+    def bars(self, first: date, last: date) -> pd.DataFrame:
+        return super().bars(first, last).query("symbol != 'NZLO'")
+
+    def listings(self) -> pd.DataFrame:
+        return super().listings().query("symbol != 'NZLO'")
+
+    def instruments(self) -> pd.DataFrame:
+        stated = super().instruments()
+        assert stated is not None
+        return stated.query("symbol != 'NZLO'")
+
+    def corporate_actions(self, first: date, last: date) -> pd.DataFrame:
+        return super().corporate_actions(first, last).query("symbol != 'NZLO'")
+
+
 @pytest.fixture
 def vendor(tmp_path: Path) -> Vendor:
     return Vendor(tmp_path / "home")
@@ -170,6 +188,34 @@ def test_dagster_sees_a_correction_and_no_correction(vendor: Vendor, name: str) 
     first, again, corrected = (version(s) for s in (vendor.whole, vendor.whole, Corrected(vendor.whole, correct)))
     assert first == again
     assert corrected != first
+
+
+def test_a_symbol_that_the_vendor_drops_keeps_its_past_and_ends_as_one_whose_bars_stop(vendor: Vendor) -> None:
+    """The last stored bar is of 2016-12-30, a Friday; 2017-01-02 is a holiday, so the fifth session is 2017-01-09."""
+    for name in ("raw_bars", "corporate_actions"):
+        vendor.fetch(vendor.whole, name, CUT, CUT)
+    vendor.fetch(vendor.whole, "listings", CUT, CUT)
+    tables_before = [vendor.read(table) for table in (tables.LISTINGS, tables.INSTRUMENTS, tables.CORPORATE_ACTIONS)]
+    dropped = Forgetful(vendor.whole)
+    told = vendor.fetch(dropped, "listings", CUT, CUT)
+    delisted = date(2017, 1, 10)
+    vendor.fetch(dropped, "corporate_actions", CUT, delisted)
+
+    listings, facts, actions = tables_before
+    ended = listings["last_session"].mask(listings["symbol"] == "NZLO", pd.Timestamp(2017, 1, 9))
+    pd.testing.assert_frame_equal(vendor.read(tables.LISTINGS), listings.assign(last_session=ended))
+    pd.testing.assert_frame_equal(vendor.read(tables.INSTRUMENTS), facts)
+    of_symbol = vendor.read(tables.CORPORATE_ACTIONS).query("symbol == 'NZLO'")
+    new = of_symbol[of_symbol["action"] == "delisting"]
+    assert new["session"].tolist() == [pd.Timestamp(delisted)]
+    assert new["known_at_utc"].tolist() == [pd.Timestamp("2017-01-10 14:30", tz="UTC")]
+    assert len(of_symbol) == len(actions.query("symbol == 'NZLO'")) + 1
+    assert "NZLO: the source lists it no longer" in str(told.metadata["coverage_notes"].value)
+
+    vendor.fetch(vendor.whole, "listings", CUT, CUT)
+    vendor.fetch(vendor.whole, "corporate_actions", CUT, delisted)
+    pd.testing.assert_frame_equal(vendor.read(tables.LISTINGS), listings)
+    assert "delisting" not in set(vendor.read(tables.CORPORATE_ACTIONS).query("symbol == 'NZLO'")["action"])
 
 
 def test_a_bar_that_a_person_corrected_stands_when_the_session_is_fetched_again(vendor: Vendor) -> None:
