@@ -25,6 +25,8 @@ from aegis.lake.versions import VersionHistory
 from aegis.live_trading.decision_inputs import decision_dependencies
 from aegis.market_data.corrections import correct_bars, given_bars
 from aegis.market_data.ingestion import fetch_raw_bars
+from aegis.market_data.sources.delivery import PRICE_COLUMNS
+from aegis.market_data.sources.tabular import TABLE_SUFFIXES, as_days, as_names, as_numbers, read_table
 from aegis.workspace import Workspace
 from aegis_resources.market_data import Market
 from aegis_sensors.definitions import lake_resource
@@ -35,6 +37,7 @@ from aegis_sensors.workspace_identity import require_identity
 
 _LARGEST_FILE_BYTES = 200 * 1024**2
 _SHOWN = 20
+_NUMBERS = (*PRICE_COLUMNS, "volume_shares")
 _NO_ORDERS = tables.ORDERS.empty()
 
 
@@ -107,30 +110,35 @@ def _from_file(lake: Lake, read_at: int, market: Market, path: Path) -> pd.DataF
     given = _read(path)
     if "session" not in given.columns:
         raise MalformedData(f"{path.name} has no column session; write it as 2024-05-31")
-    try:
-        days = pd.to_datetime(given["session"], format="ISO8601")
-    except (ValueError, TypeError, OverflowError) as error:
-        raise MalformedData(f"{path.name}: column session holds what is no date: {error}") from error
-    if days.empty or days.isna().any():
+    days = given["session"]
+    if days.isna().any():
         raise MalformedData(f"{path.name}: every row needs a session; write it as 2024-05-31")
     for day in sorted(set(days.dt.date)):
         market.calendar.require_session(day)
     first, last = days.min().date(), days.max().date()
+    newest = lake.last_session(tables.RAW_BARS)
+    if newest is None or last > newest:
+        raise MalformedData(f"{path.name}: {last} is not stored, the newest session is {newest}; run it first")
     known_at = market.decision_times(market.calendar.sessions(first, last))
     stored = lake.read(tables.RAW_BARS, first=first, last=last, snapshot_id=read_at)
     return given_bars(given, stored, known_at=known_at)
 
 
 def _read(path: Path) -> pd.DataFrame:
+    """Return the rows of a file as the source reads its own: cell by cell, without guessing."""
     try:
-        if path.stat().st_size > _LARGEST_FILE_BYTES:
-            raise MalformedData(f"{path} is larger than {_LARGEST_FILE_BYTES:,} bytes; correct fewer rows at once")
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        names = dict.fromkeys(("session", "symbol", "ticker"), "str")
-        return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])  # NA is a ticker
+        size = path.stat().st_size
     except (OSError, ValueError) as error:
-        raise MalformedData(f"{path} cannot be read as CSV or Parquet: {error}; see docs/versions.md") from error
+        raise MalformedData(f"{path} cannot be read: {error}; see docs/versions.md") from error
+    if size > _LARGEST_FILE_BYTES:
+        raise MalformedData(f"{path} is larger than {_LARGEST_FILE_BYTES:,} bytes; correct fewer rows at once")
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        raise MalformedData(f"{path.name} ends with none of {', '.join(TABLE_SUFFIXES)}; name it as what it holds")
+    table = read_table(path)
+    if not table.columns.is_unique:
+        raise MalformedData(f"{path.name}: two columns have one name, {list(table.columns)}; keep one of them")
+    parsers = {"session": as_days, "symbol": as_names, "ticker": as_names} | dict.fromkeys(_NUMBERS, as_numbers)
+    return table.assign(**{name: parse(table[name], path) for name, parse in parsers.items() if name in table.columns})
 
 
 def _from_source(market: Market, first: date | None, last: date | None) -> pd.DataFrame:

@@ -92,7 +92,8 @@ def bars_in_history(
     prices = [cells.panel(bars[name].to_numpy()) for name in _PRICES]
     ranged = (prices[1] > prices[2]) & (volume > 0)
     unchanged = ranged & np.logical_and.reduce([price == _shifted(price, 1) for price in prices])
-    dollars = prices[3] * volume
+    with np.errstate(over="ignore"):  # of what no bar can hold, which is judged by price and volume
+        dollars = prices[3] * volume
     usual = _median_before(np.where(dollars > 0, dollars, np.nan))
     move = np.abs(context["unexplained_log_return"].to_numpy())
     multiple = cells.rows(np.where(dollars > 0, dollars, np.nan) / usual)

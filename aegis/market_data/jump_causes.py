@@ -140,19 +140,24 @@ def _split_levels(bound: float) -> Floats:
 
 def _slip(move: float, *, smallest: float) -> str | None:
     for slip in UNIT_SLIPS:
-        if slip >= smallest and abs(math.expm1(move - math.log(slip))) <= CLOSE_TOLERANCE:
+        if slip >= smallest and _is_near(move - math.log(slip)):
             return f"a unit slip, {slip:g} x too high"
-        if slip >= smallest and abs(math.expm1(move + math.log(slip))) <= CLOSE_TOLERANCE:
+        if slip >= smallest and _is_near(move + math.log(slip)):
             return f"a unit slip, {slip:g} x too low"
     return None
+
+
+def _is_near(log_distance: float) -> bool:
+    """Return whether two prices are within the tolerance; a wrong price may be further away than a float can say."""
+    return log_distance < 1.0 and abs(math.expm1(log_distance)) <= CLOSE_TOLERANCE
 
 
 def _missing_split(jump: _Jump, levels: Floats, settings: QualitySettings) -> str | None:
     """Return the split whose level is nearest to the open, if open and close both stand near it."""
     opened, closed = np.abs(jump.overnight - levels), np.abs(jump.move - levels)
     tolerances = np.where(levels < 0, SPLIT_OPEN_TOLERANCE, REVERSE_SPLIT_OPEN_TOLERANCE)
-    near = np.abs(np.expm1(jump.overnight - levels)) <= tolerances
-    near &= np.abs(np.expm1(jump.move - levels)) <= CLOSE_TOLERANCE
+    near = np.abs(np.expm1(np.minimum(jump.overnight - levels, 1.0))) <= tolerances
+    near &= np.abs(np.expm1(np.minimum(jump.move - levels, 1.0))) <= CLOSE_TOLERANCE
     if _jumped_without_news(jump, settings):
         reach = settings.split_robust_volatilities * jump.robust_volatility
         near |= (opened <= reach) & (closed <= max(reach, math.log1p(CLOSE_TOLERANCE)))

@@ -110,7 +110,8 @@ def closes_in_context(
     older_scaled = _scaled(
         _scaled(older_close, ordered.before(dividends, 1), ordered.before(splits, 1)), dividends, splits
     )
-    moves = np.log(close / last_scaled), np.log(close / older_scaled)
+    with np.errstate(over="ignore"):  # the return from a price that is next to nothing is infinite
+        moves = np.log(close / last_scaled), np.log(close / older_scaled)
     opened = closes["open_raw_usd"].to_numpy()
     bound = settings.unexplained_jump
     use_older = (np.abs(moves[0]) > bound) & (np.abs(moves[1]) <= bound)

@@ -174,6 +174,16 @@ def test_a_price_a_thousand_times_too_high_blocks_its_session_only():
     assert "a unit slip, 1000 x too high; correct the price" in result_of(found, JUMP, SESSIONS[2])["detail"]
 
 
+@pytest.mark.parametrize("price", [1e308, 1e-300])
+def test_a_price_at_the_end_of_what_a_float_holds_blocks_its_session_and_is_no_crash(price):
+    bars = make_bars()
+    slipped = (bars["symbol"] == "KO") & (bars["session"] == pd.Timestamp(SESSIONS[2]))
+    bars.loc[slipped, ["open_raw_usd", "high_raw_usd", "low_raw_usd", "close_raw_usd"]] = price
+    found = gate(bars)
+    assert found.blocked_sessions[SESSIONS[2]] == [JUMP]
+    assert "an error in the prices, larger than any move" in result_of(found, JUMP, SESSIONS[2])["detail"]
+
+
 def test_three_bars_are_enough_to_be_judged():
     """Fewer rows than the look-back of identical closes."""
     assert len(gate(make_bars()[lambda bars: bars["session"] == pd.Timestamp(LAST)], first=LAST).daily_bars) == 3
