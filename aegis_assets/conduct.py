@@ -139,7 +139,7 @@ def _judged(store: Lake, market: Market, desk: Desk, snapshot: int) -> tuple[Jud
     """Return what the rules find, and the sessions that they looked at."""
     read = {table.name: _rows(store, table, desk.account, snapshot) for table in _JUDGED[:4]}
     actions, values = read["corporate_actions"], read["account_values"]
-    ends = actions.loc[actions["action"] == "delisting", "session"]
+    ends = actions.loc[actions["action"].isin(["delisting", "merger"]), "session"]
     bounds = {"first": ends.min().date(), "last": ends.max().date()} if len(ends) else {"last": date.min}
     bars = _rows(store, tables.DAILY_BARS, desk.account, snapshot, **bounds)
     cash, calendar = market.config.run.initial_cash_usd, market.calendar

@@ -177,7 +177,7 @@ def backtest_metrics(
         **_trading(fills, session_of_fill, equity, sessions_per_year),
         order_count=order_count,
         **_exposures(trips.positions_shares, session_marks_usd, equity),
-        **_trade_numbers(trips, fills),
+        **_trade_numbers(trips),
     )
 
 
@@ -253,9 +253,9 @@ def _exposures(positions: FloatArray, marks: FloatArray | None, equity: FloatArr
     return numbers
 
 
-def _trade_numbers(trips: RoundTrips, fills: NDArray[Any]) -> dict[str, Any]:
+def _trade_numbers(trips: RoundTrips) -> dict[str, Any]:
     profits, closed = trips.net_profit_usd, trips.closed
-    held = closed["exit_step"] - fills["step"][closed["entry_fill"]] if closed.size else np.empty(0)
+    held = closed["exit_step"] - closed["entry_step"]
     return {
         "trade_count": closed.size,
         "open_lot_count": trips.still_open.size,

@@ -7,10 +7,10 @@ The kernel books them (:mod:`aegis.backtesting.kernel.session_opening`); how the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,23 +21,25 @@ from aegis.backtesting.bar_times import day_number
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.compilation import compiled
 from aegis.backtesting.kernel.codes import ActionKind
-from aegis.backtesting.kernel.records import ACTION
+from aegis.backtesting.kernel.records import ACTION, NO_SYMBOL
 from aegis.calendars import TradingCalendar
 from aegis.errors import MalformedData
 from aegis.instruments import require_symbol
 
-EventKind = Literal["dividend", "split", "rename", "cash_merger", "delisting", "halt", "resume"]
+EventKind = Literal["dividend", "split", "rename", "cash_merger", "share_merger", "delisting", "halt", "resume"]
 
 _KINDS: Final[dict[str, ActionKind]] = {
     "dividend": ActionKind.DIVIDEND,
     "split": ActionKind.SPLIT,
     "rename": ActionKind.RENAME,
     "cash_merger": ActionKind.CASH_MERGER,
+    "share_merger": ActionKind.SHARE_MERGER,
     "delisting": ActionKind.DELISTING,
     "halt": ActionKind.HALT,
     "resume": ActionKind.RESUME,
 }
 _PAYS: Final = ("dividend", "cash_merger")
+_MERGERS: Final = (ActionKind.CASH_MERGER, ActionKind.SHARE_MERGER)
 _UNKNOWN: Final = -1
 """Stands for a symbol or a kind that is none, until it is refused."""
 
@@ -48,22 +50,25 @@ class CorporateEvent:
 
     Parameters
     ----------
-    kind : {"dividend", "split", "rename", "cash_merger", "delisting", "halt", "resume"}
-        What happens. A delisting takes effect after the session's last bar.
+    kind : {"dividend", "split", "rename", "cash_merger", "share_merger", "delisting", "halt", "resume"}
+        What happens. A delisting and a merger for shares take effect after the session's last bar.
     symbol : str
         Permanent symbol.
     ex_date : date
         Session in which it takes effect.
     ratio : float
-        New shares for one old share; 1 unless a split.
+        New shares for one old share, of the acquirer in a merger for shares; 1 unless one of these.
     amount_usd : float
-        Cash per share held before the ex-date, of a dividend or a cash merger; 0 otherwise.
+        Cash per share held before the ex-date, of a dividend or a cash merger, and the cash part of a merger for
+        shares; 0 otherwise.
     pay_date : date, optional
         When a dividend is cash; None counts as the ex-date.
     new_ticker : str, optional
         Ticker from the ex-date on, for a rename.
     known_at : datetime, optional
         Aware: when anyone could know of it; None counts as in time.
+    acquirer : str, optional
+        Permanent symbol whose shares a merger pays; None or a symbol without bars where it is not in the market.
     """
 
     kind: EventKind
@@ -74,6 +79,7 @@ class CorporateEvent:
     pay_date: date | None = None
     new_ticker: str | None = None
     known_at: datetime | None = None
+    acquirer: str | None = None
 
 
 def events_from_lake(actions: pd.DataFrame) -> list[CorporateEvent]:
@@ -86,24 +92,28 @@ def events_from_lake(actions: pd.DataFrame) -> list[CorporateEvent]:
 
     Notes
     -----
-    A merger for cash alone is a cash merger. One that pays shares of the acquirer is no event: the delisting that the
-    lake has beside it turns the position to cash at its last close, which the market had priced the exchange into.
+    A merger for cash alone is a cash merger, one with shares of the acquirer, with or without cash, is one for shares.
     """
-    is_merger = actions["action"] == "merger"
-    for_shares = is_merger & (actions["merger_ratio"] > 0) if is_merger.any() else is_merger
     return [
         CorporateEvent(
-            kind="cash_merger" if row["action"] == "merger" else row["action"],
+            kind=_kind(row),
             symbol=row["symbol"],
             ex_date=pd.Timestamp(row["session"]).date(),
-            ratio=float(row["split_ratio"]),
+            ratio=float(row["merger_ratio"] if _kind(row) == "share_merger" else row["split_ratio"]),
             amount_usd=float(row["merger_cash_usd"] if row["action"] == "merger" else row["dividend_usd"]),
             pay_date=None if pd.isna(row["pay_session"]) else pd.Timestamp(row["pay_session"]).date(),
             new_ticker=None if pd.isna(row["new_ticker"]) else str(row["new_ticker"]),
             known_at=None if pd.isna(row["known_at_utc"]) else pd.Timestamp(row["known_at_utc"]).to_pydatetime(),
+            acquirer=str(row["acquirer"]) if _kind(row) == "share_merger" and pd.notna(row["acquirer"]) else None,
         )
-        for row in actions[~for_shares].to_dict("records")
+        for row in actions.to_dict("records")
     ]
+
+
+def _kind(row: Mapping[Any, Any]) -> Any:
+    if row["action"] != "merger":
+        return row["action"]
+    return "share_merger" if row["merger_ratio"] > 0 else "cash_merger"
 
 
 def event_records(
@@ -129,8 +139,8 @@ def event_records(
     Returns
     -------
     ndarray of ACTION, shape (n_events,)
-        By ex-date; on one day dividends, splits, renames, cash mergers, delistings, halts and resumptions follow each
-        other, so that a dividend is paid on the shares of before a split; then by symbol.
+        By ex-date; on one day dividends, splits, renames, cash mergers, delistings, halts, resumptions and mergers for
+        shares follow each other, so that a dividend is paid on the shares of before a split; then by symbol.
 
     Raises
     ------
@@ -154,6 +164,7 @@ def event_records(
     records["pay_day"] = [day_number(event.pay_date or event.ex_date) for event in events]
     records["symbol"] = [positions.get(event.symbol, _UNKNOWN) for event in events]
     records["kind"] = [_KINDS.get(event.kind, _UNKNOWN) for event in events]
+    records["acquirer"] = [positions.get(event.acquirer or "", NO_SYMBOL) for event in events]
     # All are looked at at once, and one by one only those that may be wrong.
     for k in np.flatnonzero(_may_be_impossible(records) | _may_be_late(events, records["day"])).tolist():
         _refuse_impossible(events[k], positions)
@@ -251,9 +262,12 @@ def _may_be_impossible(records: NDArray[np.void]) -> NDArray[np.bool_]:
     """Say which events :func:`_refuse_impossible` has to look at: all that it refuses, and few others."""
     ratio, amount, kind = records["ratio"], records["amount"], records["kind"]
     good = (records["symbol"] != _UNKNOWN) & (kind != _UNKNOWN) & (kind != ActionKind.RENAME)
-    good &= (ratio > 0) & np.isfinite(ratio) & ((kind == ActionKind.SPLIT) != (ratio == 1.0))
+    exchanges = kind == ActionKind.SHARE_MERGER
+    good &= (ratio > 0) & np.isfinite(ratio) & (exchanges | ((kind == ActionKind.SPLIT) != (ratio == 1.0)))
     pays = np.isin(kind, [_KINDS[name] for name in _PAYS])
-    good &= (amount >= 0) & np.isfinite(amount) & (pays == (amount > 0))
+    good &= (amount >= 0) & np.isfinite(amount) & (exchanges | (pays == (amount > 0)))
+    good &= exchanges == (records["acquirer"] != NO_SYMBOL)
+    good &= records["acquirer"] != records["symbol"]
     good &= records["pay_day"] >= records["day"]
     doubtful: NDArray[np.bool_] = ~good
     return doubtful
@@ -275,22 +289,32 @@ def _refuse_impossible(event: CorporateEvent, positions: dict[str, int]) -> None
         raise _refusal(event, "is not a known event", f"use one of {', '.join(_KINDS)}")
     if event.symbol not in positions:
         raise _refusal(event, "is of a symbol that has no bars", "add its bars, or leave the event out")
-    if not (np.isfinite(event.ratio) and event.ratio > 0):
-        raise _refusal(event, f"has ratio {event.ratio}", "give new shares for one old share, a positive number")
-    if (event.kind == "split") == (event.ratio == 1.0):
-        raise _refusal(event, f"has ratio {event.ratio}", "a split changes the number of shares, nothing else does")
-    if not (np.isfinite(event.amount_usd) and event.amount_usd >= 0):
-        raise _refusal(event, f"has amount {event.amount_usd} USD", "give USD per share, zero or more")
-    if (event.kind in _PAYS) != (event.amount_usd > 0):
-        raise _refusal(
-            event, f"has amount {event.amount_usd} USD", f"{' and '.join(_PAYS)} pay cash, nothing else does"
-        )
+    _refuse_impossible_terms(event)
     if event.pay_date is not None and event.pay_date < event.ex_date:
         raise _refusal(event, f"is paid on {event.pay_date}, before its ex-date", "correct the date or leave it out")
     if event.kind == "rename":
         if event.new_ticker is None:
             raise _refusal(event, "names no new ticker", "fill new_ticker")
         require_symbol(event.new_ticker)
+
+
+def _refuse_impossible_terms(event: CorporateEvent) -> None:
+    """Refuse a ratio, an amount or an acquirer that the kind of the event cannot have."""
+    exchanges = event.kind == "share_merger"
+    if not (np.isfinite(event.ratio) and event.ratio > 0):
+        raise _refusal(event, f"has ratio {event.ratio}", "give new shares for one old share, a positive number")
+    if not exchanges and (event.kind == "split") == (event.ratio == 1.0):
+        raise _refusal(event, f"has ratio {event.ratio}", "a split changes the number of shares, nothing else does")
+    if not (np.isfinite(event.amount_usd) and event.amount_usd >= 0):
+        raise _refusal(event, f"has amount {event.amount_usd} USD", "give USD per share, zero or more")
+    if not exchanges and (event.kind in _PAYS) != (event.amount_usd > 0):
+        raise _refusal(
+            event, f"has amount {event.amount_usd} USD", f"{' and '.join(_PAYS)} pay cash, nothing else does"
+        )
+    if event.acquirer is not None and not exchanges:
+        raise _refusal(event, f"names the acquirer {event.acquirer}", "only a merger for shares has one")
+    if event.acquirer == event.symbol:
+        raise _refusal(event, "names itself as the acquirer", "give the symbol whose shares are paid")
 
 
 def _refuse_late(event: CorporateEvent, calendar: TradingCalendar | None, decision_delay: timedelta) -> None:
@@ -313,8 +337,9 @@ def _refuse_late(event: CorporateEvent, calendar: TradingCalendar | None, decisi
 
 
 def _refuse_repeated(events: Sequence[CorporateEvent], records: NDArray[np.void]) -> None:
-    """Refuse two events of a kind on one day; a halt and a resumption are of a kind here."""
+    """Refuse two events of a kind on one day; a halt and a resumption are of a kind here, and so are mergers."""
     about = np.where(records["kind"] == ActionKind.RESUME, ActionKind.HALT, records["kind"])
+    about = np.where(np.isin(about, _MERGERS), ActionKind.CASH_MERGER, about)
     order = np.lexsort((about, records["symbol"], records["day"]))
     keys = np.stack((about, records["symbol"], records["day"]))[:, order]
     repeats = np.flatnonzero((keys[:, 1:] == keys[:, :-1]).all(axis=0))

@@ -4,8 +4,9 @@ Belongs here: the compiled pass over fills and corporate actions. The kernel kee
 lots are worked out afterwards, when somebody asks. What is shown of them is :mod:`aegis.backtesting.trades`.
 
 A fill that crosses zero closes every lot and opens the rest the other way round. A split multiplies the open lots and
-divides their prices; what it leaves below a tradable step is paid in cash, from the oldest lot. A cash merger and a
-delisting close all lots. Costs of a fill follow its shares: each trade carries its part of the entry's and the exit's.
+divides their prices; what it leaves below a tradable step is paid in cash, from the oldest lot. A merger and a
+delisting close all lots; shares that a merger pays open one of the acquirer, without a fill. Costs of a fill follow its
+shares: each trade carries its part of the entry's and the exit's.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class ExitBy(IntEnum):
     CASH_IN_LIEU = 1
     CASH_MERGER = 2
     DELISTING = 3
+    SHARE_MERGER = 4
 
 
 TRADE: Final = np.dtype(
@@ -42,6 +44,7 @@ TRADE: Final = np.dtype(
         ("commission", "f8"),
         ("fees", "f8"),
         ("entry_fill", "i4"),
+        ("entry_step", "i4"),
         ("exit_fill", "i4"),
         ("exit_step", "i4"),
         ("symbol", "i4"),
@@ -50,7 +53,8 @@ TRADE: Final = np.dtype(
     align=True,
 )
 """A closed lot, or the closed part of one. `quantity`: in the shares of the exit, negative for a short one.
-`entry_price`: in the shares of the exit too. `exit_fill`: -1 where a corporate action closed it."""
+`entry_price`: in the shares of the exit too. `entry_fill`, `exit_fill`: -1 where a corporate action opened or closed
+it."""
 
 LOT: Final = np.dtype(
     [
@@ -61,19 +65,23 @@ LOT: Final = np.dtype(
         ("fees", "f8"),
         ("symbol", "i4"),
         ("entry_fill", "i4"),
+        ("entry_step", "i4"),
         ("next", "i4"),
     ],
     align=True,
 )
 """An open lot, in today's shares. `opened`: its quantity before any of it was closed. `commission`, `fees`: of the
-entry, for what is still open. `next`: the symbol's next younger lot, -1 for none."""
+entry, for what is still open. `entry_fill`: -1 where a merger opened it. `next`: the symbol's next younger lot, -1 for
+none."""
 
 NO_FILL: Final = -1
 NO_LOT: Final = -1
 _DUST: Final = 1e-12
 """Share of a lot, or of an exit, that is rounding noise of earlier arithmetic and no quantity."""
 _SPLIT, _MERGED, _DELISTED = int(ActionKind.SPLIT), int(ActionKind.CASH_MERGER), int(ActionKind.DELISTING)
-_BY_FILL, _BY_LIEU, _BY_MERGER, _BY_DELISTING = (int(kind) for kind in ExitBy)
+_BY_FILL, _BY_LIEU, _BY_MERGER, _BY_DELISTING, _BY_EXCHANGE = (int(kind) for kind in ExitBy)
+_EXCHANGED = int(ActionKind.SHARE_MERGER)
+_OPENS_NOTHING: Final = -1
 _FILL: Final = FILL
 
 
@@ -85,6 +93,7 @@ def match_lots(
     days: IntArray,
     share_steps: FloatArray,
     marks: FloatArray,
+    acquirer_closes: FloatArray,
     lots: NDArray[Any],
     heads: IntArray,
     trades: NDArray[Any],
@@ -92,8 +101,8 @@ def match_lots(
 ) -> tuple[int, int]:
     """Go through the sessions; see :func:`aegis.backtesting.trades.round_trips` for the inputs.
 
-    `lots` has room for one of each fill, `heads` (-1) for the oldest lot of each symbol, `trades` for twice the fills
-    and actions; `positions` takes the shares at the end of each session.
+    `lots` has room for one of each fill and action, `heads` (-1) for the oldest lot of each symbol, `trades` for twice
+    the fills and three times the actions; `positions` takes the shares at the end of each session.
 
     Returns
     -------
@@ -119,15 +128,17 @@ def match_lots(
                 return 0, action
             action += 1
         if fill < end:  # handing the arrays on costs more than the rest of a session
-            closed = _match(fills, fill, end, _BY_FILL, lots, heads, tails, position, trades, closed)
+            closed = _match(fills, fill, end, _BY_FILL, 0, lots, heads, tails, position, trades, closed)
             fill = end
         last_step = first_steps[session + 1] - 1
-        for late in range(begin, action):
-            if actions[late].kind == _DELISTED:
-                price = marks[session, actions[late].symbol] if session < marks.shape[0] else np.nan
-                closed = _delist(actions[late].symbol, price, last_step, lots, heads, tails, position, trades, closed)
-                if closed < 0:
-                    return 0, late
+        if begin < action:
+            ends = marks[session] if session < marks.shape[0] else np.full(share_steps.size, np.nan)
+            closed, unpaid = _leave(
+                actions[begin:action], acquirer_closes[begin:action], ends, last_step, share_steps, fills.size + begin,
+                lots, heads, tails, position, trades, closed,
+            )  # fmt: skip
+            if unpaid >= 0:
+                return 0, begin + unpaid
         positions[session] = position
     return closed, -1
 
@@ -188,6 +199,66 @@ def _act(
 
 
 @compiled
+def _leave(
+    actions: NDArray[Any],
+    acquirer_closes: FloatArray,
+    marks: FloatArray,
+    step: int,
+    share_steps: FloatArray,
+    first_lot: int,
+    lots: NDArray[Any],
+    heads: IntArray,
+    tails: IntArray,
+    position: FloatArray,
+    trades: NDArray[Any],
+    closed: int,
+) -> tuple[int, int]:
+    """Apply what a session's close brings, exchanges first; return the trades so far and an action without a price."""
+    for late in range(actions.size):
+        if not np.isnan(acquirer_closes[late]):
+            closed = _exchange(
+                actions[late], acquirer_closes[late], step, share_steps, first_lot + late, lots, heads, tails, position,
+                trades, closed,
+            )  # fmt: skip
+    for late in range(actions.size):
+        if actions[late].kind in (_DELISTED, _EXCHANGED):
+            price = marks[actions[late].symbol]
+            closed = _delist(actions[late].symbol, price, step, lots, heads, tails, position, trades, closed)
+            if closed < 0:
+                return 0, late
+    return closed, -1
+
+
+@compiled
+def _exchange(
+    action: Any,
+    close: float,
+    step: int,
+    share_steps: FloatArray,
+    lot: int,
+    lots: NDArray[Any],
+    heads: IntArray,
+    tails: IntArray,
+    position: FloatArray,
+    trades: NDArray[Any],
+    closed: int,
+) -> int:
+    """Close what is held of a symbol at what a share of it is exchanged for, and take the acquirer's at their close."""
+    held = position[action.symbol]
+    if held == 0.0:
+        return closed
+    worth = action.amount + action.ratio * close
+    closed = _pay(action.symbol, -held, worth, step, _BY_EXCHANGE, lots, heads, tails, position, trades, closed)
+    received = whole_lots(held * action.ratio, share_steps[action.acquirer])
+    if received == 0.0:
+        return closed
+    payment = np.zeros(1, _FILL)
+    payment[0].symbol, payment[0].quantity = action.acquirer, received
+    payment[0].price, payment[0].step = close, step
+    return _match(payment, 0, 1, _BY_EXCHANGE, lot, lots, heads, tails, position, trades, closed)  # type: ignore[no-any-return]
+
+
+@compiled
 def _delist(
     symbol: int,
     price: float,
@@ -226,7 +297,9 @@ def _pay(
     """Close `quantity` for cash, as if it had been filled without costs."""
     payment = np.zeros(1, _FILL)
     payment[0].symbol, payment[0].quantity, payment[0].price, payment[0].step = symbol, quantity, price, step
-    return _match(payment, 0, 1, exit_by, lots, heads, tails, position, trades, closed)  # type: ignore[no-any-return]
+    return _match(  # type: ignore[no-any-return]
+        payment, 0, 1, exit_by, _OPENS_NOTHING, lots, heads, tails, position, trades, closed
+    )
 
 
 @compiled
@@ -235,6 +308,7 @@ def _match(
     first: int,
     last: int,
     exit_by: int,
+    first_lot: int,
     lots: NDArray[Any],
     heads: IntArray,
     tails: IntArray,
@@ -242,7 +316,7 @@ def _match(
     trades: NDArray[Any],
     closed: int,
 ) -> int:
-    """Let each fill close the oldest lots of the other side and open one with the rest.
+    """Let each fill close the oldest lots of the other side and open one with the rest, the first at `first_lot`.
 
     Arrays stay in this function and only records and numbers are handed on: handing arrays on costs ten times the work.
     """
@@ -259,13 +333,14 @@ def _match(
                 head = lots[head].next
         heads[symbol] = head
         position[symbol] += fills[index].quantity
-        if left != 0.0 and exit_by == _BY_FILL:
-            _open(lots[index], fills[index], left, index)
+        if left != 0.0 and first_lot != _OPENS_NOTHING:
+            lot = first_lot + index
+            _open(lots[lot], fills[index], left, index if exit_by == _BY_FILL else NO_FILL)
             if head == NO_LOT:
-                heads[symbol] = index
+                heads[symbol] = lot
             else:
-                lots[tails[symbol]].next = index
-            tails[symbol] = index
+                lots[tails[symbol]].next = lot
+            tails[symbol] = lot
         if heads[symbol] == NO_LOT:
             position[symbol] = 0.0
     return closed
@@ -288,6 +363,7 @@ def _close(lot: Any, fill: Any, left: float, trade: Any) -> tuple[bool, float]:
     trade.commission = lot.commission * of_lot + fill.commission * of_fill
     trade.fees = lot.fees * of_lot + fill.fees * of_fill
     trade.entry_fill = lot.entry_fill
+    trade.entry_step = lot.entry_step
     trade.exit_step = fill.step
     trade.symbol = fill.symbol
     lot.commission -= lot.commission * of_lot
@@ -305,4 +381,5 @@ def _open(lot: Any, fill: Any, quantity: float, index: int) -> None:
     lot.fees = fill.fees * (quantity / fill.quantity)
     lot.symbol = fill.symbol
     lot.entry_fill = index
+    lot.entry_step = fill.step
     lot.next = NO_LOT

@@ -33,7 +33,7 @@ from aegis.metrics.returns import SESSIONS_PER_YEAR, FloatArray, simple_returns
 if TYPE_CHECKING:
     import vectorbt
 
-_PAYS_AT_MARK: Final = (ActionKind.SPLIT, ActionKind.DELISTING)
+_PAYS_AT_MARK: Final = (ActionKind.SPLIT, ActionKind.DELISTING, ActionKind.SHARE_MERGER)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -205,6 +205,7 @@ class BacktestResults:
             symbols=self.symbols,
             share_steps=np.full(len(self.symbols), self.lot_shares),
             marks_usd=self.session_marks_usd if pays else None,
+            closes_usd=self.session_closes_usd if pays else None,
         )
 
     @cached_property

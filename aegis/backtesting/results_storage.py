@@ -26,7 +26,7 @@ from aegis.errors import BacktestError
 if TYPE_CHECKING:
     from aegis.backtesting.results import BacktestResults
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 RESULTS_FILE: Final = "results.json"
 RECORDS_FOLDER: Final = "records"
 

@@ -46,8 +46,8 @@ class CorporateAction:
         Ticker from this session on, for a rename.
     merger_cash_usd, merger_ratio : float
         Cash and shares of the acquirer for each share; 0 unless a merger.
-    acquirer : str, optional
-        Permanent symbol of the acquirer.
+    acquirer, acquirer_ticker : str, optional
+        Permanent symbol of the acquirer, and what it trades as in the session, where it has a bar.
     """
 
     action: Literal["split", "dividend", "rename", "merger", "delisting"]
@@ -59,11 +59,17 @@ class CorporateAction:
     merger_cash_usd: float = 0.0
     merger_ratio: float = 0.0
     acquirer: str | None = None
+    acquirer_ticker: str | None = None
 
     @property
     def is_cash_merger(self) -> bool:
-        """Whether shares turn to a stated amount of cash. Shares for shares are booked by the delisting beside them."""
+        """Whether shares turn to a stated amount of cash alone."""
         return self.action == "merger" and self.merger_ratio == 0.0
+
+    @property
+    def is_share_merger(self) -> bool:
+        """Whether shares turn to shares of an acquirer, and perhaps cash beside them."""
+        return self.action == "merger" and self.merger_ratio > 0.0
 
     def to_record(self) -> dict[str, Any]:
         """Return the action as a mapping that JSON can hold; :meth:`from_record` restores it."""
@@ -126,6 +132,30 @@ class SessionMarket:
                 return action.merger_cash_usd
         return None
 
+    def exchange(self, symbol: str) -> CorporateAction | None:
+        """Return the merger that turns a symbol into an acquirer's shares when this session closes; None without one.
+
+        Notes
+        -----
+        The acquirer must have a bar in the session and not leave the market itself. Otherwise its shares have no price,
+        and the position turns to cash at its last close.
+        """
+        for action in self.actions:
+            if action.symbol == symbol and action.is_share_merger:
+                has_price = action.acquirer is not None and action.acquirer in self.rows
+                return action if has_price and not self._leaves(action.acquirer) else None
+        return None
+
+    def exchange_value_usd(self, symbol: str) -> float | None:
+        """Return what a share of a symbol is exchanged for: cash, and shares at the acquirer's close; None if not."""
+        merger = self.exchange(symbol)
+        if merger is None or merger.acquirer is None:
+            return None
+        return merger.merger_cash_usd + merger.merger_ratio * float(self.bars["close_usd"][self.rows[merger.acquirer]])
+
+    def _leaves(self, symbol: str | None) -> bool:
+        return any(action.symbol == symbol and action.action in ("merger", "delisting") for action in self.actions)
+
     def new_ticker(self, symbol: str) -> str | None:
         """Return the ticker that a symbol takes in this session, or None where nothing is renamed."""
         for action in self.actions:
@@ -168,7 +198,7 @@ class MarketHistory:
         traded = list(self._slices)
         opens, closes = calendar.opens_utc(traded).to_pydatetime(), calendar.closes_utc(traded).to_pydatetime()
         self._hours = {day: hours for day, *hours in zip(traded, opens, closes, strict=True)}
-        self._actions = _actions_by_session(actions)
+        self._actions = _actions_by_session(actions, _acquirer_tickers(bars, actions))
 
     def session(self, day: date) -> SessionMarket:
         """Return the market of one session: without bars where the quality gate let none through.
@@ -207,7 +237,18 @@ def _refuse_malformed(bars: pd.DataFrame) -> None:
         )
 
 
-def _actions_by_session(actions: pd.DataFrame) -> dict[date, tuple[CorporateAction, ...]]:
+def _acquirer_tickers(bars: pd.DataFrame, actions: pd.DataFrame) -> dict[tuple[pd.Timestamp, str], str]:
+    """Return what acquirers trade as in the sessions of their mergers, as far as the bars say."""
+    if "ticker" not in bars or "acquirer" not in actions or actions["acquirer"].isna().all():
+        return {}
+    wanted = actions.loc[actions["acquirer"].notna(), ["session", "acquirer"]].rename(columns={"acquirer": "symbol"})
+    found = wanted.merge(bars[["session", "symbol", "ticker"]], on=["session", "symbol"])
+    return {(session, symbol): ticker for session, symbol, ticker in found.itertuples(index=False, name=None)}
+
+
+def _actions_by_session(
+    actions: pd.DataFrame, tickers: Mapping[tuple[pd.Timestamp, str], str]
+) -> dict[date, tuple[CorporateAction, ...]]:
     found: dict[date, list[CorporateAction]] = {}
     ordered = actions.sort_values(["session", "symbol", "action"], kind="stable")
     for row in ordered.to_dict("records"):
@@ -219,17 +260,18 @@ def _actions_by_session(actions: pd.DataFrame) -> dict[date, tuple[CorporateActi
             dividend_usd=float(row["dividend_usd"]),
             pay_session=None if pd.isna(row["pay_session"]) else pd.Timestamp(row["pay_session"]).date(),
             new_ticker=None if pd.isna(row["new_ticker"]) else str(row["new_ticker"]),
-            **_merger_terms(row),
+            **_merger_terms(row, tickers),
         )
         _refuse_malformed_action(action, day)
         found.setdefault(day, []).append(action)
     return {day: tuple(group) for day, group in found.items()}
 
 
-def _merger_terms(row: Mapping[Any, Any]) -> dict[str, Any]:
+def _merger_terms(row: Mapping[Any, Any], tickers: Mapping[tuple[pd.Timestamp, str], str]) -> dict[str, Any]:
     if row["action"] != "merger":
         return {}
     return {
+        "acquirer_ticker": tickers.get((row["session"], row["acquirer"])),
         "merger_cash_usd": float(row["merger_cash_usd"]),
         "merger_ratio": float(row["merger_ratio"]),
         "acquirer": None if pd.isna(row["acquirer"]) else str(row["acquirer"]),

@@ -17,11 +17,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aegis.backtesting.kernel.codes import ActionKind
+from aegis.backtesting.kernel.records import NO_SYMBOL
 from aegis.backtesting.lots import LOT, NO_LOT, TRADE, ExitBy, FloatArray, IntArray, match_lots, open_lots
 from aegis.backtesting.record_frames import instants, worded
 from aegis.errors import RiskError
 
 _SIDES = ("long", "short")
+_LEAVING = (ActionKind.CASH_MERGER, ActionKind.SHARE_MERGER, ActionKind.DELISTING)
 EXIT_WORDS = tuple(kind.name.lower().replace("_", " ") for kind in ExitBy)
 
 
@@ -71,6 +73,7 @@ def round_trips(
     symbols: tuple[str, ...],
     share_steps: FloatArray,
     marks_usd: FloatArray | None,
+    closes_usd: FloatArray | None = None,
 ) -> RoundTrips:
     """Match exits with entries, first in, first out.
 
@@ -91,6 +94,9 @@ def round_trips(
     marks_usd : ndarray of float64, shape (sessions, symbols), optional
         :func:`~aegis.backtesting.session_marks.session_marks`: what fractions after a split and delisted shares are
         paid at. Needed only where there are such.
+    closes_usd : ndarray of float64, shape (sessions, symbols), optional
+        :func:`~aegis.backtesting.session_marks.session_closes`: what shares of an acquirer begin at. Needed only where
+        a merger pays such.
 
     Raises
     ------
@@ -100,10 +106,10 @@ def round_trips(
     Notes
     -----
     Corporate actions are applied as the kernel applies them: before the first bar of the session of their ex-date, or
-    of the next session; delistings after its last bar.
+    of the next session; delistings and mergers for shares after its last bar.
     """
-    lots = np.empty(fills.size, LOT)
-    trades = np.empty(2 * fills.size + 2 * actions.size, TRADE)  # every trade ends a lot or an exit
+    lots = np.empty(fills.size + actions.size, LOT)
+    trades = np.empty(2 * fills.size + 3 * actions.size, TRADE)  # every trade ends a lot or an exit
     positions = np.empty((session_days.size, share_steps.size))
     heads = np.full(share_steps.size, NO_LOT, np.int64)
     marks = np.empty((0, share_steps.size)) if marks_usd is None else marks_usd
@@ -114,6 +120,7 @@ def round_trips(
         session_days,
         share_steps,
         marks,
+        acquirer_closes(actions, session_days, closes_usd),
         lots,
         heads,
         trades,
@@ -128,6 +135,34 @@ def round_trips(
         )
     still_open = lots[open_lots(lots, heads)]
     return RoundTrips(closed=trades[:closed], still_open=still_open, positions_shares=positions)
+
+
+def acquirer_closes(actions: NDArray[Any], session_days: IntArray, closes_usd: FloatArray | None) -> FloatArray:
+    """Return the close at which each merger pays the acquirer's shares, as the kernel does.
+
+    Parameters
+    ----------
+    actions : ndarray of ACTION
+    session_days : ndarray of int64, shape (sessions,)
+    closes_usd : ndarray of float64, shape (sessions, symbols), optional
+
+    Returns
+    -------
+    ndarray of float64, shape (actions,)
+        USD; NaN for other actions, and where no shares are paid: the acquirer is not known, has no bar in the session
+        in which the merger takes effect, or leaves the market by then itself.
+    """
+    found = np.full(actions.size, np.nan)
+    if closes_usd is None:
+        return found
+    ends = np.isin(actions["kind"], _LEAVING)
+    effective = np.searchsorted(session_days, actions["day"])
+    for k in np.flatnonzero((actions["kind"] == ActionKind.SHARE_MERGER) & (actions["acquirer"] != NO_SYMBOL)):
+        session, acquirer = effective[k], actions["acquirer"][k]
+        left = (ends & (actions["symbol"] == acquirer) & (effective <= session)).any()
+        if session < min(len(closes_usd), len(session_days)) and not left:
+            found[k] = closes_usd[session, acquirer]
+    return found
 
 
 def trades_frame(
@@ -155,11 +190,7 @@ def trades_frame(
         the bars of entry and exit closed.
     """
     rows = trips.closed
-    by_fill = rows["exit_fill"] >= 0
-    entry_steps = fills["step"][rows["entry_fill"]] if rows.size else np.empty(0, np.int32)
-    exit_orders = (
-        np.where(by_fill, fills["order"][np.where(by_fill, rows["exit_fill"], 0)], -1) if rows.size else by_fill
-    )
+    entry_steps = rows["entry_step"]
     size = np.abs(rows["quantity"])
     net = trips.net_profit_usd
     return pd.DataFrame(
@@ -179,8 +210,8 @@ def trades_frame(
             "net_profit_usd": net,
             "net_return": net / (size * rows["entry_price"]),
             "bars_held": rows["exit_step"] - entry_steps,
-            "entry_order": fills["order"][rows["entry_fill"]] if rows.size else entry_steps,
-            "exit_order": exit_orders.astype(np.int32),
+            "entry_order": _orders_of(rows["entry_fill"], fills),
+            "exit_order": _orders_of(rows["exit_fill"], fills),
             "exit_by": worded(rows["exit_by"], EXIT_WORDS),
         }
     )
@@ -209,8 +240,7 @@ def open_lots_frame(
         (of the entry), ``entry_order``.
     """
     lots = trips.still_open
-    entry = lots["entry_fill"]
-    steps = fills["step"][entry] if lots.size else np.empty(0, np.int32)
+    steps = lots["entry_step"]
     mark = marks_usd[lots["symbol"]]
     return pd.DataFrame(
         {
@@ -225,6 +255,15 @@ def open_lots_frame(
             "unrealised_usd": trips.unrealised_usd(marks_usd),
             "commission_usd": lots["commission"],
             "fees_usd": lots["fees"],
-            "entry_order": fills["order"][entry] if lots.size else steps,
+            "entry_order": _orders_of(lots["entry_fill"], fills),
         }
     )
+
+
+def _orders_of(numbers: NDArray[np.int32], fills: NDArray[Any]) -> NDArray[np.int32]:
+    """Return the order of each fill by its number, -1 where a corporate action stands in its place."""
+    by_fill = numbers >= 0
+    if not by_fill.any():
+        return np.full(len(numbers), -1, np.int32)
+    orders: NDArray[np.int32] = np.where(by_fill, fills["order"][np.where(by_fill, numbers, 0)], -1).astype(np.int32)
+    return orders

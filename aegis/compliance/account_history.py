@@ -6,8 +6,9 @@ Belongs here: turning rows of the lake into the values of this package. What the
 Notes
 -----
 What a corporate action turns to cash is a sale: the fraction that a split leaves, at the mark of the session before;
-all shares at a delisting, at the session's close or else that mark; all shares at a cash merger, at its terms. Shares
-for shares are booked as the delisting beside them, as in the account. Cash that no execution explains, such as
+all shares at a delisting, at the session's close or else that mark; all shares at a merger, at its terms. Shares of an
+acquirer that a merger pays are a purchase at the acquirer's close of the session, which prices the sale as well;
+without that close the merger is the delisting beside it, as in the account. Cash that no execution explains, such as
 dividends and interest, is paid in, or out, on its session.
 """
 
@@ -43,7 +44,7 @@ class AccountTables:
     corporate_actions : DataFrame
         Of the market.
     delisting_bars : DataFrame
-        ``market_data/daily_bars`` of sessions with a delisting; others do no harm.
+        ``market_data/daily_bars`` of sessions with a delisting or a merger; others do no harm.
     """
 
     fills: pd.DataFrame
@@ -178,7 +179,6 @@ def _turned_to_cash(
         traded[key] = traded.get(key, 0.0) + execution.quantity_shares
     actions = rows.corporate_actions
     ratios = {(s.date(), name): ratio for s, name, ratio in _rows(actions, "split", "split_ratio")}
-    sold_out: set[tuple[date, str]] = set()
 
     def sale(kind: str, day: date, symbol: str, shares: float, price: float, at: datetime) -> Execution:
         name = f"{kind} {symbol} {day}"
@@ -203,21 +203,46 @@ def _turned_to_cash(
         fraction = shares - shares_after_split(shares, 1.0)
         if abs(fraction) > _DUST_SHARES:
             yield sale("cash in lieu", day, symbol, fraction, mark, calendar.open_utc(day))
-    ended = [(s.date(), name, cash) for s, name, cash in _rows(actions, "merger", "merger_cash_usd") if cash > 0.0]
-    for s, name, ratio in _rows(actions, "merger", "merger_ratio"):
-        if ratio > 0.0:
-            ended = [one for one in ended if one[:2] != (s.date(), name)]
-    ended += [(s.date(), name, math.nan) for s, name, _ in _rows(actions, "delisting", "dividend_usd")]
-    for day, symbol, cash in ended:
+    for end in _endings(actions, closes):
+        day, symbol, at = end.session, end.symbol, calendar.close_utc(end.session)
         shares, mark = held(day, symbol)
         shares = shares_after_split(shares, 1.0) + traded.get((day, symbol), 0.0)
-        price = cash if cash > 0.0 else closes.get((day, symbol), mark)
-        is_booked = day in before and (day, symbol) not in sold_out
-        if abs(shares) > _DUST_SHARES and is_booked:
-            sold_out.add((day, symbol))
-            yield sale(
-                "cash merger" if cash > 0.0 else "delisting", day, symbol, shares, price, calendar.close_utc(day)
-            )
+        if day not in before or abs(shares) <= _DUST_SHARES:
+            continue
+        yield sale(end.kind, day, symbol, shares, mark if math.isnan(end.price_usd) else end.price_usd, at)
+        received = shares_after_split(shares, end.ratio) if end.ratio > 0.0 else 0.0
+        if received:
+            yield sale(f"shares for {symbol} in", day, end.acquirer, -received, end.acquirer_close_usd, at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """How a symbol left the market: what a share of it turned to; a price that is NaN is the mark of before."""
+
+    session: date
+    symbol: str
+    kind: str
+    price_usd: float
+    ratio: float = 0.0
+    acquirer: str = ""
+    acquirer_close_usd: float = math.nan
+
+
+def _endings(actions: pd.DataFrame, closes: Mapping[tuple[date, str], float]) -> list[_Ending]:
+    """Return one ending for each symbol and session, as the account books it."""
+    is_end = actions["action"].isin(["merger", "delisting"])
+    days = actions["session"].dt.date
+    leaving = set(zip(days[is_end], actions.loc[is_end, "symbol"], strict=True))
+    found = {key: _Ending(*key, "delisting", closes.get(key, math.nan)) for key in sorted(leaving)}
+    for row in actions[actions["action"] == "merger"].to_dict("records"):
+        key, acquirer = (row["session"].date(), row["symbol"]), (row["session"].date(), row["acquirer"])
+        cash, ratio = (0.0 if pd.isna(row[name]) else row[name] for name in ("merger_cash_usd", "merger_ratio"))
+        if ratio == 0.0:
+            found[key] = _Ending(*key, "cash merger", cash)
+        elif acquirer in closes and acquirer not in leaving:
+            close = closes[acquirer]
+            found[key] = _Ending(*key, "merger", cash + ratio * close, ratio, acquirer[1], close)
+    return list(found.values())
 
 
 def _rows(actions: pd.DataFrame, action: str, column: str) -> Iterator[tuple[pd.Timestamp, str, float]]:

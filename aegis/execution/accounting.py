@@ -75,8 +75,9 @@ def session_pnl(
     -----
     A symbol without a close in this session is worth what it was last filled at in it, else its mark less the session's
     dividends. Cash in lieu of a fraction is paid at the previous mark / ratio and a delisted position turns to cash at
-    its mark: neither is a gain. What a cash merger pays above the mark is price P&L. Dividends are per share held
-    before the ex-date, before a split of the same day. Sums are correctly rounded (:func:`math.fsum`).
+    its mark: neither is a gain. What a merger pays above the mark is price P&L: cash, or cash and the acquirer's shares
+    at their close. Dividends are per share held before the ex-date, before a split of the same day. Sums are correctly
+    rounded (:func:`math.fsum`).
     """
     equity_before = before.equity_usd
     if not equity_before > 0:
@@ -114,7 +115,7 @@ def _price_pnl(position: Position, market: SessionMarket, filled_at_usd: float |
     before = position.mark_price_usd / ratio
     close = market.merger_cash_usd(position.symbol)
     if close is None:
-        close = market.close_usd(position.symbol)
+        close = _last_value_usd(position.symbol, market)
     if close is None:
         close = filled_at_usd
     if close is None:
@@ -126,8 +127,14 @@ def _price_pnl(position: Position, market: SessionMarket, filled_at_usd: float |
 
 
 def _trading_pnl(fill: Fill, market: SessionMarket, last_filled_at_usd: float) -> float:
-    close = market.close_usd(fill.symbol)
+    close = _last_value_usd(fill.symbol, market)
     return fill.quantity_shares * ((last_filled_at_usd if close is None else close) - fill.reference_price_usd)
+
+
+def _last_value_usd(symbol: str, market: SessionMarket) -> float | None:
+    """Return what a share is worth when the session ends: what it is exchanged for, else its close; None without."""
+    exchanged = market.exchange_value_usd(symbol)
+    return market.close_usd(symbol) if exchanged is None else exchanged
 
 
 def expected_quantities(before: AccountState, *, market: SessionMarket, fills: Sequence[Fill]) -> dict[str, float]:
@@ -145,12 +152,17 @@ def expected_quantities(before: AccountState, *, market: SessionMarket, fills: S
     Notes
     -----
     Known corporate actions are booked first, so that reconciliation sees only what they do not explain: a split
-    multiplies and drops the fraction, a merger for cash or a delisting leaves nothing.
+    multiplies and drops the fraction, a merger for cash or a delisting leaves nothing, one for shares leaves whole
+    shares of the acquirer.
     """
     held = {p.symbol: shares_after_split(p.quantity_shares, market.split_ratio(p.symbol)) for p in before.positions}
     for fill in fills:
         held[fill.symbol] = held.get(fill.symbol, 0.0) + fill.quantity_shares
+    for merger in [found for symbol in tuple(held) if (found := market.exchange(symbol)) is not None]:
+        received = shares_after_split(held.pop(merger.symbol), merger.merger_ratio)
+        if merger.acquirer is not None and received != 0.0:
+            held[merger.acquirer] = held.get(merger.acquirer, 0.0) + received
     for action in market.actions:
-        if action.action == "delisting" or action.is_cash_merger:
+        if action.action in ("delisting", "merger"):
             held.pop(action.symbol, None)
     return {symbol: quantity for symbol, quantity in held.items() if quantity != 0.0}

@@ -8,6 +8,9 @@
 A second account only holds. 2024-01-31: 7 CCC at 30, 4 DDD at 25, 2 EEE at 50, cash 590. 2024-02-01: CCC splits 3 for
 2, 10 shares and half a share's 10 in cash, close 21; DDD and EEE are delisted, DDD at its last close 26, EEE, without
 a bar, at its mark. Cash 590 + 10 + 104 + 100, positions 210.
+
+A third holds 10 FFF at 40 and 8 GGG at 10, cash 520. 2024-02-01: FFF turns to 2 USD and 0.35 HHH, which closes at 21:
+3 HHH, half a share's 10.50 and 20 in cash; GGG is paid 12.50 a share. Cash 520 + 30.50 + 100, positions 63.
 """
 
 from __future__ import annotations
@@ -55,26 +58,42 @@ def position(
     return (session, account, symbol, shares, mark, session, value, mark, 0.0, value / equity)
 
 
+def with_merger_terms(table: TableSchema, *values: tuple[object, ...]) -> pd.DataFrame:
+    """Return corporate actions in which FFF is merged for cash and shares of HHH, and GGG for cash."""
+    found = rows(table, *values)
+    for symbol, cash, ratio, acquirer in (("FFF", 2.0, 0.35, "HHH"), ("GGG", 12.5, 0.0, None)):
+        own = (found["symbol"] == symbol) & (found["action"] == "merger")
+        found.loc[own, ["merger_cash_usd", "merger_ratio"]] = cash, ratio
+        found.loc[own, "acquirer"] = acquirer
+    return table.conform(found)
+
+
 FRAMES = {
     tables.LISTINGS: rows(
         tables.LISTINGS,
         ("AAA", "AAA", "2020-01-02", JAN_31, "Alpha", "Hardware", True, "hand"),
         ("AAA", "AAX", FEB_1, None, "Alpha", "Software", True, "hand"),
         ("BBB", "BBB", "2020-01-02", JAN_31, "Beta", "Energy", True, "hand"),
-        *((name, name, "2020-01-02", None, name, "Energy", True, "hand") for name in ("CCC", "DDD", "EEE")),
+        *(
+            (name, name, "2020-01-02", None, name, "Energy", True, "hand")
+            for name in ("CCC", "DDD", "EEE", "FFF", "GGG", "HHH")
+        ),
     ),
-    tables.CORPORATE_ACTIONS: rows(
+    tables.CORPORATE_ACTIONS: with_merger_terms(
         tables.CORPORATE_ACTIONS,
         (FEB_1, "AAA", "dividend", 1.0, 0.30, "2024-02-15", None, "hand", KNOWN),
         (FEB_1, "AAA", "rename", 1.0, 0.0, None, "AAX", "hand", KNOWN),
         (FEB_1, "CCC", "split", 1.5, 0.0, None, None, "hand", KNOWN),
         (FEB_1, "DDD", "delisting", 1.0, 0.0, None, None, "hand", KNOWN),
         (FEB_1, "EEE", "delisting", 1.0, 0.0, None, None, "hand", KNOWN),
+        *((FEB_1, name, "delisting", 1.0, 0.0, None, None, "hand", KNOWN) for name in ("FFF", "GGG")),
+        *((FEB_1, name, "merger", 1.0, 0.0, None, None, "hand", KNOWN) for name in ("FFF", "GGG")),
     ),
     tables.DAILY_BARS: rows(
         tables.DAILY_BARS,
         (FEB_1, "CCC", "CCC", 21.0, 21.0, 21.0, 21.0, 1e6, "hand", KNOWN),
         (FEB_1, "DDD", "DDD", 26.0, 26.0, 26.0, 26.0, 1e6, "hand", KNOWN),
+        (FEB_1, "HHH", "HHH", 21.0, 21.0, 21.0, 21.0, 1e6, "hand", KNOWN),
         (JAN_31, "AAA", "AAA", 51.0, 51.0, 51.0, 51.0, 2000.0, "hand", KNOWN),
         (JAN_31, "BBB", "BBB", 20.0, 20.0, 20.0, 20.0, 1000.0, "hand", KNOWN),
     ),
@@ -110,6 +129,9 @@ FRAMES = {
         position(JAN_31, "DDD", 4, 25, value=100, equity=1000, account="second"),
         position(JAN_31, "EEE", 2, 50, value=100, equity=1000, account="second"),
         position(FEB_1, "CCC", 10, 21, value=210, equity=1014, account="second"),
+        position(JAN_31, "FFF", 10, 40, value=400, equity=1000, account="third"),
+        position(JAN_31, "GGG", 8, 10, value=80, equity=1000, account="third"),
+        position(FEB_1, "HHH", 3, 21, value=63, equity=713.5, account="third"),
     ),
     tables.ACCOUNT_VALUES: rows(
         tables.ACCOUNT_VALUES,
@@ -118,6 +140,8 @@ FRAMES = {
         (FEB_1, "simulated", 94_014.5, 30.0, 6000.0, 100_044.5, 100_044.5, 0.0, 1.0),
         (JAN_31, "second", 590.0, 0.0, 410.0, 1000.0, 1000.0, 0.0, None),
         (FEB_1, "second", 804.0, 0.0, 210.0, 1014.0, 1014.0, 0.0, None),
+        (JAN_31, "third", 520.0, 0.0, 480.0, 1000.0, 1000.0, 0.0, None),
+        (FEB_1, "third", 650.5, 0.0, 63.0, 713.5, 1000.0, -0.2865, None),
     ),
     tables.DAILY_PNL: rows(
         tables.DAILY_PNL,
@@ -126,6 +150,8 @@ FRAMES = {
         (FEB_1, "simulated", 7.0, 0.0, -20.0, 30.0, 2.0, -4.0, -1.0, 0.0, 0.00007, -0.0099),
         (JAN_31, "second", 410.0, 410.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None),
         (FEB_1, "second", 14.0, 14.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.014, None),
+        (JAN_31, "third", 480.0, 480.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None),
+        (FEB_1, "third", -286.5, -286.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.2865, None),
     ),
     tables.STRATEGY_PNL: rows(
         tables.STRATEGY_PNL,
@@ -136,6 +162,8 @@ FRAMES = {
         (FEB_1, "simulated", "strategy", "momentum", JAN_30, 0.02, 0.04, 15.0),
         (FEB_1, "simulated", "unattributed", "unattributed", JAN_30, None, None, -5.0),
         (FEB_1, "second", "unattributed", "unattributed", JAN_30, None, None, 14.0),
+        (JAN_31, "third", "unattributed", "unattributed", None, None, None, 480.0),
+        (FEB_1, "third", "unattributed", "unattributed", JAN_30, None, None, -286.5),
     ),
 }
 

@@ -150,6 +150,19 @@ def test_what_a_merger_pays_is_for_one_share(
     assert row["pay_session"] == at("2022-06-21")
 
 
+def test_shares_of_an_acquirer_are_not_taken_for_those_of_a_company_that_has_its_ticker_today() -> None:
+    """META is FB until June 30: whoever is META on the 16th is another company, and nobody has its prices."""
+    merger = {
+        "acquirer_symbol": "META", "acquirer_rate": 0.4, "acquiree_symbol": "TWTR", "acquiree_rate": 1,
+        "effective_date": "2022-06-16", "process_date": "2022-06-17",
+    }  # fmt: skip
+    renamed = {"stock_mergers": [merger], "name_changes": [rename("FB", "META", "2022-06-30")]}
+    alpaca, _ = asked(renamed, symbols=("TWTR", "META"), days=XNYS.sessions(FIRST, date(2022, 6, 15)))
+    told = [row for row in rows(alpaca) if row[1] == "TWTR"]
+    assert told == [[at("2022-06-16"), "TWTR", "delisting"]]
+    assert any("TWTR 2022-06-16: stock merger" in note for note in alpaca.coverage_notes())
+
+
 def test_a_merger_of_no_shares_is_refused() -> None:
     merger = {
         "acquirer_symbol": "SPY", "acquirer_rate": 0.4, "acquiree_symbol": "TWTR", "acquiree_rate": 0,

@@ -113,6 +113,14 @@ def test_split_fractions_and_delisted_shares_are_no_loss(built: DbtLake) -> None
     assert {r["symbol"]: r["pnl_usd"] for r in rows_of_february} == {"CCC": 10.0, "DDD": 4.0, "EEE": 0.0}
 
 
+def test_what_a_merger_pays_is_the_acquired_share_s_profit(built: DbtLake) -> None:
+    """10 FFF at 40 become 93.50 USD, 63 of them in HHH, which starts at its price; 8 GGG at 10 are paid 100."""
+    rows_of_february = [
+        r for r in mart(built, "pnl_by_symbol_month", "symbol", "third") if str(r["month_start"]) >= "2024-02"
+    ]
+    assert {r["symbol"]: r["pnl_usd"] for r in rows_of_february} == {"FFF": -306.5, "GGG": 20.0, "HHH": 0.0}
+
+
 def test_each_approved_order_shows_its_prices_costs_and_share_of_the_volume(built: DbtLake) -> None:
     orders = {row["client_order_id"]: row for row in mart(built, "execution_by_order", "client_order_id")}
     assert set(orders) == {"o1", "o2", "o4", "o5"}

@@ -124,6 +124,18 @@ def _events(rng: np.random.Generator, symbols: tuple[str, ...], sessions: int) -
             if rng.random() < 0.02:
                 events.append(CorporateEvent(kind="cash_merger", symbol=symbol, ex_date=day, amount_usd=42.5))
                 break
+            if rng.random() < 0.04:
+                events.append(
+                    CorporateEvent(
+                        kind="share_merger",
+                        symbol=symbol,
+                        ex_date=day,
+                        ratio=float(rng.choice([0.35, 1.0, 2.5])),
+                        amount_usd=float(rng.choice([0.0, 1.75])),
+                        acquirer=str(rng.choice([name for name in (*symbols, "STRANGER") if name != symbol])),
+                    )
+                )
+                break
     return events
 
 

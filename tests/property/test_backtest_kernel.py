@@ -166,7 +166,20 @@ def check_chunks_agree(seed: int) -> None:
     assert_same_records(run(trial, config=config), run(trial))
 
 
-def check_books(seed: int) -> None:  # noqa: C901 - a second set of books, in one place on purpose
+def exchange(mergers: list[np.void], held: np.ndarray, closes: np.ndarray, gone: set[int]) -> float:
+    """Turn holdings into whole shares of acquirers that trade and stay, in place, and return the cash that is paid."""
+    cash = 0.0
+    for merger in mergers:
+        s, to = int(merger["symbol"]), int(merger["acquirer"])
+        if to >= 0 and to not in gone and not np.isnan(closes[to]):
+            exact = held[s] * merger["ratio"]
+            whole = np.trunc(exact + np.sign(exact) * 1e-9)
+            cash += held[s] * merger["amount"] + (exact - whole) * closes[to]
+            held[s], held[to] = 0.0, held[to] + whole
+    return cash
+
+
+def check_books(seed: int) -> None:  # noqa: C901, PLR0912, PLR0915 - a second set of books, in one place on purpose
     """Rebuild cash, positions and equity from fills and events alone, without the kernel's bookings."""
     trial = random_backtest(seed)
     results = run(trial)
@@ -179,6 +192,9 @@ def check_books(seed: int) -> None:  # noqa: C901 - a second set of books, in on
     actions = list(results.action_records)
     days = sorted(starts.values())
     leaving: list[int] = []
+    mergers: list[np.void] = []
+    gone: set[int] = set()
+    seen = np.full(n, np.nan)  # the session's own last closes
     yesterday = 0
     for step in range(bars.n_steps):
         if step in starts:
@@ -203,8 +219,11 @@ def check_books(seed: int) -> None:  # noqa: C901 - a second set of books, in on
                     cash += (exact - held[s]) * mark[s] if exact else 0.0
                 elif action["kind"] == ActionKind.CASH_MERGER:
                     cash, held[s] = cash + held[s] * action["amount"], 0.0
-                elif action["kind"] == ActionKind.DELISTING:
+                    gone.add(s)
+                elif action["kind"] in (ActionKind.DELISTING, ActionKind.SHARE_MERGER):
                     leaving.append(s)
+                    if action["kind"] == ActionKind.SHARE_MERGER:
+                        mergers.append(action)
             mark = np.maximum(mark - paid_out, 0.0)  # no bar may come before the next night is charged for
             cash += sum(amount for pay, amount in owed if pay <= day)
             owed = [(pay, amount) for pay, amount in owed if pay > day]
@@ -212,6 +231,12 @@ def check_books(seed: int) -> None:  # noqa: C901 - a second set of books, in on
             cash -= fill["quantity"] * fill["price"] + fill["commission"] + fill["fees"]
             held[fill["symbol"]] += fill["quantity"]
         mark = np.where(np.isnan(close[step]), mark, close[step])
+        seen = np.where(np.isnan(close[step]), seen, close[step])
+        if step + 1 in starts or step + 1 == bars.n_steps:
+            gone.update(leaving)
+            cash += exchange(mergers, held, seen, gone)
+            mergers = []
+            seen = np.full(n, np.nan)
         if step + 1 in starts:
             for s in leaving:
                 cash, held[s] = cash + (held[s] * mark[s] if held[s] else 0.0), 0.0

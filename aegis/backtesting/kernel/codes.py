@@ -89,7 +89,10 @@ class Amendment(IntEnum):
 
 
 class ActionKind(IntEnum):
-    """A corporate action or a change of listing, effective when the session of its ex-date opens."""
+    """A corporate action or a change of listing, effective when the session of its ex-date opens.
+
+    A delisting and a merger for shares are effective when it closes.
+    """
 
     DIVIDEND = 0
     SPLIT = 1
@@ -98,6 +101,7 @@ class ActionKind(IntEnum):
     DELISTING = 4
     HALT = 5
     RESUME = 6
+    SHARE_MERGER = 7
 
 
 class Pass(IntEnum):

@@ -15,6 +15,9 @@ import numpy as np
 NO_ORDER: Final = -1
 """An order index that points nowhere."""
 
+NO_SYMBOL: Final = -1
+"""A symbol number that stands for none."""
+
 NEVER: Final = np.iinfo(np.int64).max
 """A time that does not come."""
 
@@ -132,10 +135,20 @@ FEE_RATE: Final = np.dtype(
 """Regulatory fees from `day` on: a fraction of the proceeds of sales, USD per share sold, USD per order at most."""
 
 ACTION: Final = np.dtype(
-    [("ratio", "f8"), ("amount", "f8"), ("day", "i4"), ("pay_day", "i4"), ("symbol", "i4"), ("kind", "i1")], align=True
+    [
+        ("ratio", "f8"),
+        ("amount", "f8"),
+        ("day", "i4"),
+        ("pay_day", "i4"),
+        ("symbol", "i4"),
+        ("kind", "i1"),
+        ("acquirer", "i4"),
+    ],
+    align=True,
 )
-"""A corporate action, in the order of `day`, its ex-date. `ratio`: new shares for one old. `amount`: USD per share of
-before. `pay_day`: when a dividend is cash; the ex-date if not known."""
+"""A corporate action, in the order of `day`, its ex-date. `ratio`: new shares for one old, of the acquirer in a merger.
+`amount`: USD per share of before. `pay_day`: when a dividend is cash; the ex-date if not known. `acquirer`: symbol
+whose shares a merger pays, `NO_SYMBOL` where it is not known; read of a merger for shares only."""
 
 SESSION: Final = np.dtype([("first_step", "i8"), ("day", "i4")], align=True)
 """A session begins with its first step and ends before the next one's; the last row ends the chunk."""

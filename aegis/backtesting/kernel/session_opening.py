@@ -1,7 +1,8 @@
 """What a night brings before a session trades: interest, fees, settlement, corporate actions, dividends.
 
 Belongs here: the bookings between two sessions, in their order. Amounts are for calendar days on the balances held
-overnight; a dividend belongs to the shares held before its ex-date, and before a split of the same day.
+overnight; a dividend belongs to the shares held before its ex-date, and before a split of the same day. What leaves the
+market when a session closes is :mod:`aegis.backtesting.kernel.leaving`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from aegis.backtesting.compilation import compiled
 from aegis.backtesting.financing import borrow_fee_usd, interest_usd
 from aegis.backtesting.kernel.bookings import value_position
 from aegis.backtesting.kernel.codes import ActionKind, Amendment, Reason, State
+from aegis.backtesting.kernel.leaving import turn_to_cash
 from aegis.backtesting.kernel.lot_sizes import whole_lots
 from aegis.backtesting.kernel.memory import (
     account_of,
@@ -28,14 +30,14 @@ from aegis.backtesting.kernel.memory import (
     session_record,
     symbol_of,
 )
-from aegis.backtesting.kernel.order_book import amend, cancel_all_of, close_order, is_open
+from aegis.backtesting.kernel.order_book import amend, close_order, is_open
 from aegis.backtesting.kernel.order_families import held_children_of
-from aegis.backtesting.kernel.records import IS_DELISTED, IS_HALTED, IS_LEAVING, NO_ORDER, SETTLEMENT_RING
+from aegis.backtesting.kernel.records import IS_HALTED, IS_LEAVING, NO_ORDER, SETTLEMENT_RING
 
 _DIVIDEND, _SPLIT, _MERGER = int(ActionKind.DIVIDEND), int(ActionKind.SPLIT), int(ActionKind.CASH_MERGER)
 _DELISTING, _HALT, _RESUME = int(ActionKind.DELISTING), int(ActionKind.HALT), int(ActionKind.RESUME)
-_CANCELLED = int(State.CANCELLED)
-_NOTHING_LEFT, _DELISTED = int(Reason.SPLIT_LEAVES_NOTHING), int(Reason.DELISTED)
+_EXCHANGE = int(ActionKind.SHARE_MERGER)
+_CANCELLED, _NOTHING_LEFT = int(State.CANCELLED), int(Reason.SPLIT_LEAVES_NOTHING)
 _RESCALED = int(Amendment.RESCALED)
 _DAYS_0000_TO_1970 = 719_468
 
@@ -138,7 +140,7 @@ def _apply(handle: int, action: Any) -> None:
         _split(handle, action)
     elif action.kind == _MERGER:
         turn_to_cash(handle, action.symbol, action.amount)
-    elif action.kind == _DELISTING:
+    elif action.kind in (_DELISTING, _EXCHANGE):
         symbol.status |= IS_LEAVING
         cursor_of(handle).leaving += 1
     elif action.kind == _HALT:
@@ -263,31 +265,3 @@ def _rescale(handle: int, index: int, ratio: float, lot: float) -> None:
     if order.in_book:
         symbol = symbol_of(handle, order.symbol)
         symbol.always_from = symbol.first_order + 1
-
-
-@compiled
-def turn_to_cash(handle: int, s: int, price: float) -> None:
-    """End a symbol: its orders are cancelled, its shares turn to cash at `price` USD, and it trades no more."""
-    account, position = account_of(handle), position_of(handle, s)
-    cancel_all_of(handle, s, _CANCELLED, _DELISTED)
-    for child in held_children_of(handle, s):
-        close_order(handle, child, _CANCELLED, _DELISTED)
-    symbol_of(handle, s).status = IS_DELISTED
-    quantity = position.quantity
-    if quantity == 0:
-        return
-    proceeds = quantity * price
-    position.realised += quantity * (price - position.average_cost)
-    position.average_cost = 0.0
-    value_position(handle, s, 0.0, price)
-    account.cash += proceeds
-    account.equity_now += proceeds
-
-
-@compiled
-def close_leavers(handle: int) -> None:
-    """Turn the shares of symbols that traded for the last time to cash at their marks."""
-    for s in range(header_of(handle).n_symbols):
-        if symbol_of(handle, s).status & IS_LEAVING:
-            turn_to_cash(handle, s, position_of(handle, s).mark)
-    cursor_of(handle).leaving = 0

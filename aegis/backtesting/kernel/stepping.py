@@ -16,6 +16,7 @@ from numba import extending, types
 from aegis.backtesting.compilation import compiled, compiled_for
 from aegis.backtesting.kernel.acceptance import refusal
 from aegis.backtesting.kernel.codes import ActionKind, OrderType, Reason, State, Stopped, TimeInForce
+from aegis.backtesting.kernel.leaving import close_leavers
 from aegis.backtesting.kernel.lot_sizes import whole_lots
 from aegis.backtesting.kernel.matching import match_step
 from aegis.backtesting.kernel.memory import (
@@ -34,7 +35,7 @@ from aegis.backtesting.kernel.memory import (
     symbol_of,
 )
 from aegis.backtesting.kernel.order_book import cancel_all_of, close_order, end_of_session, new_order, release
-from aegis.backtesting.kernel.session_opening import close_leavers, open_session
+from aegis.backtesting.kernel.session_opening import open_session
 from aegis.backtesting.kernel.sizing import order_targets
 
 _REACHED, _STRATEGY_ERROR = int(Stopped.REACHED), int(Stopped.STRATEGY_ERROR)

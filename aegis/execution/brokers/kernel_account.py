@@ -25,7 +25,7 @@ from aegis.backtesting.financing import Financing
 from aegis.backtesting.kernel.bookings import book_recorded_fill
 from aegis.backtesting.kernel.codes import ActionKind, State
 from aegis.backtesting.kernel.order_book import restore_order
-from aegis.backtesting.kernel.records import ACTION, ORDER
+from aegis.backtesting.kernel.records import ACTION, NO_SYMBOL, ORDER
 from aegis.backtesting.kernel.simulation import Simulation
 from aegis.backtesting.kernel.stepping import execute_step, open_step, value_step
 from aegis.backtesting.market_impact import NoImpact
@@ -42,10 +42,9 @@ _DAY_ZERO: Final = _EPOCH.toordinal()
 _KINDS: Final[Mapping[str, ActionKind]] = {
     "dividend": ActionKind.DIVIDEND,
     "split": ActionKind.SPLIT,
-    "merger": ActionKind.CASH_MERGER,
     "delisting": ActionKind.DELISTING,
 }
-"""Actions that the kernel books; a rename changes a name, and names are kept here."""
+"""Actions that the kernel books, beside mergers; a rename changes a name, and names are kept here."""
 
 _AMENDMENTS_PER_ORDER = 8
 _ORDERS_BETWEEN_BARS = 2_000
@@ -100,7 +99,14 @@ class KernelAccount:
         self._claims_before = len(state.receivables)
         owed = [claim.symbol for claim in state.receivables] + [fill.symbol for fill in recorded]
         # The kernel goes through symbols by their numbers: unless given, those of the orders first, in their order.
-        symbols = tuple(dict.fromkeys((*others, *orders.symbols, *self._held, *owed)))
+        own = dict.fromkeys((*others, *orders.symbols, *self._held, *owed))
+        self._acquirers = {
+            merger.acquirer: merger.acquirer_ticker or merger.acquirer
+            for merger in market.actions
+            if merger.is_share_merger and merger.acquirer is not None and merger.symbol in own
+        }
+        symbols = tuple(dict.fromkeys((*own, *self._acquirers)))
+        self._tickers = {**self._acquirers, **self._tickers}
         self._numbers = {symbol: number for number, symbol in enumerate(symbols)}
         actions = self._actions()
         self.simulation = Simulation(
@@ -211,20 +217,26 @@ class KernelAccount:
 
     def _actions(self) -> np.ndarray:
         """Return the session's actions on the account's symbols in the order of their booking."""
-        rows = [
-            (
-                action.split_ratio,
-                action.merger_cash_usd if action.is_cash_merger else action.dividend_usd,
-                _number(self._market.session),
-                _number(action.pay_session or self._market.session),
-                self._numbers[action.symbol],
-                _KINDS[action.action],
-            )
-            for action in self._market.actions
-            if action.symbol in self._numbers and _is_booked(action)
-        ]
-        rows.sort(key=lambda row: row[-1])
-        return np.array(rows, dtype=ACTION)
+        rows = [self._action(action) for action in self._market.actions if action.symbol in self._numbers]
+        booked = [row for row in rows if row is not None]
+        booked.sort(key=lambda row: row[-2])
+        return np.array(booked, dtype=ACTION)
+
+    def _action(self, action: CorporateAction) -> tuple[float, float, int, int, int, int, int] | None:
+        """Return the kernel's record of an action, None for one that it does not book."""
+        amount, ratio, acquirer = action.dividend_usd, action.split_ratio, NO_SYMBOL
+        if action.is_cash_merger:
+            kind, amount = ActionKind.CASH_MERGER, action.merger_cash_usd
+        elif action.is_share_merger:
+            kind, amount, ratio = ActionKind.SHARE_MERGER, action.merger_cash_usd, action.merger_ratio
+            acquirer = self._numbers.get(action.acquirer or "", NO_SYMBOL)
+        elif action.action not in _KINDS or (action.action == "split" and ratio == 1.0):
+            return None
+        else:
+            kind = _KINDS[action.action]
+        session = _number(self._market.session)
+        due = session if action.pay_session is None else _number(action.pay_session)
+        return ratio, amount, session, due, self._numbers[action.symbol], int(kind), acquirer
 
     def _load_account(self, state: AccountState) -> None:
         simulation = self.simulation
@@ -256,6 +268,8 @@ class KernelAccount:
         if numbers:
             rows = [market.rows[symbols[number]] for number in numbers]
             table[numbers] = market.bars.view(np.float64).reshape(-1, 5)[rows]
+        if closes_session and not opens_session:
+            self._quote_acquirers(table)
         self.simulation.feed_bar(
             np.ascontiguousarray(table.T),
             opens_at=instant_nanoseconds(market.opens_at_utc),
@@ -264,6 +278,15 @@ class KernelAccount:
             opens_session=opens_session,
             closes_session=closes_session,
         )
+
+
+    def _quote_acquirers(self, table: np.ndarray) -> None:
+        """Show the last bars of a session what an acquirer closed at in earlier ones: a quote, which fills nothing."""
+        for symbol in self._acquirers:
+            if symbol in self._marked and symbol not in self._market.rows:
+                number = self._numbers[symbol]
+                table[number, :4] = self.simulation.positions["mark"][number]
+                table[number, 4] = 0.0
 
 
 @lru_cache(maxsize=16)
@@ -290,12 +313,6 @@ def refuse_unsupported(rules: TradingRules, costs: CostModel) -> None:
             f"the simulated broker does not carry {', '.join(found)} from session to session; use another model in "
             "eval.backtesting, or simulate it with the event-driven engine"
         )
-
-
-def _is_booked(action: CorporateAction) -> bool:
-    if action.action == "split":
-        return action.split_ratio != 1.0
-    return action.is_cash_merger or (action.action in _KINDS and action.action != "merger")
 
 
 def _number(day: date) -> int:

@@ -271,6 +271,7 @@ class PaperBroker:
                 actions = [action.to_record() for action in self._tape.actions(session)]
                 symbols = list(self._tape.symbols(session))
                 self._ask({"session": session.isoformat(), "actions": actions, "symbols": symbols})
+                watched = watched | self._paying(symbols)
             last, until = self._until, min(known, closes)
             for minute in self._tape.minutes(session, watched, after_utc=last, until_utc=until) if watched else ():
                 self._ask({"minute": minute.to_record()})
@@ -329,7 +330,17 @@ class PaperBroker:
     def _watched(self) -> frozenset[str]:
         """Return the symbols whose minutes decide anything: those held and those ordered."""
         held = {position.symbol for position in self._account().positions}
-        return frozenset(held | {status.order.symbol for status in self._orders.open()})
+        ordered = {status.order.symbol for status in self._orders.open()}
+        traded = () if self._trading is None else self._tape.symbols(self._trading.market.session)
+        return frozenset(held | ordered) | self._paying(traded)
+
+    def _paying(self, traded: Sequence[str]) -> frozenset[str]:
+        """Return the acquirers of `traded` whose shares a merger of the session pays for what is held."""
+        if self._trading is None:
+            return frozenset()
+        held = {position.symbol for position in self._account().positions}
+        mergers = [action for action in self._trading.market.actions if action.is_share_merger]
+        return frozenset({merger.acquirer for merger in mergers if merger.symbol in held and merger.acquirer in traded})
 
     def _began(self, record: Mapping[str, Any]) -> datetime:
         """Return when the account began, by the first line of its file."""

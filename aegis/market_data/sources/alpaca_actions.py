@@ -253,7 +253,11 @@ def _event(row: Mapping[str, Any], symbol: str, action: str, **values: object) -
 
 
 def _merger(row: Mapping[str, Any], symbol: str, day: date, tickers: TickerHistory) -> dict[str, object]:
-    """Return what one share of the acquiree is paid with: cash, shares of the acquirer, or both."""
+    """Return what one share of the acquiree is paid with: cash, shares of the acquirer, or both.
+
+    An acquirer that is not followed keeps its ticker, which no bar has. Where another company has that ticker as its
+    permanent symbol, the shares would be taken for its own, so the merger is a delisting; a note has its terms.
+    """
     cash = next((_number(row, name) for name in ("cash_rate", "rate") if row.get(name)), 0.0)
     ratio = 0.0
     if row.get("acquirer_rate"):
@@ -265,7 +269,9 @@ def _merger(row: Mapping[str, Any], symbol: str, day: date, tickers: TickerHisto
             )
         ratio = _number(row, "acquirer_rate") / old
     acquirer = _symbol(row, "acquirer_symbol") if row.get("acquirer_symbol") else None
-    if cash <= 0 and (ratio <= 0 or acquirer is None):
+    owners = [] if acquirer is None else tickers.symbols_of(acquirer, day)
+    is_another = acquirer in tickers.spells and not owners
+    if (cash <= 0 and (ratio <= 0 or acquirer is None)) or (is_another and ratio > 0):
         return {"session": pd.Timestamp(day), "symbol": symbol, "action": "delisting"}
     return {
         "session": pd.Timestamp(day),
@@ -274,7 +280,7 @@ def _merger(row: Mapping[str, Any], symbol: str, day: date, tickers: TickerHisto
         "pay_session": _optional_day(row, "payable_date"),
         "merger_cash_usd": cash,
         "merger_ratio": ratio if acquirer is not None else 0.0,
-        "acquirer": next(iter(tickers.symbols_of(acquirer, day)), acquirer) if acquirer is not None else None,
+        "acquirer": next(iter(owners), acquirer),
     }
 
 

@@ -1,5 +1,6 @@
 -- Cash that corporate actions brought to what was held before: dividends; for a split the part of the old value that no
--- whole new share stands for; for a delisting the shares left, at the last close.
+-- whole new share stands for; for a merger or a delisting what the shares left turned to. The acquirer's shares that a
+-- merger pays are taken from the acquirer, at the close at which they are received.
 with filled as (
     select
         account,
@@ -8,6 +9,26 @@ with filled as (
         sum(quantity_shares) as filled_shares
     from {{ ref('stg_fills') }}
     group by all
+),
+
+acquired as (
+    select
+        opening.account,
+        opening.session,
+        mergers.acquirer as symbol,
+        mergers.acquirer_close_usd,
+        (opening.quantity_shares + coalesce(filled.filled_shares, 0)) * mergers.acquirer_shares as exact_shares
+    from {{ ref('int_opening_positions') }} as opening
+    inner join {{ ref('int_merger_terms') }} as mergers
+        on
+            opening.symbol = mergers.symbol
+            and opening.session = mergers.session
+    left join filled
+        on
+            opening.account = filled.account
+            and opening.session = filled.session
+            and opening.symbol = filled.symbol
+    where mergers.acquirer is not null
 )
 
 select
@@ -24,7 +45,7 @@ select
         when 'delisting'
             then
                 (opening.quantity_shares + coalesce(filled.filled_shares, 0))
-                * coalesce(bars.close_raw_usd, opening.mark_price_usd)
+                * coalesce(mergers.share_value_usd, bars.close_raw_usd, opening.mark_price_usd)
         else 0
     end as exchanged_usd
 from {{ ref('int_opening_positions') }} as opening
@@ -46,3 +67,16 @@ left join {{ ref('stg_daily_bars') }} as bars
     on
         opening.session = bars.session
         and opening.symbol = bars.symbol
+left join {{ ref('int_merger_terms') }} as mergers
+    on
+        opening.session = mergers.session
+        and opening.symbol = mergers.symbol
+union all
+select
+    account,
+    session,
+    symbol,
+    0 as dividends_usd,
+    -- Whole shares, rounded towards zero as the account does; what a billionth is short of one counts as one.
+    -sign(exact_shares) * floor(abs(exact_shares) + 1e-9) * acquirer_close_usd as exchanged_usd
+from acquired

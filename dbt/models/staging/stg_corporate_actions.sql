@@ -3,5 +3,8 @@ select
     symbol,
     action,
     split_ratio,
-    dividend_usd as dividend_per_share_usd
+    dividend_usd as dividend_per_share_usd,
+    merger_cash_usd,
+    merger_ratio,
+    acquirer
 from {{ source('market_data', 'corporate_actions') }}

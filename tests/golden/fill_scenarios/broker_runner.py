@@ -40,6 +40,7 @@ REASONS = {
     OrderReason.SHORT_SALE: "short sale",
     OrderReason.MINIMUM_NOTIONAL: "min notional",
 }
+MERGERS = ("cash_merger", "share_merger")
 ON_CLOSE = ("market_on_close", "limit_on_close")
 
 UNFIT = {
@@ -155,11 +156,13 @@ def _market(scenario: Scenario, session: date) -> SessionMarket:
         bars=np.array([(b.open, b.high, b.low, b.close, b.volume) for b in bars], dtype=BAR_DTYPE),
         actions=tuple(
             CorporateAction(
-                action="merger" if action.kind == "cash_merger" else action.kind,
+                action="merger" if action.kind in MERGERS else action.kind,
                 symbol=action.symbol,
-                split_ratio=action.ratio,
-                dividend_usd=0.0 if action.kind == "cash_merger" else action.amount,
-                merger_cash_usd=action.amount if action.kind == "cash_merger" else 0.0,
+                split_ratio=1.0 if action.kind in MERGERS else action.ratio,
+                dividend_usd=0.0 if action.kind in MERGERS else action.amount,
+                merger_cash_usd=action.amount if action.kind in MERGERS else 0.0,
+                merger_ratio=action.ratio if action.kind == "share_merger" else 0.0,
+                acquirer=action.acquirer,
                 pay_session=action.pay_session,
                 new_ticker=action.new_ticker,
             )

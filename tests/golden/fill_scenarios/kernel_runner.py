@@ -16,7 +16,7 @@ from aegis.backtesting.bars import Bars
 from aegis.backtesting.commissions import Bps, PerShare
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.kernel.codes import ActionKind, OrderType, Pass, Reason, State, TimeInForce
-from aegis.backtesting.kernel.records import ACTION, NEVER, NO_ORDER
+from aegis.backtesting.kernel.records import ACTION, NEVER, NO_ORDER, NO_SYMBOL
 from aegis.backtesting.kernel.simulation import Simulation
 from aegis.backtesting.rules import TradingRules
 from tests.golden.fill_scenarios.scenario import Command, Costs, FillRow, Outcome, Rules, Scenario, ScenarioOrder
@@ -158,6 +158,7 @@ def actions(scenario: Scenario, symbols: Sequence[str]) -> np.ndarray:
             _day(action.pay_session or action.session),
             symbols.index(action.symbol),
             ActionKind[action.kind.upper()],
+            symbols.index(action.acquirer) if action.acquirer in symbols else NO_SYMBOL,
         )
         for action in scenario.actions
     ]

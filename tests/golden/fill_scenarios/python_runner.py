@@ -82,6 +82,7 @@ def run(scenario: Scenario) -> Outcome:
                     amount_usd=action.amount,
                     pay_date=action.pay_session,
                     new_ticker=action.new_ticker,
+                    acquirer=action.acquirer,
                 )
                 for action in scenario.actions
             ],

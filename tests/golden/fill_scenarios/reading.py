@@ -178,7 +178,7 @@ class _Reader:
             item,
             "action",
             required={"kind", "session"},
-            optional={"symbol", "ratio", "amount", "pay_session", "new_ticker"},
+            optional={"symbol", "ratio", "amount", "pay_session", "new_ticker", "acquirer"},
         )
         if given["kind"] not in ACTIONS:
             raise ScenarioError(f"{self._where}: no action is called {given['kind']!r}; known are {ACTIONS}")

@@ -32,7 +32,7 @@ ORDER_TYPES = (
 TIMES_IN_FORCE = ("DAY", "GTC", "GTD", "IOC", "FOK", "OPG", "CLS")
 STATES = ("held", "working", "partially filled", "filled", "cancelled", "expired", "rejected")
 PHASES = ("open", "inside", "average", "close")
-ACTIONS = ("dividend", "split", "rename", "cash_merger", "delisting", "halt", "resume")
+ACTIONS = ("dividend", "split", "rename", "cash_merger", "share_merger", "delisting", "halt", "resume")
 
 
 class ScenarioError(ValueError):
@@ -92,7 +92,10 @@ class Costs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """A corporate action or change of listing; `ratio` is new shares for one old, `amount` USD per old share."""
+    """A corporate action or change of listing; `ratio` is new shares for one old, `amount` USD per old share.
+
+    The new shares of a merger for shares are the acquirer's.
+    """
 
     kind: str
     symbol: str
@@ -101,6 +104,7 @@ class Action:
     amount: float = 0.0
     pay_session: date | None = None
     new_ticker: str | None = None
+    acquirer: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aegis.backtesting.kernel.codes import ActionKind, Amendment, OrderType, Pass, Reason, State, TimeInForce
-from aegis.backtesting.kernel.records import ACTION, AMENDMENT, FILL, NEVER, ORDER
+from aegis.backtesting.kernel.records import ACTION, AMENDMENT, FILL, NEVER, NO_SYMBOL, ORDER
 
 NAN = float("nan")
 
@@ -21,10 +21,12 @@ def fill(
     return row
 
 
-def action(kind: ActionKind, symbol: int, day: int, *, ratio: float = 1.0, amount: float = 0.0) -> np.void:
+def action(
+    kind: ActionKind, symbol: int, day: int, *, ratio: float = 1.0, amount: float = 0.0, acquirer: int = NO_SYMBOL
+) -> np.void:
     row = np.zeros(1, ACTION)[0]
     row["kind"], row["symbol"], row["day"], row["pay_day"] = kind, symbol, day, day
-    row["ratio"], row["amount"] = ratio, amount
+    row["ratio"], row["amount"], row["acquirer"] = ratio, amount, acquirer
     return row
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from aegis.backtesting.bars import Bars
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.kernel.codes import Reason, State
-from aegis.backtesting.kernel.records import ACTION
+from aegis.backtesting.kernel.records import ACTION, NO_SYMBOL
 from aegis.backtesting.kernel.simulation import Simulation
 from aegis.backtesting.rules import TradingRules
 
@@ -26,9 +26,13 @@ def session(number: int) -> int:
 
 
 def actions(*rows: tuple[Any, ...]) -> np.ndarray:
-    """Return corporate actions: kind, symbol, session, ratio, amount."""
+    """Return corporate actions: kind, symbol, session, ratio, amount, and the acquirer of a merger for shares."""
     return np.array(
-        [(ratio, usd, session(day), session(day), symbol, kind) for kind, symbol, day, ratio, usd in rows], dtype=ACTION
+        [
+            (ratio, usd, session(day), session(day), symbol, kind, *(acquirer or [NO_SYMBOL]))
+            for kind, symbol, day, ratio, usd, *acquirer in rows
+        ],
+        dtype=ACTION,
     )
 
 

@@ -152,7 +152,7 @@ def test_rows_of_the_lake_become_events():
     ]
 
 
-def test_a_merger_for_cash_is_an_event_and_one_for_shares_is_its_delisting():
+def test_a_merger_is_for_cash_or_for_shares_of_its_acquirer():
     frame = pd.DataFrame(
         {
             "session": pd.to_datetime([MONDAY, MONDAY, TUESDAY, TUESDAY]),
@@ -165,6 +165,7 @@ def test_a_merger_for_cash_is_an_event_and_one_for_shares_is_its_delisting():
             "known_at_utc": pd.to_datetime(["2014-06-06T20:00Z"] * 4),
             "merger_cash_usd": [np.nan, 54.2, np.nan, 1.0],
             "merger_ratio": [np.nan, 0.0, np.nan, 0.4],
+            "acquirer": [None, "ZZZ", None, "AAA"],
         }
     )
     known = datetime(2014, 6, 6, 20, tzinfo=UTC)
@@ -172,7 +173,45 @@ def test_a_merger_for_cash_is_an_event_and_one_for_shares_is_its_delisting():
         CorporateEvent(kind="delisting", symbol="AAA", ex_date=MONDAY, known_at=known),
         CorporateEvent(kind="cash_merger", symbol="AAA", ex_date=MONDAY, amount_usd=54.2, known_at=known),
         CorporateEvent(kind="delisting", symbol="BBB", ex_date=TUESDAY, known_at=known),
+        CorporateEvent(
+            kind="share_merger",
+            symbol="BBB",
+            ex_date=TUESDAY,
+            ratio=0.4,
+            amount_usd=1.0,
+            acquirer="AAA",
+            known_at=known,
+        ),
     ]
+
+
+def test_an_acquirer_is_a_symbol_number_and_none_where_it_has_no_bars():
+    records = event_records(
+        [event("share_merger", "AAA", ratio=0.4, acquirer="BBB"), event("share_merger", "BBB", acquirer="NEW")],
+        symbols=SYMBOLS,
+    )
+    assert records["acquirer"].tolist() == [1, -1]
+    assert records["ratio"].tolist() == [0.4, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"kind": "share_merger", "ratio": 0.0, "acquirer": "BBB"}, "has ratio 0.0"),
+        ({"kind": "share_merger", "ratio": 1.5, "amount_usd": -1.0, "acquirer": "BBB"}, "has amount -1.0"),
+        ({"kind": "share_merger", "ratio": 1.5, "acquirer": "AAA"}, "names itself as the acquirer"),
+        ({"kind": "delisting", "acquirer": "BBB"}, "names the acquirer BBB; only a merger for shares has one"),
+    ],
+)
+def test_terms_that_a_merger_cannot_have_are_refused(wrong, words):
+    with pytest.raises(MalformedData, match=words):
+        event_records([CorporateEvent(symbol="AAA", ex_date=MONDAY, **wrong)], symbols=SYMBOLS)
+
+
+def test_a_symbol_is_merged_once_a_day():
+    given = [event("cash_merger", "AAA", amount_usd=30.0), event("share_merger", "AAA", acquirer="BBB")]
+    with pytest.raises(MalformedData, match="is given twice"):
+        event_records(given, symbols=SYMBOLS)
 
 
 def market(price_mode="raw", *, sparse=False):

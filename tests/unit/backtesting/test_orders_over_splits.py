@@ -48,7 +48,10 @@ def test_dividend_after_a_split_of_the_same_opening_lowers_the_mark_by_its_own_a
     )
     saturday, monday, tuesday = ((date(2024, 1, day) - date(1970, 1, 1)).days for day in (6, 8, 9))
     booked = np.array(
-        [(10.0, 0.0, saturday, saturday, 0, ActionKind.SPLIT), (1.0, 1.0, monday, tuesday, 0, ActionKind.DIVIDEND)],
+        [
+            (10.0, 0.0, saturday, saturday, 0, ActionKind.SPLIT, -1),
+            (1.0, 1.0, monday, tuesday, 0, ActionKind.DIVIDEND, -1),
+        ],
         dtype=ACTION,
     )
     found = Simulation(bars.symbols, rules=CASH, costs=CostModel(), cash_usd=10_000.0, actions=booked)

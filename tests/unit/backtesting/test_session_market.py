@@ -42,6 +42,22 @@ def _actions(**changes):
     return frame.assign(**changes)
 
 
+def test_an_exchange_knows_the_acquirer_s_ticker_and_needs_its_bar():
+    """CCC turns to 0.5 AAA, which closes at 1.20 on Monday as ALPHA, and 2 USD."""
+    terms = {"merger_cash_usd": 2.0, "merger_ratio": 0.5}
+    merger = {"action": "merger", "split_ratio": 1.0, "dividend_usd": 0.0, "pay_session": pd.NaT, "new_ticker": None}
+    rows = [
+        {"session": pd.Timestamp(MONDAY), "symbol": "CCC", "acquirer": "AAA", **merger, **terms},
+        {"session": pd.Timestamp(MONDAY), "symbol": "DDD", "acquirer": "NEW", **merger, **terms},
+    ]
+    history = _history(_bars(ticker=["ALPHA", "BETA", "ALPHA"]), pd.DataFrame(rows))
+    market = history.session(MONDAY)
+    assert market.exchange("CCC").acquirer_ticker == "ALPHA"
+    assert market.exchange_value_usd("CCC") == pytest.approx(2.6)
+    assert (market.exchange("DDD"), market.exchange_value_usd("DDD"), market.exchange("AAA")) == (None, None, None)
+    assert _history(_bars(), pd.DataFrame(rows)).session(MONDAY).exchange("CCC").acquirer_ticker is None
+
+
 def _history(bars=None, actions=None):
     return MarketHistory(
         _bars() if bars is None else bars,

@@ -21,7 +21,20 @@ TIMES = pd.DatetimeIndex(
 DAY = 100  # one step a session, on days 100, 101, ...
 
 
-def trips(rows: np.ndarray, happened: np.ndarray | None = None, *, marks=None, lot: float = 1.0) -> RoundTrips:
+NAN = float("nan")
+CASH_PART = 1.25
+
+
+def _terms(kind: ActionKind, symbol: int, drawn: float) -> dict[str, float]:
+    """Return the terms of a drawn event; a merger pays shares of the other symbol and some cash."""
+    if kind == ActionKind.SHARE_MERGER:
+        return {"ratio": drawn, "amount": CASH_PART, "acquirer": 1 - symbol}
+    return {"ratio" if kind == ActionKind.SPLIT else "amount": drawn}
+
+
+def trips(
+    rows: np.ndarray, happened: np.ndarray | None = None, *, marks=None, closes=None, lot: float = 1.0
+) -> RoundTrips:
     sessions = len(TIMES)
     return round_trips(
         rows,
@@ -31,6 +44,7 @@ def trips(rows: np.ndarray, happened: np.ndarray | None = None, *, marks=None, l
         symbols=SYMBOLS,
         share_steps=np.full(len(SYMBOLS), lot),
         marks_usd=None if marks is None else np.array(marks, dtype=float),
+        closes_usd=None if closes is None else np.array(closes, dtype=float),
     )
 
 
@@ -171,6 +185,36 @@ def test_a_cash_merger_pays_every_lot_before_the_session_and_a_delisting_after_i
     assert frame["exit_step"].tolist() == [2, 2, 2]
 
 
+def test_shares_of_a_merger_are_a_lot_of_the_acquirer_without_an_order() -> None:
+    """Each AAA turns to 1 USD and 0.5 BBB at 8: 5 USD. 21 AAA make 10 BBB: 4 cover a short lot, 5 are sold at 9."""
+    merger = action(ActionKind.SHARE_MERGER, 0, 102, ratio=0.5, amount=1.0, acquirer=1)
+    rows = fills(fill(0, 0, 21, 4.0, order=3), fill(1, 1, -4, 7.0, order=4), fill(1, 3, -5, 9.0, order=5))
+    closes = [[4.0, 7.0], [4.0, 7.0], [NAN, 8.0], [NAN, 9.0], [NAN, 9.0]]
+    options = {"marks": [[4.0, 7.0], [4.0, 7.0], [4.0, 8.0], [4.0, 9.0], [4.0, 9.0]], "closes": closes}
+    frame = trades(rows, actions(merger), **options)
+    assert frame[["symbol", "exit_by", "quantity_shares", "entry_price_usd", "exit_price_usd"]].to_numpy().tolist() == [
+        ["AAA", "share merger", 21.0, 4.0, 5.0],
+        ["BBB", "share merger", 4.0, 7.0, 8.0],
+        ["BBB", "fill", 5.0, 8.0, 9.0],
+    ]
+    assert frame["entry_order"].tolist() == [3, 4, -1]
+    assert frame["exit_order"].tolist() == [-1, -1, 5]
+    assert frame["entry_step"].tolist() == [0, 1, 2]
+    found = trips(rows, actions(merger), **options)
+    assert found.positions_shares[2:].tolist() == [[0.0, 6.0], [0.0, 1.0], [0.0, 1.0]]
+    (lot,) = open_lots_frame(
+        found, rows, symbols=SYMBOLS, step_times_utc=TIMES, marks_usd=np.array([4.0, 9.0])
+    ).to_dict("records")
+    assert (lot["entry_order"], lot["entry_step"], lot["entry_price_usd"], lot["quantity_shares"]) == (-1, 2, 8.0, 1.0)
+
+
+def test_a_merger_without_a_close_of_its_acquirer_is_a_delisting() -> None:
+    merger = action(ActionKind.SHARE_MERGER, 0, 102, ratio=0.5, amount=1.0, acquirer=1)
+    options = {"marks": [[4.0, 7.0]] * 5, "closes": [[4.0, 7.0], [4.0, 7.0], [NAN, NAN], [NAN, 9.0], [NAN, 9.0]]}
+    frame = trades(fills(fill(0, 0, 21, 4.0)), actions(merger), **options)
+    assert frame[["exit_by", "exit_price_usd"]].to_numpy().tolist() == [["delisting", 4.0]]
+
+
 def test_no_fills_make_no_trades() -> None:
     found = trips(fills(), actions(action(ActionKind.DELISTING, 1, 102)))
     frame = trades_frame(found, fills(), symbols=SYMBOLS, step_times_utc=TIMES)
@@ -193,6 +237,7 @@ _happenings = st.lists(
         st.tuples(st.just(ActionKind.SPLIT), st.integers(0, 1), st.integers(0, 4), st.sampled_from([2.0, 1.5, 1 / 7])),
         st.tuples(st.just(ActionKind.CASH_MERGER), st.integers(0, 1), st.integers(0, 4), st.just(33.0)),
         st.tuples(st.just(ActionKind.DELISTING), st.integers(0, 1), st.integers(0, 4), st.just(0.0)),
+        st.tuples(st.just(ActionKind.SHARE_MERGER), st.integers(0, 1), st.integers(0, 4), st.sampled_from([0.35, 2.0])),
     ),
     max_size=4,
 )
@@ -206,16 +251,16 @@ def test_realised_and_unrealised_profit_are_the_cash_that_came_in_plus_what_is_h
     happened = sorted(happened, key=lambda row: row[2])
     marks = np.array([[50.0, 20.0], [52.0, 19.0], [49.0, 23.0], [30.0, 21.0], [31.0, 22.0]])
     rows = fills(*(fill(s, step, q, price, commission=0.01 * abs(q), fees=0.005) for s, step, q, price in drawn))
-    ratio_or_amount = [{"ratio": x} if kind == ActionKind.SPLIT else {"amount": x} for kind, _, _, x in happened]
+    ratio_or_amount = [_terms(kind, s, x) for kind, s, _, x in happened]
     events = actions(
         *(
             action(kind, s, DAY + session, **options)
             for (kind, s, session, _), options in zip(happened, ratio_or_amount, strict=True)
         )
     )
-    found = trips(rows, events, marks=marks)
+    found = trips(rows, events, marks=marks, closes=marks)
 
-    cash, held = 0.0, [0.0, 0.0]
+    cash, held, gone = 0.0, [0.0, 0.0], set()
     for session in range(5):
         known = list(marks[session - 1]) if session else [0.0, 0.0]
         of_session = [row for row in happened if row[2] == session]
@@ -227,13 +272,21 @@ def test_realised_and_unrealised_profit_are_the_cash_that_came_in_plus_what_is_h
                 cash += (exact - held[s]) * known[s]
             elif kind == ActionKind.CASH_MERGER:
                 cash, held[s] = cash + held[s] * x, 0.0
+                gone.add(s)
+        leaving = {row[1] for row in of_session if row[0] in (ActionKind.DELISTING, ActionKind.SHARE_MERGER)}
         for s, step, quantity, price in drawn:
             if step == session:
                 cash -= quantity * price
                 held[s] += quantity
-        for kind, s, _, _ in of_session:
-            if kind == ActionKind.DELISTING:
-                cash, held[s] = cash + held[s] * marks[session, s], 0.0
+        for kind, s, _, x in of_session:
+            if kind == ActionKind.SHARE_MERGER and 1 - s not in gone | leaving:
+                exact = held[s] * x
+                whole = math.copysign(math.floor(abs(exact) + 1e-9), exact)
+                cash += held[s] * CASH_PART + (exact - whole) * marks[session, 1 - s]
+                held[s], held[1 - s] = 0.0, held[1 - s] + whole
+        for s in leaving:
+            cash, held[s] = cash + held[s] * marks[session, s], 0.0
+        gone |= leaving
         assert found.positions_shares[session].tolist() == pytest.approx(held, abs=1e-9)
     worth = cash + held[0] * marks[4, 0] + held[1] * marks[4, 1]
 

@@ -125,6 +125,36 @@ def test_a_cash_merger_is_a_sale_at_its_terms_and_the_delisting_beside_it_none()
     assert history.deposits == ()
 
 
+def test_a_merger_for_shares_is_a_sale_and_a_purchase_at_the_acquirer_s_close() -> None:
+    # 10 shares at 2 USD and 0.35 BBB at 20 are 9 each; 3 BBB are bought at 20: 90 - 60 = 30 in cash.
+    bar = {"session": TUESDAY, "symbol": "BBB", "close_raw_usd": 20.0, "known_at_utc": KNOWN}
+    terms = {"merger_cash_usd": 2.0, "merger_ratio": 0.35, "acquirer": "BBB"}
+    history = history_of(
+        fills=[fill(MONDAY, "AAA", 10.0, 10.0)],
+        positions=[position(MONDAY, "AAA", 10.0, 10.0), position(TUESDAY, "BBB", 3.0, 20.0)],
+        values=[value(MONDAY, 900.0), value(TUESDAY, 930.0)],
+        actions=[action(TUESDAY, "AAA", "merger", **terms), action(TUESDAY, "AAA", "delisting")],
+        bars=[bar],
+    )
+    paid = [(e.order_id, e.symbol, e.quantity_shares, e.price_usd) for e in history.executions[1:]]
+    assert paid == [
+        (f"merger AAA {TUESDAY}", "AAA", -10.0, 9.0),
+        (f"shares for AAA in BBB {TUESDAY}", "BBB", 3.0, 20.0),
+    ]
+    assert history.deposits == ()
+
+
+def test_a_merger_whose_acquirer_has_no_close_is_its_delisting() -> None:
+    terms = {"merger_cash_usd": 2.0, "merger_ratio": 0.35, "acquirer": "BBB"}
+    history = history_of(
+        fills=[fill(MONDAY, "AAA", 10.0, 10.0)],
+        positions=[position(MONDAY, "AAA", 10.0, 10.0)],
+        values=[value(MONDAY, 900.0), value(TUESDAY, 1000.0)],
+        actions=[action(TUESDAY, "AAA", "merger", **terms), action(TUESDAY, "AAA", "delisting")],
+    )
+    assert sales(history) == [(f"delisting AAA {TUESDAY}", -10.0, 10.0)]
+
+
 def test_cash_that_no_execution_explains_is_paid_in_on_its_session() -> None:
     history = history_of(
         fills=[fill(MONDAY, "AAA", 10.0, 50.0, commission=1.0)],

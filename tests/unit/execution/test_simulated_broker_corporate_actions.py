@@ -185,14 +185,60 @@ def test_a_short_position_pays_for_the_shares_of_a_cash_merger(market_of):
     assert (after.positions, after.cash_usd) == ((), 8_850.0)
 
 
-def test_a_merger_for_shares_turns_to_cash_at_the_last_close_with_its_delisting(market_of):
-    actions = (
-        CorporateAction(action="merger", symbol="ABC", merger_cash_usd=2.0, merger_ratio=0.4, acquirer="XYZ"),
-        CorporateAction(action="delisting", symbol="ABC"),
-    )
+SHARES = (
+    CorporateAction(
+        action="merger", symbol="ABC", merger_cash_usd=2.0, merger_ratio=0.35, acquirer="XYZ", acquirer_ticker="XY"
+    ),
+    CorporateAction(action="delisting", symbol="ABC"),
+)
+"""2 USD and 0.35 XYZ for each ABC."""
+TRADES_AT_44 = {"XYZ": (41.0, 45.0, 40.0, 44.0, 1e6)}
+
+
+def test_a_merger_for_shares_pays_whole_shares_the_fraction_and_the_cash_part(order_of, market_of):
+    """33 ABC marked at 10: 66 in cash, 11 XYZ and 0.55 x 44 = 24.20; 33 x (2 + 15.40 - 10) = 244.20 are gained."""
+    before = account_of(holding(33.0))
+    broker = broker_of(before)
+    broker.submit(order_of(quantity_shares=-33.0))
+    market = market_of(FRIDAY, bars=TRADES_AT_44, actions=SHARES)
+    after = session_of(broker, market)
+    assert after.positions == (Position("XYZ", "XY", 11.0, 44.0, 44.0, FRIDAY),)
+    assert after.cash_usd == pytest.approx(10_090.20, abs=1e-9)
+    assert reasons(broker)[1] == ("expired", "no volume: halted, or no trusted bar")
+    pnl = session_pnl(before, after, market=market, fills=())
+    assert pnl.price_pnl_usd == pytest.approx(244.20, abs=1e-9)
+    assert abs(pnl.residual_usd) < 1e-6
+    assert expected_quantities(before, market=market, fills=()) == {"XYZ": 11.0}
+
+
+def test_shares_of_a_merger_add_to_those_that_are_held(market_of):
+    own = Position("XYZ", "XY", 9.0, 40.0, 43.0, THURSDAY)
+    before = account_of(holding(33.0), own)
+    market = market_of(FRIDAY, bars=TRADES_AT_44, actions=SHARES)
+    after = session_of(broker_of(before), market)
+    assert after.positions == (Position("XYZ", "XY", 20.0, pytest.approx(42.2), 44.0, FRIDAY),)
+    pnl = session_pnl(before, after, market=market, fills=())
+    assert pnl.price_pnl_usd == pytest.approx(244.20 + 9.0, abs=1e-9)
+    assert abs(pnl.residual_usd) < 1e-6
+    assert expected_quantities(before, market=market, fills=()) == {"XYZ": 20.0}
+
+
+@pytest.mark.parametrize(
+    ("bars", "also"),
+    [({}, ()), (TRADES_AT_44, (CorporateAction(action="delisting", symbol="XYZ"),))],
+    ids=["no bar", "leaves as well"],
+)
+def test_a_merger_for_shares_without_a_price_turns_to_cash_at_the_last_close(market_of, bars, also):
     before = account_of(holding(100.0))
-    market = market_of(FRIDAY, actions=actions)
+    market = market_of(FRIDAY, bars=bars, actions=(*SHARES, *also))
     after = session_of(broker_of(before), market)
     assert (after.positions, after.cash_usd) == ((), 11_000.0)
     assert session_pnl(before, after, market=market, fills=()).equity_change_usd == 0.0
     assert expected_quantities(before, market=market, fills=()) == {}
+
+
+def test_a_session_that_is_booked_again_exchanges_the_same(market_of):
+    market = market_of(FRIDAY, bars=TRADES_AT_44, actions=SHARES)
+    traded = session_of(broker_of(account_of(holding(33.0))), market)
+    again = broker_of(account_of(holding(33.0))).replay_session(market, ())
+    assert again == traded
