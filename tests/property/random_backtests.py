@@ -124,19 +124,27 @@ def _events(rng: np.random.Generator, symbols: tuple[str, ...], sessions: int) -
             if rng.random() < 0.02:
                 events.append(CorporateEvent(kind="cash_merger", symbol=symbol, ex_date=day, amount_usd=42.5))
                 break
-            if rng.random() < 0.04:
-                events.append(
-                    CorporateEvent(
-                        kind="share_merger",
-                        symbol=symbol,
-                        ex_date=day,
-                        ratio=float(rng.choice([0.35, 1.0, 2.5])),
-                        amount_usd=float(rng.choice([0.0, 1.75])),
-                        acquirer=str(rng.choice([name for name in (*symbols, "STRANGER") if name != symbol])),
-                    )
-                )
-                break
-    return events
+    return [*events, *_share_mergers(rng.spawn(1)[0], symbols, sessions, events)]
+
+
+def _share_mergers(
+    rng: np.random.Generator, symbols: tuple[str, ...], sessions: int, events: list[CorporateEvent]
+) -> list[CorporateEvent]:
+    """Merge one symbol in a third of the markets; its own generator leaves the other draws as they are."""
+    staying = sorted(set(symbols) - {event.symbol for event in events if event.kind in ("delisting", "cash_merger")})
+    if rng.random() > 1 / 3 or not staying:
+        return []
+    symbol = str(rng.choice(staying))
+    return [
+        CorporateEvent(
+            kind="share_merger",
+            symbol=symbol,
+            ex_date=FIRST_DAY + timedelta(days=int(rng.integers(1, sessions))),
+            ratio=float(rng.choice([0.35, 1.0, 2.5])),
+            amount_usd=float(rng.choice([0.0, 1.75])),
+            acquirer=str(rng.choice([name for name in (*symbols, "STRANGER") if name != symbol])),
+        )
+    ]
 
 
 def _script(rng: np.random.Generator, bars: Bars) -> NDArray[np.float64]:
