@@ -279,7 +279,6 @@ class KernelAccount:
             closes_session=closes_session,
         )
 
-
     def _quote_acquirers(self, table: np.ndarray) -> None:
         """Show the last bars of a session what an acquirer closed at in earlier ones: a quote, which fills nothing."""
         for symbol in self._acquirers:

@@ -339,8 +339,10 @@ class PaperBroker:
         if self._trading is None:
             return frozenset()
         held = {position.symbol for position in self._account().positions}
-        mergers = [action for action in self._trading.market.actions if action.is_share_merger]
-        return frozenset({merger.acquirer for merger in mergers if merger.symbol in held and merger.acquirer in traded})
+        mergers = [
+            action for action in self._trading.market.actions if action.is_share_merger and action.symbol in held
+        ]
+        return frozenset(symbol for symbol in traded if any(merger.acquirer == symbol for merger in mergers))
 
     def _began(self, record: Mapping[str, Any]) -> datetime:
         """Return when the account began, by the first line of its file."""

@@ -196,3 +196,25 @@ def test_only_minutes_that_decide_something_are_kept(venue):
     broker.events_since(0)
     kinds = [sorted(json.loads(line)) for line in venue.path.read_text().splitlines()]
     assert len(kinds) == 2  # the account and the session: nobody holds or wants ABC
+
+
+@pytest.mark.parametrize("last_minute", [1, 389], ids=["acquirer is quiet at the end", "acquirer trades until the end"])
+def test_a_merger_pays_the_acquirer_s_shares_at_its_last_minute_of_the_session(venue, order_of, last_minute):
+    """100 ABC bought at 10: 2 USD and 0.355 XYZ each, which is last traded at 20: 35 XYZ, and half a share in cash."""
+    venue.tape.booked[MONDAY] = (
+        CorporateAction(action="merger", symbol="ABC", merger_cash_usd=2.0, merger_ratio=0.355, acquirer="XYZ"),
+        CorporateAction(action="delisting", symbol="ABC"),
+    )
+    venue.tape.traded = ("ABC", "XYZ")
+    broker = venue.broker()
+    broker.submit(order_of())
+    venue.trade(0, 10.0)
+    for number, price in ((0, 19.0), (last_minute, 20.0)):
+        opens = CALENDAR.open_utc(MONDAY) + number * MINUTE
+        venue.tape.written.append(minute(MONDAY, opens, opens + MINUTE, {"XYZ": flat(price, 1e6)}))
+    venue.at(390, session=MONDAY)
+    (held,) = broker.positions()
+    assert (held.symbol, held.quantity_shares, held.average_cost_usd, held.mark_price_usd) == ("XYZ", 35.0, 20.0, 20.0)
+    assert broker.account().cash_usd == pytest.approx(10_000.0 - 1_000.0 + 200.0 + 10.0)
+    again = venue.broker()
+    assert again.positions() == broker.positions()
