@@ -1,15 +1,13 @@
 """The market-data source that asks Alpaca's historical stock data through alpaca-py.
 
 Belongs here: one delivery: which requests are made, and bars as Alpaca states them. What its corporate actions mean is
-:mod:`aegis.market_data.sources.alpaca_actions`. alpaca-py is imported when it is first needed.
+:mod:`aegis.market_data.sources.alpaca_actions`; its minute bars are :mod:`aegis.market_data.sources.alpaca_minutes`;
+the client and what every answer must be is :mod:`aegis.market_data.sources.alpaca_client`.
 """
 
 from __future__ import annotations
 
-import importlib
-import re
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any
@@ -18,8 +16,7 @@ import pandas as pd
 
 from aegis.calendars import TradingCalendar
 from aegis.config_vendors import AlpacaSettings
-from aegis.errors import ConfigurationError, MalformedData, SourceUnavailable
-from aegis.instruments import require_symbol
+from aegis.errors import MalformedData, SourceUnavailable
 from aegis.market_data.sources.alpaca_actions import (
     REQUESTED_TYPES,
     StatedActions,
@@ -27,22 +24,26 @@ from aegis.market_data.sources.alpaca_actions import (
     earlier_and_later_tickers,
     read_actions,
 )
-from aegis.market_data.sources.call_policy import Vendor, VendorCalls
+from aegis.market_data.sources.alpaca_client import (
+    SETTINGS,
+    alpaca_vendor,
+    checked_tickers,
+    governed_client,
+    listed,
+    load_alpaca_py,
+    readable,
+    refuse_others,
+    symbol_chunks,
+)
+from aegis.market_data.sources.call_policy import VendorCalls
 from aegis.market_data.sources.delivered import DeliveredSource
 from aegis.market_data.sources.delivery import ParsedFiles
-from aegis.market_data.sources.http_calls import GovernedSession
 from aegis.market_data.sources.vendor_rows import bars_frame, finite, shown
 
 SOURCE_NAME = "alpaca"
 
-_SETTINGS = "market_data.alpaca"
-_TICKER = re.compile(r"[A-Z][A-Z0-9.]*")
-_SYMBOLS_A_REQUEST = 50
-"""Keeps the address of a request far below the 8 kB that servers accept."""
 _MOST_RENAMES = 8
 _FIELDS = (("o", "open_raw_usd"), ("h", "high_raw_usd"), ("l", "low_raw_usd"), ("c", "close_raw_usd"))
-_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
-"""What alpaca-py's own reading raises for JSON of another shape."""
 
 
 class AlpacaSource(DeliveredSource):
@@ -88,16 +89,15 @@ class AlpacaSource(DeliveredSource):
         self._calls = calls or VendorCalls(alpaca_vendor(settings), settings)
 
     def _ask(self) -> ParsedFiles:
-        symbols = _requested(self._settings, self._benchmark_symbol)
-        key_id, secret_key = _keys(self._settings)
-        asking = _Asking(self._settings, self._calendar, self._last_session, self._calls, keys=(key_id, secret_key))
+        symbols = checked_tickers([*self._settings.symbols, self._benchmark_symbol], f"{SETTINGS}.symbols")
+        asking = _Asking(self._settings, self._calendar, self._last_session, self._calls)
         bars = asking.bars(symbols)
         stated, tickers = asking.actions(symbols)
         actions = read_actions(stated, tickers, self._calendar)
         if not bars:
             raise SourceUnavailable(
                 f"Alpaca gave no bar on or before {self._last_session}; choose a later run.last_session, or an earlier "
-                f"{_SETTINGS}.first_session"
+                f"{SETTINGS}.first_session"
             )
         frame = bars_frame(bars)
         frame["ticker"] = tickers.of_each(frame["symbol"], frame["session"])
@@ -110,12 +110,6 @@ class AlpacaSource(DeliveredSource):
         )
 
 
-def alpaca_vendor(settings: AlpacaSettings) -> Vendor:
-    """Return Alpaca as messages name it, with the keys that they never show."""
-    secrets = tuple(secret for secret in (settings.key_id, settings.secret_key) if secret is not None)
-    return Vendor("Alpaca", _SETTINGS, secrets)
-
-
 class _Asking:
     """The requests of one delivery."""
 
@@ -125,27 +119,24 @@ class _Asking:
         calendar: TradingCalendar,
         last_session: date,
         calls: VendorCalls,
-        *,
-        keys: tuple[str, str],
     ) -> None:
         self._settings = settings
         self._calendar = calendar
         self._last_session = last_session
         self._calls = calls
-        self._keys = keys
 
     def bars(self, symbols: Sequence[str]) -> list[dict[str, Any]]:
         """Return a row for each bar, in the order of the pages; repeated ones are the gate's to name."""
-        _load_alpaca_py()
+        load_alpaca_py()
         from alpaca.data.enums import Adjustment, DataFeed  # noqa: PLC0415
         from alpaca.data.historical.stock import StockHistoricalDataClient  # noqa: PLC0415
         from alpaca.data.requests import StockBarsRequest  # noqa: PLC0415
         from alpaca.data.timeframe import TimeFrame, TimeFrameUnit  # noqa: PLC0415
 
-        client, session = self._governed(StockHistoricalDataClient)
+        client, session = governed_client(StockHistoricalDataClient, self._settings, self._calls)
         start, end = self._instants()
         rows: list[dict[str, Any]] = []
-        for some in _chunks(symbols):
+        for some in symbol_chunks(symbols):
             what = f"daily bars of {', '.join(some)} from {self._settings.first_session} to {self._last_session}"
             session.purpose = what
             request = StockBarsRequest(
@@ -157,11 +148,11 @@ class _Asking:
                 feed=DataFeed(self._settings.feed),
                 asof=str(self._settings.symbols_as_of) if self._settings.symbols_as_of else None,
             )
-            answer = _readable(what, partial(client.get_stock_bars, request))
-            _refuse_others(some, answer)
+            answer = readable(what, partial(client.get_stock_bars, request))
+            refuse_others(some, answer)
             self._refuse_missing(some, answer)
             for symbol in some:
-                rows += [_bar(symbol, bar, self._calendar) for bar in _listed(answer, symbol)]
+                rows += [_bar(symbol, bar, self._calendar) for bar in listed(answer, symbol)]
         return [row for row in rows if row["session"] <= self._last_session]
 
     def actions(self, symbols: Sequence[str]) -> tuple[StatedActions, TickerHistory]:
@@ -176,7 +167,7 @@ class _Asking:
         to_ask = list(symbols)
         as_of = self._settings.symbols_as_of
         for _ in range(_MOST_RENAMES):
-            for some in _chunks(to_ask):
+            for some in symbol_chunks(to_ask):
                 stated = stated.with_answer(self._actions_of(some))
             asked |= set(to_ask)
             history = earlier_and_later_tickers(symbols, stated.renames, as_of=as_of)
@@ -185,16 +176,16 @@ class _Asking:
                 return stated, history
         raise MalformedData(
             f"Alpaca: renames lead from {', '.join(symbols[:5])} on to {', '.join(to_ask[:5])} without an end; remove "
-            f"the symbol from {_SETTINGS}.symbols"
+            f"the symbol from {SETTINGS}.symbols"
         )
 
     def _actions_of(self, tickers: Sequence[str]) -> Mapping[str, Any]:
-        _load_alpaca_py()
+        load_alpaca_py()
         from alpaca.data.enums import CorporateActionsType  # noqa: PLC0415
         from alpaca.data.historical.corporate_actions import CorporateActionsClient  # noqa: PLC0415
         from alpaca.data.requests import CorporateActionsRequest  # noqa: PLC0415
 
-        client, session = self._governed(CorporateActionsClient)
+        client, session = governed_client(CorporateActionsClient, self._settings, self._calls)
         first, last = self._settings.first_session, self._last_session
         what = f"corporate actions of {', '.join(tickers)} from {first} to {last}"
         session.purpose = what
@@ -205,14 +196,8 @@ class _Asking:
             end=last,
             limit=None,  # alpaca-py's default of 1000 is the whole answer's, and cuts it off without a word
         )
-        answer: Mapping[str, Any] = _readable(what, lambda: client.get_corporate_actions(request))
+        answer: Mapping[str, Any] = readable(what, lambda: client.get_corporate_actions(request))
         return answer
-
-    def _governed(self, client_type: Callable[..., Any]) -> tuple[Any, GovernedSession]:
-        key_id, secret_key = self._keys
-        client = client_type(api_key=key_id, secret_key=secret_key, raw_data=True, url_override=self._settings.url)
-        client._session = GovernedSession(client._session, self._calls)
-        return client, client._session
 
     def _instants(self) -> tuple[datetime, datetime]:
         """Return the interval to ask for: to the last close, as a free subscription refuses the last 15 minutes."""
@@ -224,73 +209,9 @@ class _Asking:
         if missing:
             raise SourceUnavailable(
                 f"Alpaca gave no bars for {len(missing)} of {len(asked)} symbols ({', '.join(missing)}) from "
-                f"{self._settings.first_session} to {self._last_session}; correct {_SETTINGS}.symbols, begin earlier, "
-                f"or set {_SETTINGS}.symbols_as_of to a day on which they traded"
+                f"{self._settings.first_session} to {self._last_session}; correct {SETTINGS}.symbols, begin earlier, "
+                f"or set {SETTINGS}.symbols_as_of to a day on which they traded"
             )
-
-
-def _load_alpaca_py() -> None:
-    """Import alpaca-py, which warns of a part of websockets that its streams use and we do not."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "websockets", DeprecationWarning)
-        importlib.import_module("alpaca.data.historical.stock")
-
-
-def _requested(settings: AlpacaSettings, benchmark_symbol: str) -> list[str]:
-    symbols = list(dict.fromkeys([*settings.symbols, benchmark_symbol]))
-    for symbol in symbols:
-        require_symbol(symbol)
-        if _TICKER.fullmatch(symbol) is None:
-            raise ConfigurationError(
-                f"{_SETTINGS}.symbols: {symbol!r}: expected capitals and digits; a share class has a dot (BRK.B)"
-            )
-    return symbols
-
-
-def _keys(settings: AlpacaSettings) -> tuple[str, str]:
-    if settings.key_id is None or settings.secret_key is None:
-        raise ConfigurationError(
-            f"{_SETTINGS}.key_id and secret_key are not set; set AEGIS_MARKET_DATA__ALPACA__KEY_ID and "
-            "AEGIS_MARKET_DATA__ALPACA__SECRET_KEY in the environment"
-        )
-    return settings.key_id.get_secret_value(), settings.secret_key.get_secret_value()
-
-
-def _readable(what: str, ask: Callable[[], Any]) -> Any:
-    try:
-        answer = ask()
-    except _UNREADABLE as error:
-        raise MalformedData(
-            f"Alpaca: {what}: alpaca-py cannot read the answer ({type(error).__name__}); install the pinned alpaca-py, "
-            "or use another source"
-        ) from error
-    if not isinstance(answer, Mapping):
-        raise MalformedData(
-            f"Alpaca: {what}: expected a mapping, found {type(answer).__name__}; use another source until Alpaca "
-            "answers as documented"
-        )
-    return answer
-
-
-def _refuse_others(asked: Sequence[str], answer: Mapping[str, Any]) -> None:
-    """Refuse bars of a symbol that was not asked for: what else the answer mixes up cannot be known."""
-    others = sorted(str(symbol) for symbol in answer if symbol not in asked)
-    if others:
-        raise MalformedData(
-            f"Alpaca was asked for {', '.join(asked[:5])} and answered with {shown(others[0])} as well "
-            f"({len(others)} that were not asked for); correct {_SETTINGS}.symbols to the names that Alpaca uses, or "
-            "use another source"
-        )
-
-
-def _listed(answer: Mapping[str, Any], symbol: str) -> Sequence[Any]:
-    rows = answer[symbol]
-    if not isinstance(rows, list):
-        raise MalformedData(
-            f"{symbol}: Alpaca gave {type(rows).__name__} where a list of bars was expected; use another source until "
-            "Alpaca answers as documented"
-        )
-    return rows
 
 
 def _bar(symbol: str, bar: Any, calendar: TradingCalendar) -> dict[str, Any]:
@@ -315,7 +236,3 @@ def _bar(symbol: str, bar: Any, calendar: TradingCalendar) -> dict[str, Any]:
         row[column] = finite(bar.get(field), f"Alpaca {symbol} {begins.date()} {column}")
     row["volume_shares"] = finite(bar.get("v"), f"Alpaca {symbol} {begins.date()} volume_shares")
     return row
-
-
-def _chunks(symbols: Sequence[str]) -> list[list[str]]:
-    return [list(symbols[at : at + _SYMBOLS_A_REQUEST]) for at in range(0, len(symbols), _SYMBOLS_A_REQUEST)]

@@ -70,7 +70,11 @@ def open_minute_source(config: AegisConfig, calendar: TradingCalendar, daily: Ma
         from aegis.market_data.sources.file_minutes import FileMinutes  # noqa: PLC0415 - one of them is used
 
         return FileMinutes(settings, calendar, vendor_delay=delay)
+    if config.run.source == "alpaca":
+        from aegis.market_data.sources.alpaca_minutes import AlpacaMinutes  # noqa: PLC0415 - one of them is used
+
+        return AlpacaMinutes(config.market_data.alpaca, calendar, vendor_delay=delay)
     raise ConfigurationError(
-        f"market_data.minute_bars.symbols: run.source {config.run.source!r} has no minute bars; 'simulated' and "
-        "'files' have: name no symbols, or choose one of these sources"
+        f"market_data.minute_bars.symbols: run.source {config.run.source!r} has no minute bars; 'simulated', 'files' "
+        "and 'alpaca' have: name no symbols, or choose one of these sources"
     )

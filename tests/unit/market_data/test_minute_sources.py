@@ -92,10 +92,11 @@ def test_symbols_that_do_not_trade_are_no_answer() -> None:
         simulated([HALF_DAY], ("NOSUCH",))
 
 
-def test_a_source_without_minute_bars_is_refused_with_those_that_have_them() -> None:
-    config = AegisConfig(run={"source": "yahoo"}, market_data={"minute_bars": {"symbols": ["SPY"]}})
+@pytest.mark.parametrize("name", ["yahoo", "interactive_brokers", "crypto", "multi"])
+def test_a_source_without_minute_bars_is_refused_with_those_that_have_them(name: str) -> None:
+    config = AegisConfig(run={"source": name}, market_data={"minute_bars": {"symbols": ["SPY"]}})
 
-    with pytest.raises(ConfigurationError, match="'yahoo' has no minute bars; 'simulated' and 'files'"):
+    with pytest.raises(ConfigurationError, match=f"'{name}' has no minute bars; 'simulated', 'files' and 'alpaca'"):
         open_minute_source(config, CALENDAR, market())
 
 
