@@ -28,6 +28,7 @@ class AlpacaFeedSettings(Section):
     """Alpaca's stream of stock data; keys, feed and history are those of ``market_data.alpaca``."""
 
     url: str = Field("wss://stream.data.alpaca.markets", pattern=r"^wss?://[^\s/]+$")
+    quote_unit_shares: Literal[1, 100] = Field(100, description="What sizes of quotes count: round lots, or shares.")
     trades: bool = True
     """Whether single trades are subscribed to as well; many messages."""
 

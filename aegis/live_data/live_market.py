@@ -69,6 +69,7 @@ class LiveMarket:
         self._delays: deque[float] = deque(maxlen=_MEASURED_DELAYS)
         self._problem = ""
         self._refused_by_listener = ""
+        self._note = ""
         self._heard_at: datetime | None = None
         self._connections = 0
         self._is_connected = False
@@ -139,6 +140,11 @@ class LiveMarket:
                 for market in self._symbols.values():
                     market.lose(self._heard_at)
             self._is_connected = False
+
+    def note(self, problem: str) -> None:
+        """Take note of what stands besides the connection, or that it is over."""
+        with self._lock:
+            self._note = problem
 
     def count(self, what: Counted, number: int = 1) -> None:
         """Count messages that no symbol is told of."""
@@ -261,7 +267,7 @@ class LiveMarket:
                 source=self._source,
                 at_utc=now,
                 stream=StreamHealth(self._is_connected, self._connections, silent),
-                problem=self._problem or self._refused_by_listener,
+                problem=self._problem or self._note or self._refused_by_listener,
                 least_delay_seconds=min(self._delays, default=None),
                 counts=dict(self._counts),
                 symbols={symbol: market.health(now) for symbol, market in sorted(self._symbols.items())},

@@ -40,7 +40,7 @@ def live_market_data(
     clock: Clock,
     *,
     calendar: TradingCalendar,
-    ticker_of: Callable[[str], str],  # noqa: ARG001 - for vendors
+    ticker_of: Callable[[str], str],
     open_lake: OpenLake | None = None,
     listener: MarketListener | None = None,
 ) -> LiveMarketData:
@@ -68,12 +68,23 @@ def live_market_data(
         The source is not known, or lacks a setting or the lake.
     """
     name = live_source(config)
+    settings = config.eval.live_trading.market_data
     if name == "simulated":
         from aegis.live_data.simulated import SimulatedMarketData  # noqa: PLC0415 - one of them is used
 
-        settings = config.eval.live_trading.market_data
         history = _history(config, calendar, open_lake)
         return SimulatedMarketData(history, clock=clock, calendar=calendar, settings=settings, listener=listener)
+    if name == "alpaca":
+        from aegis.live_data.alpaca import AlpacaMarketData  # noqa: PLC0415
+
+        return AlpacaMarketData(
+            config.market_data.alpaca,
+            clock=clock,
+            calendar=calendar,
+            ticker_of=ticker_of,
+            settings=settings,
+            listener=listener,
+        )
     raise ConfigurationError(f"eval.live_trading.market_data.source: {name!r} is not built yet; set 'simulated'")
 
 

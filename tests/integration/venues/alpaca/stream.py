@@ -1,26 +1,16 @@
-"""Alpaca's trade-updates websocket: authentication, listening, and events that get lost, doubled or shuffled.
-
-The frames are written here by hand (RFC 6455), so that client and venue do not share one library's idea of them.
-"""
+"""Alpaca's trade-updates websocket: authentication, listening, and events that get lost, doubled or shuffled."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import socket
 import socketserver
-import struct
 import threading
 from typing import Any
 
+from tests.integration.vendors.websocket import BINARY, PING, PONG, TEXT, WebSocket, frame
 from tests.integration.venues.alpaca.rest import KEY_ID, SECRET_KEY
 
 Json = Any
-
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
-_LONGEST_SHORT, _TWO_BYTES, _EIGHT_BYTES = 125, 126, 127
 
 
 class StreamVenue:
@@ -42,13 +32,13 @@ class StreamVenue:
         self.answers_pings = True
         self.held: list[Json] = []
         self.connections = 0
-        self._listening: list[_Connection] = []
+        self._listening: list[WebSocket] = []
         self._changed = threading.Condition()
         venue = self
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                venue._serve(_Connection(self.connection, self.rfile))
+                venue._serve(WebSocket(self.connection, self.rfile))
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
@@ -102,7 +92,7 @@ class StreamVenue:
         with self._changed:
             listening = list(self._listening)
         for connection in listening:
-            whole = _frame(_BINARY, json.dumps(message).encode())
+            whole = frame(BINARY, json.dumps(message).encode())
             connection.write(whole[: len(whole) // 2])
         self.disconnect()
 
@@ -112,21 +102,21 @@ class StreamVenue:
             if not self._changed.wait_for(lambda: self.connections >= connections, timeout_seconds):
                 raise TimeoutError(f"{self.connections} of {connections} connections to the stream")
 
-    def _serve(self, connection: _Connection) -> None:
+    def _serve(self, connection: WebSocket) -> None:
         try:
             connection.shake_hands()
             while (received := connection.receive()) is not None:
                 kind, payload = received
-                if kind == _PING and self.answers_pings:
-                    connection.write(_frame(_PONG, payload))
-                elif kind in (_TEXT, _BINARY):
+                if kind == PING and self.answers_pings:
+                    connection.write(frame(PONG, payload))
+                elif kind in (TEXT, BINARY):
                     self._answer(connection, json.loads(payload))
         finally:
             with self._changed:
                 if connection in self._listening:
                     self._listening.remove(connection)
 
-    def _answer(self, connection: _Connection, message: Json) -> None:
+    def _answer(self, connection: WebSocket, message: Json) -> None:
         data = message["data"]
         if message["action"] == "authenticate":
             is_known = (data["key_id"], data["secret_key"]) == (KEY_ID, SECRET_KEY)
@@ -140,69 +130,6 @@ class StreamVenue:
                 self.connections += 1
                 self._changed.notify_all()
 
-    def _send(self, connection: _Connection, message: Json) -> None:
-        kind = _BINARY if self.frames == "binary" else _TEXT
-        connection.write(_frame(kind, json.dumps(message).encode()))
-
-
-class _Connection:
-    """One client; whole frames only, as clients of this stream send no others."""
-
-    def __init__(self, connection: socket.socket, incoming: Any) -> None:
-        self._socket = connection
-        self._incoming = incoming
-        self._writing = threading.Lock()
-
-    def shake_hands(self) -> None:
-        key = b""
-        while (line := self._incoming.readline().strip()) != b"":
-            name, _, value = line.partition(b":")
-            if name.lower() == b"sec-websocket-key":
-                key = value.strip()
-        accept = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
-        self.write(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
-        )
-
-    def receive(self) -> tuple[int, bytes] | None:
-        """Return the next frame's kind and contents, None at the end."""
-        try:
-            head = self._incoming.read(2)
-            if len(head) < 2:
-                return None
-            kind, length = head[0] & 0x0F, head[1] & 0x7F
-            if length == _TWO_BYTES:
-                (length,) = struct.unpack("!H", self._incoming.read(2))
-            elif length == _EIGHT_BYTES:
-                (length,) = struct.unpack("!Q", self._incoming.read(8))
-            mask, masked = self._incoming.read(4), self._incoming.read(length)
-        except OSError:
-            return None
-        payload = bytes(letter ^ mask[at % 4] for at, letter in enumerate(masked))
-        if kind == _CLOSE:
-            self.write(_frame(_CLOSE, payload))
-            return None
-        return kind, payload
-
-    def write(self, data: bytes) -> None:
-        with self._writing:
-            try:
-                self._socket.sendall(data)
-            except OSError:
-                self.cut()
-
-    def cut(self) -> None:
-        try:
-            self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return
-
-
-def _frame(kind: int, payload: bytes) -> bytes:
-    length = len(payload)
-    if length <= _LONGEST_SHORT:
-        return struct.pack("!BB", 0x80 | kind, length) + payload
-    if length < 1 << 16:
-        return struct.pack("!BBH", 0x80 | kind, _TWO_BYTES, length) + payload
-    return struct.pack("!BBQ", 0x80 | kind, _EIGHT_BYTES, length) + payload
+    def _send(self, connection: WebSocket, message: Json) -> None:
+        kind = BINARY if self.frames == "binary" else TEXT
+        connection.write(frame(kind, json.dumps(message).encode()))
