@@ -146,6 +146,12 @@ class LiveMarket:
         with self._lock:
             self._note = problem
 
+    @property
+    def noted(self) -> str:
+        """What :meth:`note` was told last."""
+        with self._lock:
+            return self._note
+
     def count(self, what: Counted, number: int = 1) -> None:
         """Count messages that no symbol is told of."""
         if number:
@@ -156,7 +162,9 @@ class LiveMarket:
         """Take a quote, and tell it where it is believed."""
         with self._telling:
             with self._lock:
-                market = self._of(quote.symbol, quote.quoted_at_utc)
+                # A source without times of its own states the time at which it was heard, which measures nothing.
+                said_at = None if quote.quoted_at_utc == quote.heard_at_utc else quote.quoted_at_utc
+                market = self._of(quote.symbol, said_at)
                 if market is None:
                     return
                 counted, believed = market.take_quote(quote)

@@ -85,6 +85,17 @@ def live_market_data(
             settings=settings,
             listener=listener,
         )
+    if name == "interactive_brokers":
+        from aegis.live_data.interactive_brokers import InteractiveBrokersMarketData  # noqa: PLC0415
+
+        return InteractiveBrokersMarketData(
+            config.market_data.interactive_brokers,
+            clock=clock,
+            calendar=calendar,
+            ticker_of=ticker_of,
+            settings=settings,
+            listener=listener,
+        )
     raise ConfigurationError(f"eval.live_trading.market_data.source: {name!r} is not built yet; set 'simulated'")
 
 

@@ -43,6 +43,12 @@ class InteractiveBrokersConnection:
         was told before is lost.
     pause : callable, optional
         Waits so many seconds between attempts of one request.
+    on_lost : callable, optional
+        Called in the connection's thread with what went wrong, whenever a connection, or an attempt at one, has ended.
+    session_type : type of GatewaySession
+        What is asked and told over a connection.
+    thread_name : str
+        Of the connection's thread.
     """
 
     def __init__(
@@ -53,15 +59,20 @@ class InteractiveBrokersConnection:
         admit: Callable[[Sequence[str]], None],
         on_connected: Callable[[], None],
         pause: Callable[[float], None] = time.sleep,
+        on_lost: Callable[[str], None] = lambda _: None,
+        session_type: type[GatewaySession] = GatewaySession,
+        thread_name: str = "interactive-brokers-orders",
     ) -> None:
         self._settings = settings
+        self._on_lost = on_lost
+        self._session_type = session_type
         self._sink = sink
         self._admit = admit
         self._on_connected = on_connected
         self._pause = pause
         self._ids = OrderIds()
         self._started: Future[asyncio.AbstractEventLoop] = Future()
-        self._thread = threading.Thread(target=self._run, name="interactive-brokers-orders", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=thread_name, daemon=True)
         self._session: GatewaySession | None = None
         self._refusal: ConfigurationError | None = None
         self._failure = ""
@@ -78,10 +89,19 @@ class InteractiveBrokersConnection:
         ConfigurationError
             The gateway does not manage the account, or may not trade it.
         """
+        self.begin()
+        self.ask(lambda session: session.time_utc(), attempts=1)
+
+    def begin(self) -> None:
+        """Begin to connect, and wait for no connection."""
         if self._thread.ident is None:
             self._thread.start()
         self._started.result()
-        self.ask(lambda session: session.time_utc(), attempts=1)
+
+    @property
+    def session(self) -> GatewaySession | None:
+        """The connection that is open now; for the connection's thread."""
+        return self._session
 
     def take_order_id(self) -> int:
         """Return an order id that was never used on this connection, nor before it as far as the gateway says."""
@@ -158,6 +178,11 @@ class InteractiveBrokersConnection:
         """Call something in the connection's thread, in which this is called."""
         asyncio.get_running_loop().call_later(seconds, then)
 
+    def call_soon(self, then: Callable[[], None]) -> None:
+        """Call something in the connection's thread, from any thread, once it has begun."""
+        if self._started.done() and not self._closed:
+            self._started.result().call_soon_threadsafe(then)
+
     def health(self) -> StreamHealth:
         """Return how the connection is."""
         session = self._session
@@ -229,7 +254,7 @@ class InteractiveBrokersConnection:
         ending: asyncio.Future[Any] = asyncio.ensure_future(self._end.wait())
         failures = 0
         while not ending.done() and self._refusal is None:
-            session = GatewaySession(
+            session = self._session_type(
                 self._library, self._settings, self._sink, self._ids, on_restored=self._on_connected
             )
             self._opening = session
@@ -253,6 +278,7 @@ class InteractiveBrokersConnection:
                 self._session = None
                 await session.close()
                 self._changed.tell()
+                self._on_lost(str(self._refusal or self._failure or "closed"))
             if self._refusal is None and not ending.done():
                 await self._wait_before(failures, ending)
                 failures = min(failures + 1, _MOST_DOUBLINGS)

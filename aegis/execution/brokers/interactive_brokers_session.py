@@ -65,6 +65,8 @@ class GatewaySession:
         Has the reason as its exception as soon as the connection can be used no more.
     """
 
+    messages_type: type[GatewayMessages] = GatewayMessages
+
     def __init__(
         self,
         library: Any,
@@ -79,7 +81,7 @@ class GatewaySession:
         self._ids = ids
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.lost.add_done_callback(lambda lost: lost.exception())  # not every loss finds someone waiting
-        self._messages = GatewayMessages(
+        self._messages = self.messages_type(
             sink,
             client_id=settings.client_id,
             time_zone=settings.time_zone,

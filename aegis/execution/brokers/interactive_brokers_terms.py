@@ -64,12 +64,17 @@ def order_terms(order: Order, *, account_code: str) -> dict[str, Any]:
 
 def contract_terms(order: Order, primary_exchanges: Mapping[str, str]) -> dict[str, Any]:
     """Return the fields of the library's ``Contract`` that name an order's stock."""
+    return stock_terms(order.ticker, primary_exchanges)
+
+
+def stock_terms(ticker: str, primary_exchanges: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of the library's ``Contract`` that name a stock by its ticker."""
     return {
-        "symbol": order.ticker.replace(".", " "),
+        "symbol": ticker.replace(".", " "),
         "secType": "STK",
         "exchange": "SMART",
         "currency": "USD",
-        "primaryExchange": primary_exchanges.get(order.ticker, ""),
+        "primaryExchange": primary_exchanges.get(ticker, ""),
     }
 
 

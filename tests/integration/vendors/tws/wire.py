@@ -18,6 +18,8 @@ LONGEST_FRAME = 1 << 20
 class ToGateway:
     """Numbers of the client's messages."""
 
+    MARKET_DATA = 1
+    CANCEL_MARKET_DATA = 2
     PLACE_ORDER = 3
     CANCEL_ORDER = 4
     OPEN_ORDERS = 5
@@ -31,6 +33,7 @@ class ToGateway:
     CANCEL_HISTORICAL_DATA = 25
     CURRENT_TIME = 49
     GLOBAL_CANCEL = 58
+    MARKET_DATA_TYPE = 59
     POSITIONS = 61
     ACCOUNT_SUMMARY = 62
     CANCEL_ACCOUNT_SUMMARY = 63
@@ -43,6 +46,8 @@ class ToGateway:
 class ToClient:
     """Numbers of the gateway's messages."""
 
+    TICK_PRICE = 1
+    TICK_SIZE = 2
     ORDER_STATUS = 3
     ERROR = 4
     OPEN_ORDER = 5
@@ -53,11 +58,13 @@ class ToClient:
     EXECUTION = 11
     MANAGED_ACCOUNTS = 15
     HISTORICAL_DATA = 17
+    TICK_GENERIC = 45
     CURRENT_TIME = 49
     CONTRACT_DETAILS_END = 52
     OPEN_ORDER_END = 53
     ACCOUNT_DOWNLOAD_END = 54
     EXECUTION_END = 55
+    MARKET_DATA_TYPE = 58
     COMMISSION_REPORT = 59
     POSITION = 61
     POSITION_END = 62
@@ -65,6 +72,7 @@ class ToClient:
     ACCOUNT_SUMMARY_END = 64
     ACCOUNT_UPDATE_MULTI = 73
     ACCOUNT_UPDATE_MULTI_END = 74
+    HISTORICAL_DATA_UPDATE = 90
     COMPLETED_ORDER = 101
     COMPLETED_ORDERS_END = 102
 
