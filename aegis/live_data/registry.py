@@ -96,7 +96,16 @@ def live_market_data(
             settings=settings,
             listener=listener,
         )
-    raise ConfigurationError(f"eval.live_trading.market_data.source: {name!r} is not built yet; set 'simulated'")
+    from aegis.live_data.yahoo import YahooMarketData  # noqa: PLC0415
+
+    return YahooMarketData(
+        config.market_data.yahoo,
+        clock=clock,
+        calendar=calendar,
+        ticker_of=ticker_of,
+        settings=settings,
+        listener=listener,
+    )
 
 
 def _history(config: AegisConfig, calendar: TradingCalendar, open_lake: OpenLake | None) -> SessionHistory:

@@ -20,7 +20,7 @@ from aegis.market_data.sources.yahoo_download import YahooDownload
 from tests.fake_stopwatch import FakeStopwatch
 from tests.integration.vendors.transport_faults import PASSING, WRONG_SYMBOLS
 from tests.integration.vendors.vendor_server import Altered, Fault, Reset, Status
-from tests.integration.vendors.yahoo_server import YahooServer, chart
+from tests.integration.vendors.yahoo_server import YahooServer, chart, forget_earlier_answers
 
 XNYS = trading_calendar("XNYS")
 FIRST, LAST = date(2014, 6, 2), date(2014, 6, 10)
@@ -38,13 +38,7 @@ SPY = {day: (190.0 + number, 10**8) for number, day in enumerate(DAYS)}
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[YahooServer]:
     """Serve two charts; yfinance remembers no time zone, cookie or crumb of another test, nor writes them to disk."""
-    import yfinance.cache  # noqa: PLC0415 - takes a second
-    import yfinance.data  # noqa: PLC0415
-
-    monkeypatch.setattr(yfinance.cache._TzCacheManager, "_tz_cache", yfinance.cache._TzCacheDummy())
-    monkeypatch.setattr(yfinance.cache._CookieCacheManager, "_Cookie_cache", yfinance.cache._CookieCacheDummy())
-    monkeypatch.setattr(yfinance.data.SingletonMeta, "_instances", {})
-    yfinance.data.YfData.cache_get.cache_clear()
+    forget_earlier_answers(monkeypatch)
     with YahooServer({"AAPL": chart(APPLE, splits={date(2014, 6, 9): 7}), "SPY": chart(SPY)}) as started:
         assert isinstance(started, YahooServer)
         yield started

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aegis.live_data.messages import MinuteOrigin
@@ -14,6 +14,7 @@ volumes = st.lists(st.sampled_from([0, 1, 7, 100, 12_345]), min_size=COUNT, max_
 """Shares in each minute; 0 is a minute without a trade, of which no bar comes."""
 
 
+@settings(max_examples=50)
 @given(traded=volumes, data=st.data())
 def test_the_known_volume_is_that_of_the_minutes_before_the_first_gap(traded: list[int], data: st.DataObject) -> None:
     minutes = SessionMinutes(OPENS, OPENS + COUNT * MINUTE)
@@ -37,6 +38,7 @@ def test_the_known_volume_is_that_of_the_minutes_before_the_first_gap(traded: li
     assert missing == set(range(1, COUNT + 1)) - known
 
 
+@settings(max_examples=50)
 @given(traded=volumes, data=st.data())
 def test_asking_for_what_is_missing_completes_the_session(traded: list[int], data: st.DataObject) -> None:
     minutes = SessionMinutes(OPENS, OPENS + COUNT * MINUTE)

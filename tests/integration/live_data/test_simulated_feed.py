@@ -19,7 +19,8 @@ from aegis.lake.attachment import LakeLocation, connect
 from aegis.lake.lake import CommitMessage, Lake, Replacement
 from aegis.live_data.port import LiveMarketData
 from aegis.live_data.registry import live_market_data, live_source
-from aegis.live_data.session_history import StoredSessions
+from aegis.live_data.session_history import GeneratedSessions, StoredSessions
+from aegis.live_data.simulated import SimulatedMarketData
 from aegis.market_data.sources.minute_source import open_minute_source
 from aegis.market_data.sources.registry import open_source
 from tests.unit.live_data.feeds import WrittenDown
@@ -33,8 +34,12 @@ CONFIG = AegisConfig.model_validate(
 )
 
 
-def started(clock: SimulatedClock, listener: WrittenDown | None = None, config: AegisConfig = CONFIG) -> LiveMarketData:
-    feed = live_market_data(config, clock, calendar=XNYS, ticker_of=str, listener=listener)
+GENERATED = GeneratedSessions(CONFIG, XNYS)
+
+
+def started(clock: SimulatedClock, listener: WrittenDown | None = None) -> LiveMarketData:
+    settings = CONFIG.eval.live_trading.market_data
+    feed = SimulatedMarketData(GENERATED, clock=clock, calendar=XNYS, settings=settings, listener=listener)
     feed.start()
     return feed
 
@@ -56,7 +61,8 @@ def test_every_minute_is_told_once_when_it_has_ended_and_is_that_of_the_backtest
     backtested: pd.DataFrame, symbols: frozenset[str]
 ) -> None:
     clock, heard = SimulatedClock(OPENS), WrittenDown()
-    feed = started(clock, heard)
+    feed = live_market_data(CONFIG, clock, calendar=XNYS, ticker_of=str, listener=heard)
+    feed.start()
     feed.watch(symbols)
     told = 0
     while clock.now_utc() < XNYS.close_utc(HALF_DAY):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.integration.vendors.vendor_server import CutJson, Fault, Hang, Html, Reset, Status, Truncated
 
 PASSING: dict[str, tuple[Fault, str]] = {
@@ -18,6 +20,12 @@ PASSING: dict[str, tuple[Fault, str]] = {
     "an HTML page in the place of JSON": (Html(200), "not JSON"),
 }
 """Each with a pattern of what a message calls it; asking again may help."""
+
+SOME_FAULTS = [
+    pytest.param(fault, id=name, marks=() if name in {"503", "JSON cut in half"} else pytest.mark.long)
+    for name, (fault, _) in PASSING.items()
+]
+"""All as parameters of a test whose source shares the policy that other tests show whole: two are enough for each day."""
 
 REFUSALS: dict[str, tuple[Fault, str]] = {
     "400": (Status(400, body={"message": "invalid parameter"}), "HTTP 400"),

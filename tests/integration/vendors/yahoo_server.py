@@ -8,10 +8,13 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from tests.integration.vendors.vendor_server import Json, Request, Status, VendorServer
 
 NEW_YORK = ZoneInfo("America/New_York")
 CHART = "/v8/finance/chart/"
+QUOTE = "/v7/finance/quote"
 CRUMB = "cr4mb"
 
 
@@ -60,6 +63,8 @@ class YahooServer(VendorServer):
     def __init__(self, charts: dict[str, Json]) -> None:
         super().__init__()
         self.charts = charts
+        self.minute_charts: dict[str, Json] = {}
+        self.quotes: dict[str, Json] = {}
 
     @property
     def chart_requests(self) -> list[Request]:
@@ -68,18 +73,26 @@ class YahooServer(VendorServer):
     def answer(self, request: Request) -> Json | Status:
         if request.path == "/v1/test/getcrumb":
             return CRUMB
-        if not request.path.startswith(CHART):
+        if not self.is_scripted(request):
             return Status(404, body={})
         if request.query.get("crumb", "").strip('"') != CRUMB:
             return Status(401, body=_error("Unauthorized", "Invalid Crumb"))
+        if request.path == QUOTE:
+            known = [
+                {"symbol": name, **self.quotes[name]}
+                for name in request.query["symbols"].split(",")
+                if name in self.quotes
+            ]
+            return {"quoteResponse": {"result": known, "error": None}}
         symbol = request.path.removeprefix(CHART)
-        if symbol not in self.charts:
+        charts = self.minute_charts if request.query.get("interval") == "1m" else self.charts
+        if symbol not in charts:
             return Status(404, body=_error("Not Found", "No data found, symbol may be delisted"))
-        found = self.charts[symbol]
+        found = charts[symbol]
         return {"chart": {"result": [{**found, "meta": {"symbol": symbol, **found["meta"]}}], "error": None}}
 
     def is_scripted(self, request: Request) -> bool:
-        return request.path.startswith(CHART)
+        return request.path.startswith(CHART) or request.path == QUOTE
 
     def new_session(self) -> Any:
         """Return yfinance's own session, except that what it sends to Yahoo's hosts arrives here."""
@@ -97,6 +110,17 @@ class YahooServer(VendorServer):
             return request(method, f"{self.url}{split.path or '/'}", **options)
 
         return send
+
+
+def forget_earlier_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let yfinance remember no time zone, cookie or crumb of another test, nor write them to disk."""
+    import yfinance.cache  # noqa: PLC0415 - takes a second
+    import yfinance.data  # noqa: PLC0415
+
+    monkeypatch.setattr(yfinance.cache._TzCacheManager, "_tz_cache", yfinance.cache._TzCacheDummy())
+    monkeypatch.setattr(yfinance.cache._CookieCacheManager, "_Cookie_cache", yfinance.cache._CookieCacheDummy())
+    monkeypatch.setattr(yfinance.data.SingletonMeta, "_instances", {})
+    yfinance.data.YfData.cache_get.cache_clear()
 
 
 def _error(code: str, description: str) -> dict[str, Any]:
