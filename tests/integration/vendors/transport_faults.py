@@ -25,7 +25,7 @@ SOME_FAULTS = [
     pytest.param(fault, id=name, marks=() if name in {"503", "JSON cut in half"} else pytest.mark.long)
     for name, (fault, _) in PASSING.items()
 ]
-"""All as parameters of a test whose source shares the policy that other tests show whole: two are enough for each day."""
+"""All as parameters, for a source whose policy of calls other tests show whole: two are enough for each day."""
 
 REFUSALS: dict[str, tuple[Fault, str]] = {
     "400": (Status(400, body={"message": "invalid parameter"}), "HTTP 400"),
