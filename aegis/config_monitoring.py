@@ -44,7 +44,7 @@ class AlertSettings(Section):
     slippage_min_fills: int = Field(10, ge=1, description="Fewer fills say nothing about slippage.")
     max_rejects_in_a_row: int = Field(3, ge=1)
     max_unanswered_seconds: float = Field(30.0, gt=0, description="Of an order that was sent, until the venue's word.")
-    max_feed_silence_seconds: float = Field(60.0, gt=0, description="Of a source of market data during a session.")
+    max_feed_silence_seconds: float = Field(30.0, gt=0, description="Of a source of market data during a session.")
 
 
 class HealthSettings(Section):

@@ -92,7 +92,7 @@ class _Memory:
         cause, event = record["cause_key"], record.get("event")
         if event == "alert":
             told = (cause, str(record.get("at_utc")))
-            self.alerts[told] = _alert(record)
+            self.alerts[told] = alert_from(record)
             self.newest[cause] = told
             self.open.add(cause)
         elif event == "cleared":
@@ -159,6 +159,26 @@ class AlertLog:
         memory = self._memory()
         return [alert for told, alert in memory.alerts.items() if _is_pending(memory.last_delivery.get(told))]
 
+    def records(self) -> list[dict[str, Any]]:
+        """Return the lines that are records about a cause, oldest first; a line torn by a crash was never written.
+
+        Raises
+        ------
+        OSError
+            The log exists and cannot be read.
+        """
+        if not self.path.exists():
+            return []
+        found = []
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict) and "cause_key" in record:
+                found.append(record)
+        return found
+
     def deliver_pending(self, *, webhook_url: str | None, timeout_seconds: float) -> list[Delivery]:
         """Deliver what has not arrived.
 
@@ -208,17 +228,10 @@ class AlertLog:
         return deliveries
 
     def _memory(self) -> _Memory:
-        """Fold the lines that are records; a line torn by a crash counts as never written."""
+        """Fold the records."""
         memory = _Memory()
-        if not self.path.exists():
-            return memory
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict) and "cause_key" in record:
-                memory.take(record)
+        for record in self.records():
+            memory.take(record)
         return memory
 
 
@@ -247,7 +260,8 @@ def _is_pending(last: Delivery | None) -> bool:
     return last is None or last.webhook == "failed"
 
 
-def _alert(record: dict[str, Any]) -> Alert:
+def alert_from(record: dict[str, Any]) -> Alert:
+    """Return the alert that :meth:`Alert.record` described."""
     return Alert(
         cause_key=record["cause_key"],
         title=record.get("title", ""),

@@ -56,7 +56,7 @@ def causes_of(snapshot: MonitorSnapshot, settings: AlertSettings) -> tuple[Cause
         From when on slippage, rejections and silence are worth a message.
     """
     found: dict[str, Cause] = {}
-    for rule in (_stopped, _lease, _failures, _breaks, _stops, _orders, _feeds, _slippage, _drift):
+    for rule in (_stopped, _lease, _failures, _breaks, _stops, _orders, _feeds, _slippage, _drift, _channels):
         for cause in rule(snapshot, settings):
             found.setdefault(cause.key, cause)
     return tuple(found.values())
@@ -185,6 +185,12 @@ def _slippage(snapshot: MonitorSnapshot, settings: AlertSettings) -> Iterator[Ca
 def _drift(snapshot: MonitorSnapshot, _settings: AlertSettings) -> Iterator[Cause]:
     for said in snapshot.drift:
         yield Cause(f"drift/{_digest(said)}", "Drift limits the account", said, "warning")
+
+
+def _channels(snapshot: MonitorSnapshot, _settings: AlertSettings) -> Iterator[Cause]:
+    for said in snapshot.silent_channels:
+        name, _, problem = said.partition(": ")
+        yield Cause(f"alert_channel/{name}", f"Alerts do not arrive through {name}", problem, "warning")
 
 
 def _told(stop: StandingStop, key: str, title: str, severity: Severity = "critical") -> Cause:

@@ -31,6 +31,7 @@ _ANSWERS = frozenset(
     }
 )
 _EXECUTED = frozenset({OrderEventKind.PARTIALLY_FILLED, OrderEventKind.FILLED})
+_GOOD_ENDS = _EXECUTED | {OrderEventKind.CANCELLED, OrderEventKind.EXPIRED}
 _KINDS = frozenset(OrderEventKind) - {OrderEventKind.APPROVED, OrderEventKind.REFUSED}
 
 
@@ -112,7 +113,7 @@ class JournalProjection:
                 known.filled_at_utc = known.filled_at_utc or event.at_utc
         if event.kind is OrderEventKind.REJECTED:
             self.rejects_in_a_row += 1
-        elif event.kind in _ANSWERS:
+        elif event.kind in _GOOD_ENDS:  # to be accepted is none: a venue may accept and reject afterwards
             self.rejects_in_a_row = 0
         if event.fill is not None:
             fill = event.fill

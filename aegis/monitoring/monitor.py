@@ -23,7 +23,7 @@ from aegis.live_trading.lease import holder
 from aegis.live_trading.live_trader import TraderReport
 from aegis.monitoring.causes import Cause, causes_of
 from aegis.monitoring.event_stream import EventStream
-from aegis.monitoring.feed_health import FeedHealth
+from aegis.monitoring.feed_health import WatchedFeeds
 from aegis.monitoring.journal_projection import JournalProjection
 from aegis.monitoring.observation import Surroundings, WatchedRules, snapshot_of, stated_marks, stated_shares
 from aegis.monitoring.profit_start import ProfitStart, kept_start
@@ -36,6 +36,10 @@ class Told(Protocol):
 
     def hear(self, causes: Sequence[Cause], at_utc: datetime) -> None:
         """Take note of all that stands; returns at once."""
+        ...
+
+    def problems(self) -> Sequence[str]:
+        """Return what keeps messages from arriving now."""
         ...
 
 
@@ -53,7 +57,7 @@ class Monitor:
     folder : Path
         Where status, events and the start of profit are kept, :meth:`aegis.workspace.Workspace.monitor`.
     settings : MonitoringSettings
-    feeds : FeedHealth, optional
+    feeds : WatchedFeeds, optional
         Sources of market data.
     drift : callable, optional
         Returns what drift led to and nobody has released.
@@ -81,7 +85,7 @@ class Monitor:
         *,
         folder: Path,
         settings: MonitoringSettings,
-        feeds: FeedHealth | None = None,
+        feeds: WatchedFeeds | None = None,
         drift: Callable[[], Sequence[str]] | None = None,
         told: Told | None = None,
     ) -> None:
@@ -205,6 +209,7 @@ class Monitor:
             has_lease=held.startswith(f"process {os.getpid()} on {socket.gethostname()} since "),
             drift=drift,
             failures=failures,
+            silent_channels=() if self._told is None else self._told.problems(),
         )
 
     def _tell_rows(self, rows: Sequence[JournalRow]) -> None:

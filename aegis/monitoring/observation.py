@@ -72,6 +72,8 @@ class Surroundings:
         What drift led to and nobody has released.
     failures : sequence of str
         What went wrong in the monitor itself.
+    silent_channels : sequence of str
+        What keeps alerts from arriving.
     """
 
     feeds: Sequence[FeedReading] = ()
@@ -79,6 +81,7 @@ class Surroundings:
     has_lease: bool = False
     drift: Sequence[str] = ()
     failures: Sequence[str] = ()
+    silent_channels: Sequence[str] = ()
 
 
 def snapshot_of(
@@ -154,6 +157,7 @@ def snapshot_of(
         has_lease=surroundings.has_lease,
         kill_switch=report.stopped,
         drift=tuple(surroundings.drift),
+        silent_channels=tuple(surroundings.silent_channels),
     )
 
 

@@ -161,13 +161,15 @@ class MonitorSnapshot:
     breaks, failures : tuple of str
         What differs from the broker, and what went wrong since the last snapshot.
     rejects_in_a_row : int
-        By the venue, since it last took or executed an order.
+        Orders that the venue rejected, since it last executed one or one ended in another way.
     lease_holder, has_lease : str, bool
         Who trades the account, and whether it is this process.
     kill_switch : str
         Why nothing may leave; empty while orders may.
     drift : tuple of str
         What drift led to and nobody has released.
+    silent_channels : tuple of str
+        What keeps alerts from arriving, each with its channel.
     """
 
     account: str
@@ -195,6 +197,7 @@ class MonitorSnapshot:
     has_lease: bool
     kill_switch: str
     drift: tuple[str, ...] = ()
+    silent_channels: tuple[str, ...] = ()
 
     def to_record(self) -> dict[str, Any]:
         """Return the snapshot as a mapping that JSON can hold: instants as ISO 8601, infinite numbers as None."""

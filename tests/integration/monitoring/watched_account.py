@@ -46,6 +46,10 @@ class WatchedAccount:
         self.folder = folder
         self.feed = HeardFeed(at_utc)
         self.drift: list[str] = []
+        self.dead: set[str] = set()
+        """What is not heard any more: stream, quotes, feed."""
+        self.skew_seconds = 0.0
+        self._orders = 0
         terms = {"max_position_size": 1.0, "max_order_equity_fraction": 1.0, **limits}
         self._limits = ExitLimits.from_settings(LiveRiskLimits(**terms))
         self._open = ExitStack()
@@ -74,18 +78,20 @@ class WatchedAccount:
     def hear(self) -> None:
         """Hear the market and the clock as of now: ABC at 10 USD, DEF at 20 USD."""
         now = self.clock.now_utc()
-        self.rules.observe_clock_skew(0.0)
-        self.rules.observe_stream(now)
-        self.rules.observe_quote("ABC", bid_usd=9.99, ask_usd=10.01, at_utc=now)
-        self.rules.observe_quote("DEF", bid_usd=20.0, ask_usd=20.0, at_utc=now)
-        self.feed.reading = FeedReading(source="simulated", heard_at_utc=now)
+        self.rules.observe_clock_skew(self.skew_seconds)
+        if "stream" not in self.dead:
+            self.rules.observe_stream(now)
+        if "quotes" not in self.dead:
+            self.rules.observe_quote("ABC", bid_usd=9.99, ask_usd=10.01, at_utc=now)
+            self.rules.observe_quote("DEF", bid_usd=20.0, ask_usd=20.0, at_utc=now)
+        if "feed" not in self.dead:
+            self.feed.reading = FeedReading(source="simulated", heard_at_utc=now)
 
-    def look(self, seconds: float = 0.0, *, hears: bool = True) -> MonitorSnapshot:
+    def look(self, seconds: float = 0.0) -> MonitorSnapshot:
         """Let time pass, step, and look at the account as the trader's loop does."""
         self.clock.advance_to(self.clock.now_utc() + timedelta(seconds=seconds))
         self.venue.book.now_utc = self.clock.now_utc()
-        if hears:
-            self.hear()
+        self.hear()
         failures: tuple[str, ...] = ()
         try:
             self.system.step()
@@ -101,6 +107,12 @@ class WatchedAccount:
         snapshot = self.monitor.observe(report)
         assert snapshot is not None
         return snapshot
+
+    def send(self, symbol: str, shares: int) -> str:
+        """Send another order at the market and return its id."""
+        self._orders += 1
+        order = self.system.order(symbol, shares, name=f"number-{self._orders}", arrival_price_usd=10.0)
+        return self.system.submit_order(order).order.client_order_id
 
     def trade(self, name: str, symbol: str, shares: int, price: str) -> None:
         """Send an order at the market and let the venue fill it at a price."""
