@@ -29,6 +29,15 @@ from aegis.config_refusals import (
     refuse_unknown_variables,
     values_out_of_bounds,
 )
+from aegis.config_secrets import (
+    SECRETS_FILE_VARIABLE,
+    refuse_secrets_in,
+    require_taken,
+    secret_settings,
+    secrets_in_file,
+    variable_of,
+    with_secrets,
+)
 from aegis.config_section import Section
 from aegis.config_storage import POSTGRES_URL_VARIABLE, StorageSettings, password_in
 from aegis.config_vendors import AlpacaSettings, CryptoSettings, InteractiveBrokersSettings, YahooSettings
@@ -294,20 +303,25 @@ def load_config(path: Path | None = None) -> AegisConfig:
     Raises
     ------
     ConfigurationError
-        The file cannot be read or is not YAML, a key is unknown, a variable is not the JSON that its setting needs, or
-        a value is out of bounds. Nothing has been changed.
+        The file cannot be read or is not YAML, a key is unknown, a variable is not the JSON that its setting needs, a
+        value is out of bounds, a secret stands in the file, or the secrets file cannot be used. Nothing has been
+        changed.
     """
     file = Path(path or os.environ.get(CONFIG_FILE_VARIABLE, CONFIG_FILE)).resolve()
     values = _read_yaml(file)
     refuse_unknown_keys(values, AegisConfig, origin=file.name)
     _refuse_password(values, file)
-    refuse_unknown_variables(AegisConfig, other={CONFIG_FILE_VARIABLE, *_NOT_SETTINGS})
+    refuse_secrets_in(values, AegisConfig, origin=file.name)
+    refuse_unknown_variables(AegisConfig, other={CONFIG_FILE_VARIABLE, SECRETS_FILE_VARIABLE, *_NOT_SETTINGS})
+    secrets = secrets_in_file([variable_of(setting) for setting in secret_settings(AegisConfig)])
+    values = with_secrets(values, secrets, AegisConfig)
     try:
         config = AegisConfig(**values)
     except SettingsError as error:
         raise ConfigurationError(malformed_variable(error)) from error
     except ValidationError as error:
         raise ConfigurationError(values_out_of_bounds(error, file)) from error
+    require_taken(secrets, config)
     return _anchor_paths(config, file.parent)
 
 
