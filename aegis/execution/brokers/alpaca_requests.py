@@ -177,12 +177,13 @@ class AlpacaRequests:
         message = self._shown(str(body.get("message") or f"HTTP {status}"))
         code = body.get("code")
         if status in _MAY_PASS or status >= _FIRST_SERVER_ERROR:
-            raise self._unknown(method, path, f"HTTP {status}: {message}") from error
+            # alpaca-py's error holds the venue's words as they came, which may repeat the keys; ours has them cleaned.
+            raise self._unknown(method, path, f"HTTP {status}: {message}") from None
         if status == _UNAUTHORIZED or message == "forbidden.":
             raise ConfigurationError(
                 f"Alpaca refuses the keys (HTTP {status}: {message}); set AEGIS_BROKERS__ALPACA__KEY_ID and "
                 f"AEGIS_BROKERS__ALPACA__SECRET_KEY to those of the account at {self._settings.url}"
-            )
+            ) from None
         return Refused(status, code if isinstance(code, int) else None, message)
 
     def _unknown(self, method: str, path: str, cause: str) -> BrokerUnavailable:

@@ -17,6 +17,7 @@ from aegis.config_brokers import AlpacaBrokerSettings
 from aegis.execution.brokers.alpaca_hosts import stream_url
 from aegis.execution.brokers.alpaca_requests import keys, load_alpaca_py
 from aegis.execution.brokers.stream_health import StreamHealth
+from aegis.unlogged_frames import UnloggedFrames
 
 _STOP_SECONDS = 0.05
 _CLOSE_SECONDS = 1.0
@@ -129,6 +130,7 @@ def _stream(settings: AlpacaBrokerSettings, *, heard: Callable[[], None], listen
             "open_timeout": settings.connect_timeout_seconds,
             "close_timeout": _CLOSE_SECONDS,
             "max_queue": None,
+            "logger": UnloggedFrames("websockets.client"),
         },
     )
     stream._reconnect_min_backoff = settings.reconnect_first_seconds

@@ -26,11 +26,20 @@ from aegis.lake.attachment import connect
 from aegis.workspace import Workspace
 from aegis_sensors.cli import main
 from aegis_sensors.instance import prepare_home
+from tests.integration.canary_search import Canaries, ProcessList
 
 RANGE = {"first_session": date(2014, 6, 2), "last_session": date(2014, 6, 13)}
 """Ten sessions: too few for any order."""
 SETTINGS = Path("aegis.yaml")
 OTHER_WORKSPACE = "files-prices-simulated"
+KEYS = {
+    f"AEGIS_{section}__ALPACA__{name}": f"{first}{section[:4]}{rest}"
+    for section in ("BROKERS", "MARKET_DATA")
+    for name, first, rest in (("KEY_ID", "PKQ7", "Z2X9M4T8"), ("SECRET_KEY", "w5/Yc", "+8kQ=Jv3Tn/0Lb7"))
+}
+CANARIES = Canaries(*KEYS.values())
+COMMAND_LINES = "command_lines.json"
+"""What of the keys stood in the process list during the run."""
 
 Answer = tuple[int, str, str]
 """Exit status, standard output, standard error."""
@@ -51,10 +60,10 @@ def _write_bars(folder: Path) -> None:
     (folder / "bars.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
-def _aegis(config: Path, *words: str) -> Answer:
+def _aegis(config: Path, *words: str, **environment: str) -> Answer:
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-m", "aegis_sensors.cli", *words],
-        env={**os.environ, "AEGIS_CONFIG": str(config), "COLUMNS": "200", "OPENBLAS_NUM_THREADS": "1"},
+        env={**os.environ, "AEGIS_CONFIG": str(config), "COLUMNS": "200", "OPENBLAS_NUM_THREADS": "1", **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -114,7 +123,7 @@ def first_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> tuple
     """Return the configuration of the simulated market, and how its first run ended.
 
     It takes half a minute, so the processes of a test run share it: the first that asks makes it. Beside its workspace
-    lies the folder of another one.
+    lies the folder of another one. Keys that it has no use for are in its environment, see ``test_canary.py``.
     """
     own = tmp_path_factory.getbasetemp()
     folder = (own if worker_id == "master" else own.parent) / "first_run"
@@ -126,7 +135,9 @@ def first_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> tuple
             workspace = folder / "workspace"
             workspace.mkdir()
             config = _write_config(workspace)
-            answer = _aegis(config, "run")
+            with ProcessList(CANARIES) as processes:
+                answer = _aegis(config, "run", **KEYS)
+            (folder / COMMAND_LINES).write_text(json.dumps(sorted(processes.found)), encoding="utf-8")
             (workspace / "home" / OTHER_WORKSPACE).mkdir()
             record.write_text(json.dumps([str(config), answer]), encoding="utf-8")
     config_text, (status, out, errors) = json.loads(record.read_text(encoding="utf-8"))

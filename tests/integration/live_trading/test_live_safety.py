@@ -14,6 +14,7 @@ import pytest
 from aegis.errors import ConfigurationError
 from aegis.execution.order_states import OrderState
 from aegis.live_trading.kept_confirmation import LONGEST_HOURS
+from tests.integration.live_trading.changed_settings import each_changed
 from tests.integration.live_trading.live_changes import MUTATIONS, REASONS
 from tests.integration.live_trading.live_world import ACCOUNT, ENDS, ENVIRONMENT, NUMBER, SETTINGS, LiveWorld
 from tests.integration.venues.alpaca.server import AlpacaVenue
@@ -74,6 +75,18 @@ def test_no_single_change_reaches_the_live_host(host, world, order_of, monkeypat
     assert host.connections == 0
     assert host.names == []
     assert host.venue.book.accepted == {}
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # of values that no setting would take
+def test_no_setting_at_all_may_change(host, world):
+    count = 0
+    for name, changed in each_changed(world.config()):
+        world.change = lambda _, changed=changed: changed
+        with pytest.raises(ConfigurationError):
+            pytest.fail(f"{name}: {world.broker()}")
+        count += 1
+    assert count > 300
+    assert (host.connections, host.names) == (0, [])
 
 
 def test_there_are_enough_changes_and_each_is_one():
