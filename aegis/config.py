@@ -17,6 +17,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from aegis.config_account import SIMULATED_ACCOUNT, why_not_an_account
 from aegis.config_brokers import BrokersSettings
 from aegis.config_compliance import ComplianceSettings
 from aegis.config_drift import DriftSettings
@@ -64,7 +65,14 @@ class RunSettings(Section):
     """Which market, which account and which sessions a run is about."""
 
     source: Literal["simulated", "files", "yahoo", "alpaca", "interactive_brokers", "crypto", "multi"] = "simulated"
-    account: str = Field("simulated", pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
+    account: str = Field(
+        SIMULATED_ACCOUNT,
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$",
+        description="`simulated`, or an account that `aegis trade` trades at `eval.live_trading.broker`.",
+    )
+    account_since: date | None = Field(
+        None, description="Session after whose close an account that is traded decides first; nothing is booked before."
+    )
     book: str = Field("main", pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
     workspace: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,80}$")
     home: Path = Path(".aegis")
@@ -276,6 +284,22 @@ class AegisConfig(BaseSettings):
                 "account is a cash account that cannot borrow; set portfolio.max_gross_exposure to 1 or less"
             )
         return self
+
+    @model_validator(mode="after")
+    def _account_fits(self) -> Self:
+        """Refuse an account that cannot be simulated or traded as it is asked for."""
+        run = self.run
+        problem = why_not_an_account(
+            run.account, since=run.account_since, source=run.source, broker=self.eval.live_trading.broker
+        )
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    @property
+    def is_traded(self) -> bool:
+        """Whether the account is traded, paper or live, and not simulated by the book."""
+        return self.run.account != SIMULATED_ACCOUNT
 
     @property
     def workspace(self) -> str:

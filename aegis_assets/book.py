@@ -120,7 +120,11 @@ def book_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsD
         desk: dg.ResourceParam[Desk],
         lake: LakeResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        sessions = requested_sessions(context)
+        requested, begins = requested_sessions(context), desk.first_session(market)
+        sessions = [session for session in requested if session >= begins]
+        if not sessions:
+            yield from _nothing_to_book(context, lake, desk, requested, begins)
+            return
         with lake.open() as store, _ledger(store, desk, sessions) as ledger:
             switch = HeldSwitch(desk.kill_switch)
             history = InputHistory(
@@ -131,7 +135,10 @@ def book_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsD
             )
             state = _previous_state(store, market, desk, sessions[0])
             policy = desk.policy(switch.status)
-            outcomes = run_sessions(state, history, sessions, policy=policy, ledger=ledger, kill_switch=switch)
+            books = desk.books(ledger, market)
+            outcomes = run_sessions(
+                state, history, sessions, policy=policy, ledger=ledger, kill_switch=switch, books=books
+            )
             _refuse_a_break(store, desk, outcomes[-1])
             frames = book_tables(outcomes)
             pictures = book_pictures(frames, store.read(tables.ACCOUNT_VALUES, last=sessions[0], account=desk.account))
@@ -139,9 +146,23 @@ def book_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsD
             switch.require_unmoved()
             ledger.flush()
             checks, head = _checks(outcomes), head_text(desk.account, ledger.head())
-            yield from publish(context, store, rows, sessions=sessions, check_results=checks, journal_head=head)
+            yield from publish(context, store, rows, sessions=requested, check_results=checks, journal_head=head)
 
     return [book]
+
+
+def _nothing_to_book(
+    context: dg.AssetExecutionContext, lake: LakeResource, desk: Desk, sessions: Sequence[date], begins: date
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Publish sessions before an account that is traded begins: no rows, whatever the market did."""
+    told = f"account {desk.account} begins with session {begins}"
+    rows = [TableRows(table, table.empty(), desk.account) for table in tables.BOOK_TABLES]
+    checks = _check_results(told, told, told)
+    with lake.open() as store:
+        _refuse_another_beginning(store, desk, begins)
+        yield from publish(
+            context, store, rows, sessions=sessions, check_results=checks, metadata={"nothing_to_book": told}
+        )
 
 
 def _ledger(store: Lake, desk: Desk, sessions: Sequence[date]) -> AbstractContextManager[DecisionLedger]:
@@ -215,8 +236,8 @@ def _outdated(store: Lake, market: Market, sessions: Sequence[date]) -> dict[dat
 
 
 def _previous_state(store: Lake, market: Market, desk: Desk, first: date) -> BookState:
-    """Return the state that session `first` starts from: the opening one for the market's first session only."""
-    if first == market.session_range()[0]:
+    """Return the state that session `first` starts from: the opening one for the first session of the book only."""
+    if first == desk.first_session(market):
         _refuse_another_beginning(store, desk, first)
         return desk.opening_state()
     previous = market.calendar.previous(first)
@@ -234,8 +255,8 @@ def _refuse_another_beginning(store: Lake, desk: Desk, first: date) -> None:
     if booked and booked[0] != first:
         raise LakeError(
             f"account {desk.account}: its book in workspace {desk.workspace.name} begins with session {booked[0]}, and "
-            f"this run would begin another with {first}; set run.first_session to {booked[0]}, or use a workspace of "
-            "its own (run.workspace)"
+            f"this run would begin another with {first}; set {desk.beginning_setting} to {booked[0]}, or use a "
+            "workspace of its own (run.workspace)"
         )
 
 
@@ -258,41 +279,37 @@ def _checks(outcomes: Sequence[SessionOutcome]) -> list[dg.AssetCheckResult]:
     conflicts = [(o.inputs.session, text) for o in outcomes for text in o.conflicts]
     residual = max(abs(o.pnl.residual_usd) for o in outcomes)
     refused = [(o.inputs.session, o.decision.refusing_rules) for o in outcomes if o.commit.is_refused]
+    return _check_results(
+        "; ".join(f"{session}: {text}" for session, text in conflicts[:3]),
+        "largest absolute residual, USD",
+        "; ".join(f"{session}: {', '.join(rules)}" for session, rules in refused[:3]),
+        conflicts=len(conflicts),
+        residual_usd=residual,
+        refused=len(refused),
+    )
+
+
+def _check_results(
+    of_conflicts: str,
+    of_residual: str,
+    of_refusals: str,
+    *,
+    conflicts: int = 0,
+    residual_usd: float = 0.0,
+    refused: int = 0,
+) -> list[dg.AssetCheckResult]:
     return [
-        _check(
-            tables.ORDERS,
-            COMMITTED_ORDERS_CHECK,
-            passed=not conflicts,
-            observed=len(conflicts),
-            threshold=0,
-            detail="; ".join(f"{session}: {text}" for session, text in conflicts[:3]),
-        ),
-        _check(
-            tables.DAILY_PNL,
-            CONSERVATION_CHECK,
-            passed=residual <= _RESIDUAL_TOLERANCE_USD,
-            observed=residual,
-            threshold=_RESIDUAL_TOLERANCE_USD,
-            detail="largest absolute residual, USD",
-        ),
-        _check(
-            tables.PRE_TRADE_GATE,
-            GATE_CHECK,
-            passed=not refused,
-            observed=len(refused),
-            threshold=0,
-            detail="; ".join(f"{session}: {', '.join(rules)}" for session, rules in refused[:3]),
-        ),
+        _check(tables.ORDERS, COMMITTED_ORDERS_CHECK, conflicts, 0, of_conflicts),
+        _check(tables.DAILY_PNL, CONSERVATION_CHECK, residual_usd, _RESIDUAL_TOLERANCE_USD, of_residual),
+        _check(tables.PRE_TRADE_GATE, GATE_CHECK, refused, 0, of_refusals),
     ]
 
 
-def _check(
-    table: TableSchema, name: str, *, passed: bool, observed: float, threshold: float, detail: str
-) -> dg.AssetCheckResult:
+def _check(table: TableSchema, name: str, observed: float, threshold: float, detail: str) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         asset_key=asset_key(table),
         check_name=name,
-        passed=passed,
+        passed=bool(observed <= threshold),
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={"observed": observed, "threshold": threshold, "detail": detail or "nothing found"},
     )

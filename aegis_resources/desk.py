@@ -17,19 +17,21 @@ from aegis.backtesting.costs import CostModel
 from aegis.compliance.pre_trade import order_rules
 from aegis.config import AegisConfig
 from aegis.drift.responses import DriftResponses
-from aegis.errors import JournalError
+from aegis.errors import ConfigurationError, JournalError
 from aegis.execution.journal import Journal, holds_journal, missing_journal
 from aegis.execution.journal_chain import JournalHead
 from aegis.execution.order_management import DecisionLedger
+from aegis.live_trading.account_books import AccountBooks
 from aegis.live_trading.book_state import BookState
 from aegis.live_trading.journal_audit import require_recorded_past
 from aegis.live_trading.kill_switch import KillSwitch, KillSwitchStatus
 from aegis.live_trading.session_loop import BookPolicy
 from aegis.market_data.configured_checks import configured_checks
 from aegis.workspace import Workspace
+from aegis_resources.market_data import Market
 
 _INDIFFERENT_SETTINGS = {
-    "run": {"home", "workspace", "last_session"},
+    "run": {"home", "workspace", "last_session", "account_since"},
     "monitoring": True,
     "storage": True,
     "schedules": True,
@@ -102,6 +104,39 @@ class Desk:
             code_version=__version__,
             config_hash=config_hash(self.config),
         )
+
+    def first_session(self, market: Market) -> date:
+        """Return the session with which the account's book begins.
+
+        Raises
+        ------
+        ConfigurationError
+            ``run.account_since`` is no session, or the market does not have it.
+        """
+        first, last = market.session_range()[0], market.calendar.last_known_session()
+        since = self.config.run.account_since
+        if since is None:
+            return first
+        if not (market.calendar.is_session(since) and first <= since <= last):
+            raise ConfigurationError(
+                f"run.account_since {since} must be a session of {market.calendar.name} between {first} and {last}; "
+                "the history before it is what the first decision looks back on"
+            )
+        return since
+
+    @property
+    def beginning_setting(self) -> str:
+        """The setting that says with which session the account's book begins."""
+        return "run.account_since" if self.config.is_traded else "run.first_session"
+
+    def books(self, ledger: DecisionLedger, market: Market) -> AccountBooks | None:
+        """Return the books of an account that is traded; None for the simulated one, which the loop trades itself."""
+        if not self.config.is_traded:
+            return None
+        # The matching kernel takes two seconds to load, and definitions are loaded without booking anything.
+        from aegis.live_trading.traded_books import TradedBooks  # noqa: PLC0415
+
+        return TradedBooks(ledger, market.calendar, market.clock.now_utc())
 
     @contextmanager
     def journal(self) -> Iterator[Journal]:

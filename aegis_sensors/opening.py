@@ -13,6 +13,7 @@ from aegis.lake.attachment import connect
 from aegis.lake.lake import Lake
 from aegis.signals.strategy import find_strategies
 from aegis.workspace import Workspace
+from aegis_resources.desk import Desk
 from aegis_resources.market_data import Market
 from aegis_sensors.workspace_identity import claim
 
@@ -64,9 +65,15 @@ def _refuse_another_beginning(config: AegisConfig, market: Market, workspace: Wo
     if store.last_session(tables.BOOK_STATES) is None:
         return
     booked = store.sessions(tables.BOOK_STATES, account=config.run.account)
-    first = market.session_range()[0]
+    desk = Desk(config, workspace)
+    first = desk.first_session(market)
     if not booked or booked[0] == first:
         return
+    if config.is_traded:
+        raise ConfigurationError(
+            f"workspace {workspace.name} holds a book that begins with {booked[0]}, but {desk.beginning_setting} is "
+            f"{first}; say {booked[0]} as when it was made, or trade the account in a workspace of its own"
+        )
     asked = config.run.first_session
     cause = f"run.first_session (FIRST) is {asked}" if asked else f"source {market.source.name} begins with {first}"
     raise ConfigurationError(

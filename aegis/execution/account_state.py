@@ -108,7 +108,7 @@ class AccountState:
     cash_usd : float
         Settled and unsettled cash.
     interest_usd : float
-        Interest credited in that session; zero until interest is built.
+        Interest credited in that session; of a traded account all that came and went beside trades and dividends.
     positions : tuple of Position
         Sorted by symbol.
     receivables : tuple of DividendReceivable
@@ -117,6 +117,8 @@ class AccountState:
         Orders that may still execute, sorted by client order id.
     order_progress : tuple of OrderProgress
         Of the open orders that have any, sorted by client order id.
+    journal_facts : int
+        Fills and bookings of the journal that a traded account holds so far; 0 for a simulated one.
     """
 
     account: str
@@ -127,6 +129,7 @@ class AccountState:
     receivables: tuple[DividendReceivable, ...] = ()
     open_orders: tuple[OrderStatus, ...] = ()
     order_progress: tuple[OrderProgress, ...] = ()
+    journal_facts: int = 0
 
     @classmethod
     def opening(cls, account: str, *, cash_usd: float) -> AccountState:
@@ -180,6 +183,8 @@ class AccountState:
         }
         if self.order_progress:
             record["order_progress"] = [_progress_record(progress) for progress in self.order_progress]
+        if self.journal_facts:
+            record["journal_facts"] = self.journal_facts
         return record
 
     @classmethod
@@ -198,6 +203,7 @@ class AccountState:
             ),
             open_orders=tuple(status_from_record(item) for item in record["open_orders"]),
             order_progress=tuple(_progress(**item) for item in record.get("order_progress", ())),
+            journal_facts=record.get("journal_facts", 0),
         )
 
 

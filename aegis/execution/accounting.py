@@ -32,13 +32,13 @@ class SessionPnl:
     dividends_usd : float
         Dividends that went ex in this session.
     interest_usd : float
-        Interest on cash.
+        Interest on cash; of a traded account fees, transfers and what came in kind as well.
     slippage_usd, commission_usd : float
         Costs paid, zero or negative.
     residual_usd : float
         Equity change that the parts do not explain.
     return_daily : float
-        Equity change / equity before.
+        (Equity change - transfers) / equity before.
     """
 
     equity_change_usd: float
@@ -53,7 +53,12 @@ class SessionPnl:
 
 
 def session_pnl(
-    before: AccountState, after: AccountState, *, market: SessionMarket, fills: Sequence[Fill]
+    before: AccountState,
+    after: AccountState,
+    *,
+    market: SessionMarket,
+    fills: Sequence[Fill],
+    transfers_usd: float = 0.0,
 ) -> SessionPnl:
     """Split the equity change of one session into its causes.
 
@@ -65,6 +70,8 @@ def session_pnl(
         Bars and actions of this session.
     fills : sequence of Fill
         The account's fills in this session.
+    transfers_usd : float
+        Of the account's interest, what was paid in or out and is no gain: it counts at the close.
 
     Raises
     ------
@@ -105,7 +112,7 @@ def session_pnl(
     return SessionPnl(
         equity_change_usd=change,
         residual_usd=change - math.fsum(parts.values()),
-        return_daily=change / equity_before,
+        return_daily=(change - transfers_usd) / equity_before,
         **parts,
     )
 

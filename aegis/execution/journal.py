@@ -245,6 +245,16 @@ class Journal:
             found: str | None = connection.execute(query).scalar_one()
         return None if found is None else date.fromisoformat(found)
 
+    def counts(self, kinds: Sequence[str]) -> dict[date, int]:
+        """Return how many events of `kinds` are booked in each session that has any."""
+        query = (
+            sa.select(EVENTS.c.session, sa.func.count())
+            .where(EVENTS.c.account == self.account, EVENTS.c.kind.in_([str(kind) for kind in kinds]))
+            .group_by(EVENTS.c.session)
+        )
+        with self._reading() as connection:
+            return {date.fromisoformat(session): count for session, count in connection.execute(query)}
+
     def _select(self, connection: sa.Connection, query: sa.Select[Any]) -> Iterator[JournalRow]:
         ordered = query.where(EVENTS.c.account == self.account).order_by(EVENTS.c.sequence)
         result = connection.execution_options(yield_per=_READ_CHUNK_ROWS).execute(ordered)

@@ -178,6 +178,15 @@ class DecisionLedger:
             return None
         return self._newest
 
+    def is_committed(self, decision_id: str) -> bool:
+        """Whether a decision of the ledger's sessions is committed."""
+        return self._committed(decision_id) is not None
+
+    @property
+    def journal(self) -> Journal:
+        """The account's journal, without what is not flushed yet."""
+        return self._journal
+
     def head(self) -> JournalHead:
         """Return where the journal ends, without what is not flushed yet."""
         return self._journal.head()

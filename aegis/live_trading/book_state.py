@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from aegis.errors import ExecutionError
 from aegis.execution.account_state import AccountState
 from aegis.execution.order_records import canonical_json
 from aegis.risk.breakers import BreakerState
@@ -49,6 +50,47 @@ class BookState:
             peak_equity_usd=cash_usd,
             benchmark_level=1.0,
             equity_history_usd=(cash_usd,),
+        )
+
+    def after_transfers(self, transfers_usd: float, *, equity_usd: float) -> BookState:
+        """Return the state that a session is compared with in which money was paid in or out.
+
+        Parameters
+        ----------
+        transfers_usd : float
+            Paid in positive, out negative; counted at the close.
+        equity_usd : float
+            At the close, with it.
+
+        Raises
+        ------
+        ExecutionError
+            Without the transfers the account would have been worth nothing, so that there is no return.
+
+        Notes
+        -----
+        Peaks and past equity are scaled by what the transfers made of the equity: a payment is neither a gain nor a
+        loss, so it moves no drawdown and is in no return. The account itself stays as it was.
+        """
+        if transfers_usd == 0.0:
+            return self
+        earned = equity_usd - transfers_usd
+        if not (earned > 0 and equity_usd > 0):
+            raise ExecutionError(
+                f"account {self.account.account}: transfers of {transfers_usd:+,.2f} USD leave an equity of "
+                f"{equity_usd:,.2f} USD of {earned:,.2f}; both must be positive for a return. Correct what was booked"
+            )
+        scale = equity_usd / earned
+        breaker = self.breaker
+        return replace(
+            self,
+            breaker=replace(
+                breaker,
+                reference_peak_usd=breaker.reference_peak_usd * scale,
+                trough_usd=None if breaker.trough_usd is None else breaker.trough_usd * scale,
+            ),
+            peak_equity_usd=self.peak_equity_usd * scale,
+            equity_history_usd=tuple(equity * scale for equity in self.equity_history_usd),
         )
 
     def to_json(self) -> str:

@@ -33,6 +33,7 @@ class AccountEventKind(StrEnum):
     POSITIONS_ADOPTED = "positions adopted"
     SPLIT_BOOKED = "split booked"
     BREAKERS_KEPT = "breakers kept"
+    CASH_BOOKED = "cash booked"
 
 
 def adoption_entry(
@@ -77,20 +78,22 @@ def breakers_entry(record: Mapping[str, object], *, session: date, at_utc: datet
     return _entry(AccountEventKind.BREAKERS_KEPT, record, session=session, at_utc=at_utc)
 
 
-def held_shares(rows: Iterable[JournalRow]) -> dict[str, float] | None:
+def held_shares(rows: Iterable[JournalRow], *, before: Mapping[str, float] | None = None) -> dict[str, float] | None:
     """Return the signed shares that an account should hold, by permanent symbol and without zeros.
 
     Parameters
     ----------
     rows : iterable of JournalRow
-        The whole journal, by ascending sequence.
+        By ascending sequence: the whole journal, or what followed `before`.
+    before : mapping of str to float, optional
+        Signed shares that were held before the first of the rows, where that is known.
 
     Returns
     -------
     dict or None
         None while nothing was ever taken over: what the account held before is not known.
     """
-    held: dict[str, float] | None = None
+    held = None if before is None else dict(before)
     for row in rows:
         if row.kind == AccountEventKind.POSITIONS_ADOPTED:
             held = {str(symbol): float(shares) for symbol, shares in row.payload["shares"].items()}

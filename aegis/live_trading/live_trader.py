@@ -24,6 +24,7 @@ from aegis.execution.order_states import OrderState
 from aegis.execution.orders import Order
 from aegis.live_data.port import MarketFeed
 from aegis.live_trading.execution_system import ExecutionSystem
+from aegis.live_trading.untraded_orders import end_untraded
 from aegis.live_trading.worked_parents import ChildrenThroughTheDoor, JournalledParents
 
 _AT_ONCE = "market"
@@ -103,6 +104,7 @@ class LiveTrader:
         self._desk = ParentDesk(self._venue, parents, clock=clock, observe=feed.observe)
         self._released: set[str] = set()
         self._seen: object = None
+        self._ended_before: date | None = None
         for kept in parents.kept():
             self._released.add(kept.state.order.client_order_id)
             self._desk.take(kept.state, kept.algorithm)
@@ -117,6 +119,7 @@ class LiveTrader:
         """
         system = self._system
         system.step()
+        self._end_untraded()
         stopped = system.stopped
         if stopped:
             self._wind_down(stopped)
@@ -185,6 +188,24 @@ class LiveTrader:
             )
             self._desk.take(planned.state, planned.algorithm)
         self._released.add(name)
+
+    def _end_untraded(self) -> None:
+        """Say, once for each session, how the orders of earlier ones ended that nobody traded."""
+        now = self._clock.now_utc()
+        session = self._execution_session(now)
+        if session == self._ended_before:
+            return
+        late = {s.order.client_order_id for s in self._desk.states() if s.order.execution_session < session}
+        end_untraded(
+            self._system.door,
+            self._journal,
+            before=session,
+            at_work=late,
+            session=self._system.session_of(now),
+            at_utc=now,
+        )
+        if not late:
+            self._ended_before = session
 
     def _watch(self) -> None:
         self._feed.watch(frozenset(state.order.symbol for state in self._desk.states()))

@@ -1,4 +1,4 @@
-"""One session of a book: fill yesterday's orders, value the book, decide, pass the gate, commit.
+"""One session of a book: book what became of yesterday's orders, value the book, decide, pass the gate, commit.
 
 Belongs here: the order of these steps, and nothing of what each does. ``advance`` is a function of the carried state
 and the session's inputs, so a decade in one run, in two halves or day by day gives the same rows.
@@ -24,16 +24,17 @@ from aegis.config import PortfolioSettings, RiskSettings
 from aegis.config_eval import ExecutionEval
 from aegis.drift.responses import DriftLimits, ResponseHistory
 from aegis.execution.account_state import AccountState
-from aegis.execution.accounting import SessionPnl, expected_quantities, session_pnl
+from aegis.execution.accounting import SessionPnl
 from aegis.execution.decisions import CommitOutcome, Decision
 from aegis.execution.order_ids import decision_id
 from aegis.execution.order_management import DecisionLedger
 from aegis.execution.orders import Fill, Order
+from aegis.live_trading.account_books import AccountBooks
 from aegis.live_trading.book_state import BookState
 from aegis.live_trading.checked_actions import refuse_unchecked_actions
+from aegis.live_trading.explained_sessions import explained
 from aegis.live_trading.order_making import make_orders
 from aegis.live_trading.quarantined_holdings import without_bars_of_a_quarantined_holding
-from aegis.live_trading.reconciliation import reconcile
 from aegis.live_trading.session_inputs import SessionInputs
 from aegis.live_trading.simulated_books import SimulatedBooks
 from aegis.portfolio.optimizer import TargetWeightsOptimizer
@@ -139,13 +140,15 @@ class SessionLoop:
         How the book decides.
     ledger : DecisionLedger
         Where decisions are committed and events recorded; flushed by the caller.
+    books : AccountBooks, optional
+        Of an account that is traded; simulated without.
     """
 
-    def __init__(self, policy: BookPolicy, ledger: DecisionLedger) -> None:
+    def __init__(self, policy: BookPolicy, ledger: DecisionLedger, books: AccountBooks | None = None) -> None:
         self._policy = policy
         self._ledger = ledger
         rules = TradingRules(participation_rate=policy.execution.participation_rate)
-        self._books = SimulatedBooks(ledger, policy.costs, rules)
+        self._books = books or SimulatedBooks(ledger, policy.costs, rules)
         self._optimizer = TargetWeightsOptimizer(policy.portfolio)
         self._limits = RiskLimits.from_settings(policy.risk)
 
@@ -168,17 +171,12 @@ class SessionLoop:
         """
         refuse_unchecked_actions(inputs)
         inputs = without_bars_of_a_quarantined_holding(inputs, state.account)
-        booked = self._books.trade_session(state.account, inputs.market, at_utc=inputs.decided_at_utc)
+        booked = self._books.trade_session(state.account, inputs)
         account = booked.account
-        pnl = session_pnl(state.account, account, market=inputs.market, fills=booked.fills)
-        reconciliation = reconcile(
-            expected_quantities(state.account, market=inputs.market, fills=booked.fills),
-            {p.symbol: p.quantity_shares for p in account.positions},
-            residual_usd=pnl.residual_usd,
-            label=f"{account.account} {inputs.session}",
-        )
+        pnl, breaks = explained(state.account, booked, market=inputs.market)
         drift = self._policy.drift_responses.limits(inputs.session)
-        valued, scale, breaker_event = self._value(state, account, pnl, inputs, drift)
+        before = state.after_transfers(booked.transfers_usd, equity_usd=account.equity_usd)
+        valued, scale, breaker_event = self._value(before, account, pnl, inputs, drift)
         targets = self._targets(account, inputs, min(scale, drift.exposure_scale))
         risk = self._risk(valued, pnl, targets, inputs, drift)
         decision_name = decision_id(
@@ -194,7 +192,7 @@ class SessionLoop:
             max_participation=self._max_participation,
         )
         seen = self._gate_inputs(valued, inputs, orders, targets, risk, decision_name)
-        verdict = self._judge(replace(seen, reconciliation_clean=reconciliation.is_clean))
+        verdict = self._judge(replace(seen, reconciliation_clean=not breaks, reconciliation_told="; ".join(breaks)))
         decision = self._decision(account, inputs, orders, verdict)
         commit = self._ledger.commit(decision, at_utc=inputs.decided_at_utc)
         account, unlike = self._books.submit(
@@ -335,15 +333,15 @@ class SessionLoop:
         )
 
     def _judge(self, seen: GateInputs) -> GateVerdict:
-        """Ask the gate; a decision that nothing else refuses must not come after a later session either.
+        """Ask the gate; a decision that nothing else refuses must not come too late either.
 
         Asked second, so that a session refused for its data says the same when it is looked at again years later.
         """
         verdict = evaluate(seen)
-        later = self._ledger.passed_by(seen.decision_id, seen.session)
-        if later is None or any(row.outcome == "refuse" for row in verdict.rows):
+        late = self._books.seen_late(seen)
+        if late is seen or any(row.outcome == "refuse" for row in verdict.rows):
             return verdict
-        return evaluate(replace(seen, passed_by_session=later))
+        return evaluate(late)
 
     def _decision(
         self, account: AccountState, inputs: SessionInputs, orders: tuple[Order, ...], verdict: GateVerdict

@@ -13,39 +13,22 @@ it, and every difference is reported.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.rules import TradingRules
-from aegis.backtesting.session_market import SessionMarket
 from aegis.clock import FixedClock
 from aegis.execution.account_state import AccountState
 from aegis.execution.order_management import DecisionLedger
-from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
+from aegis.execution.orders import Order, OrderEvent, OrderEventKind
+from aegis.live_trading.account_books import BookedSession
+from aegis.live_trading.session_inputs import SessionInputs
+from aegis.risk.gate_inputs import GateInputs
 
 if TYPE_CHECKING:
     from aegis.execution.brokers.simulated import SimulatedBroker
-
-
-@dataclass(frozen=True)
-class BookedSession:
-    """An account after a session.
-
-    Parameters
-    ----------
-    account : AccountState
-        After the close.
-    fills : tuple of Fill
-        As the journal holds them.
-    conflicts : tuple of str
-        How the session would be traded differently now.
-    """
-
-    account: AccountState
-    fills: tuple[Fill, ...]
-    conflicts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -66,23 +49,22 @@ class SimulatedBooks:
     costs: CostModel
     rules: TradingRules
 
-    def trade_session(self, before: AccountState, market: SessionMarket, *, at_utc: datetime) -> BookedSession:
+    def trade_session(self, before: AccountState, inputs: SessionInputs) -> BookedSession:
         """Execute the open orders in a session, book its corporate actions, and mark the account at the close.
 
         Parameters
         ----------
         before : AccountState
             With the orders that wait for this session.
-        market : SessionMarket
-            Trusted bars and corporate actions.
-        at_utc : datetime
-            The decision clock.
+        inputs : SessionInputs
+            Trusted bars and corporate actions, and the decision clock.
 
         Raises
         ------
         ExecutionError
             The session is not after the account's, or the journal does not hold the end of an order that was due.
         """
+        market, at_utc = inputs.market, inputs.decided_at_utc
         broker = self._broker(before, at_utc)
         broker.begin_session(market)
         account = broker.end_session()
@@ -125,6 +107,11 @@ class SimulatedBooks:
                 own = [e for e in answers if e.client_order_id == order.client_order_id]
                 broker.adopt(order, [e for e in own if e.kind is not OrderEventKind.SUBMITTED])
         return broker.state(), tuple(conflicts)
+
+    def seen_late(self, seen: GateInputs) -> GateInputs:
+        """Return what the gate sees of a decision that a later session has passed by."""
+        later = self.ledger.passed_by(seen.decision_id, seen.session)
+        return seen if later is None else replace(seen, passed_by_session=later)
 
     def _broker(self, account: AccountState, at_utc: datetime) -> SimulatedBroker:
         # The matching kernel takes two seconds to load, and definitions are loaded without trading anything.

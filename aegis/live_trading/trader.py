@@ -12,6 +12,7 @@ from datetime import date
 
 from aegis.errors import LakeError
 from aegis.execution.order_management import DecisionLedger
+from aegis.live_trading.account_books import AccountBooks
 from aegis.live_trading.book_state import BookState, state_hash
 from aegis.live_trading.kill_switch import HeldSwitch
 from aegis.live_trading.session_inputs import InputHistory
@@ -26,6 +27,7 @@ def run_sessions(
     policy: BookPolicy,
     ledger: DecisionLedger,
     kill_switch: HeldSwitch,
+    books: AccountBooks | None = None,
 ) -> list[SessionOutcome]:
     """Advance a book through `sessions` and return what happened in each.
 
@@ -43,13 +45,15 @@ def run_sessions(
         Collects what is to be journalled; the caller asks the switch once more and flushes it.
     kill_switch : HeldSwitch
         Asked before each session.
+    books : AccountBooks, optional
+        Of an account that is traded; simulated without.
 
     Raises
     ------
     ExecutionError
         The switch moved meanwhile.
     """
-    loop = SessionLoop(policy, ledger)
+    loop = SessionLoop(policy, ledger, books)
     outcomes: list[SessionOutcome] = []
     for session in sessions:
         kill_switch.require_unmoved()

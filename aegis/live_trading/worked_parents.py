@@ -119,7 +119,7 @@ class JournalledParents:
         record = {"state": state_record(state), "algorithm": algorithm_record(algorithm)}
         self._ledger.keep_parent(state.order, record, session=session, at_utc=now)
         if state.has_ended:
-            self._ledger.record([_end(state, session, now)])
+            self._ledger.record([worked_event(state, session, now)])
 
     def kept(self) -> tuple[Planned, ...]:
         """Return the parents that an earlier process was working, sorted by id."""
@@ -131,7 +131,8 @@ class JournalledParents:
         return tuple(found)
 
 
-def _end(state: ParentState, session: date, at_utc: datetime) -> OrderEvent:
+def worked_event(state: ParentState, session: date, at_utc: datetime) -> OrderEvent:
+    """Return the end of a parent as an event of its order."""
     filled, wanted = abs(state.filled_shares), abs(state.order.quantity_shares)
     return OrderEvent(
         kind=OrderEventKind.WORKED,

@@ -97,10 +97,13 @@ class GateInputs:
         When the session opens in which the orders are to execute; aware UTC.
     passed_by_session : date or None
         A later session that the account was booked in without this decision; None if there is none.
+    missed_session : date or None
+        The session in which the orders were to execute, where it was over when they were asked for; else None.
     kill_switch_engaged, reconciliation_clean : bool
         Of the account. Anything but False and True, respectively, refuses.
-    kill_switch_told : str
-        Since when, by whom and why the switch is engaged, or that it cannot be read; for the refusal's words only.
+    kill_switch_told, reconciliation_told : str
+        Since when, by whom and why the switch is engaged, or that it cannot be read; what differs from the broker. For
+        the refusal's words only.
     breaker : BreakerState
         Of the account, after this session.
     limits : RiskLimits
@@ -135,6 +138,8 @@ class GateInputs:
     breaker: BreakerState
     limits: RiskLimits
     kill_switch_told: str = ""
+    reconciliation_told: str = ""
+    missed_session: date | None = None
     vetoes: Mapping[str, str] = field(default_factory=dict)
 
 

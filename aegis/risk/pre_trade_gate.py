@@ -65,7 +65,12 @@ def kill_switch_is_off(inputs: GateInputs) -> RuleFinding:
 def reconciliation_is_clean(inputs: GateInputs) -> RuleFinding:
     """Hold when the account's books agree with the broker's."""
     return finding(
-        [f"{inputs.account} {inputs.session}: our books and the broker's differ; explain and book every break first"]
+        [
+            (
+                f"{inputs.account} {inputs.session}: our books and the broker's differ; "
+                f"{inputs.reconciliation_told or 'explain and book every break first'}"
+            )
+        ]
         if inputs.reconciliation_clean is not True
         else []
     )
@@ -88,8 +93,17 @@ def orders_belong_to_the_decision(inputs: GateInputs) -> RuleFinding:
 
 
 def orders_can_still_execute(inputs: GateInputs) -> RuleFinding:
-    """Hold when the session in which the orders are to execute opens after the decision."""
+    """Hold when the session in which the orders are to execute opens after the decision, and is not over by now."""
     opens, decided = inputs.execution_opens_at_utc, inputs.decision_time_utc
+    if inputs.orders and inputs.missed_session is not None:
+        return finding(
+            [
+                (
+                    f"{inputs.account} {inputs.session}: session {inputs.missed_session}, in which the orders were to "
+                    "execute, is over; what was not traded in its session is not made up for, go on from the newest one"
+                )
+            ]
+        )
     if not inputs.orders or decided <= opens:
         return finding([])
     return finding(

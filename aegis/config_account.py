@@ -1,0 +1,46 @@
+"""Which accounts are traded and which are simulated, and what must fit together for one that is traded.
+
+Belongs here: the rule. The settings it reads are in :mod:`aegis.config`.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+SIMULATED_ACCOUNT: Final = "simulated"
+"""The account whose orders the book itself executes in the session's daily bar; any other one is traded."""
+
+
+def why_not_an_account(name: str, *, since: date | None, source: str, broker: str) -> str | None:
+    """Return why settings make no account and what to do about it, None where they do.
+
+    Parameters
+    ----------
+    name : str
+        ``run.account``.
+    since : date, optional
+        ``run.account_since``.
+    source : str
+        ``run.source``.
+    broker : str
+        ``eval.live_trading.broker``; of a simulated account it is not looked at.
+    """
+    if name == SIMULATED_ACCOUNT:
+        if since is None:
+            return None
+        return (
+            f"run.account_since {since} is for an account that is traded, and the simulated one begins with "
+            "run.first_session; leave it out, or name the traded account in run.account"
+        )
+    if since is None:
+        return (
+            f"run.account {name!r} is traded and not simulated, so its book needs a beginning: set run.account_since "
+            "to the session after whose close it decides first"
+        )
+    if source == SIMULATED_ACCOUNT and broker != "simulated":
+        return (
+            f"run.account {name!r} would trade symbols of the invented market (run.source: simulated) at "
+            f"{broker!r}; set eval.live_trading.broker to simulated, or run.source to a real market"
+        )
+    return None
