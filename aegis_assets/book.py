@@ -128,7 +128,7 @@ def book_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsD
         with lake.open() as store, _ledger(store, desk, sessions) as ledger:
             switch = HeldSwitch(desk.kill_switch)
             history = InputHistory(
-                _inputs(store, market, sessions),
+                read_inputs(store, market, sessions),
                 calendar=market.calendar,
                 decision_times=market.decision_times(sessions),
                 vendor_delay=market.config.market_data.vendor_delay,
@@ -195,7 +195,7 @@ def _spec(table: TableSchema) -> dg.AssetSpec:
     )
 
 
-def _inputs(store: Lake, market: Market, sessions: Sequence[date]) -> InputTables:
+def read_inputs(store: Lake, market: Market, sessions: Sequence[date]) -> InputTables:
     """Read everything that the decisions of `sessions` may see, at one snapshot."""
     first, last = sessions[0], sessions[-1]
     before, snapshot = first - PREVIOUS_CLOSE_LOOKBACK, store.snapshot_id()

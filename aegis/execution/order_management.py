@@ -17,6 +17,7 @@ from aegis.execution.decisions import (
     CommitOutcome,
     CommittedDecision,
     Decision,
+    DecisionEventKind,
     describe_conflict,
 )
 from aegis.execution.journal import Journal, NewEvent
@@ -178,9 +179,14 @@ class DecisionLedger:
             return None
         return self._newest
 
-    def is_committed(self, decision_id: str) -> bool:
-        """Whether a decision of the ledger's sessions is committed."""
-        return self._committed(decision_id) is not None
+    def committed(self, decision_id: str) -> CommittedDecision | None:
+        """Return a decision of the ledger's sessions as it is committed, None if it is not."""
+        return self._committed(decision_id)
+
+    def committed_row(self, decision_id: str) -> JournalRow | None:
+        """Return the row by which a decision was committed; None if it is not in the journal."""
+        rows = self._decision_rows.get(decision_id, ())
+        return next((row for row in rows if row.kind == DecisionEventKind.DECISION_COMMITTED), None)
 
     @property
     def journal(self) -> Journal:

@@ -110,7 +110,7 @@ class TradedBooks:
         session = min((order.execution_session for order in seen.orders), default=None)
         if session is None or self.now_utc < self.calendar.close_utc(session):
             return seen
-        if self.ledger.is_committed(seen.decision_id):
+        if self.ledger.committed(seen.decision_id) is not None:
             return seen
         return replace(seen, missed_session=session)
 

@@ -26,8 +26,8 @@ from aegis.live_trading.exit_door import ExitDoor
 from aegis.live_trading.worked_parents import worked_event
 
 _LOOKED_AT_SESSIONS = 10
-"""Newest sessions with decisions that are looked at. The book of a session waits for the ends of its orders and the next
-decision for the book, so only the newest decision of a book can have such orders."""
+"""Newest sessions with decisions that are looked at. The book of a session waits for the ends of its orders, and the
+next decision for the book, so only the newest decision of a book can have such orders."""
 
 
 def end_untraded(

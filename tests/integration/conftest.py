@@ -13,7 +13,7 @@ import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from aegis.calendars import trading_calendar
-from aegis.clock import FixedClock
+from aegis.clock import Clock, FixedClock
 from aegis.config import AegisConfig
 from aegis.lake.attachment import LakeLocation
 from aegis.lake.schema import TableSchema
@@ -42,11 +42,11 @@ SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 class Chain:
     """One workspace, driven as the UI drives it: jobs over partitions."""
 
-    def __init__(self, config: AegisConfig, source: MarketDataSource | None = None) -> None:
+    def __init__(self, config: AegisConfig, source: MarketDataSource | None = None, clock: Clock | None = None) -> None:
         self.config = config
         self.workspace = Workspace.of(config)
         self.desk = Desk.of(config)
-        self.definitions = build_definitions(config, clock=FixedClock(LONG_AFTER), source=source)
+        self.definitions = build_definitions(config, clock=clock or FixedClock(LONG_AFTER), source=source)
 
     def run(
         self,

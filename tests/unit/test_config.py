@@ -282,6 +282,33 @@ def test_settings_that_would_silently_end_all_buying_are_refused_by_both_names(
     assert re.search(r"; (lower|set) portfolio\.max_\w+ (or raise risk|to 1)", str(refusal.value))
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("run: {account: paper, source: yahoo}", "set run.account_since to the session after whose close it decides"),
+        ("run: {account_since: 2024-01-02}", "run.account_since 2024-01-02 is for an account that is traded"),
+        (
+            "run: {account: paper, account_since: 2024-01-02}",
+            "would trade symbols of the invented market (run.source: simulated) at 'alpaca'",
+        ),
+    ],
+)
+def test_an_account_that_is_traded_has_a_beginning_and_a_real_market(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(told)):
+        load_config(_file(tmp_path, text))
+
+
+def test_any_account_but_the_simulated_one_is_traded(tmp_path: Path) -> None:
+    assert not load_config(_file(tmp_path, "")).is_traded
+    assert load_config(_file(tmp_path, "run: {account: paper, account_since: 2024-01-02, source: yahoo}")).is_traded
+    assert load_config(
+        _file(
+            tmp_path,
+            "{run: {account: paper, account_since: 2024-01-02}, eval: {live_trading: {broker: simulated}}}",
+        )
+    ).is_traded
+
+
 def test_a_cap_at_its_limit_is_no_contradiction(tmp_path: Path) -> None:
     text = "{portfolio: {max_position_weight: 0.1, max_gross_exposure: 1}, risk: {max_position_weight: 0.1}}"
     assert load_config(_file(tmp_path, text)).portfolio.max_position_weight == 0.1

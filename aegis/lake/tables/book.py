@@ -93,11 +93,11 @@ DAILY_PNL = TableSchema(
         usd("price_pnl_usd", "Positions held overnight, close to close on split-adjusted prices, before dividends."),
         usd("trading_pnl_usd", "Fills, from their reference price to the close."),
         usd("dividends_usd", "Dividends that went ex in this session."),
-        usd("interest_usd", "Interest on cash."),
+        usd("interest_usd", "Interest on cash; of a traded account also what was booked as fee, transfer or other."),
         usd("slippage_usd", "Slippage paid, zero or negative."),
         usd("commission_usd", "Commission and fees paid, zero or negative."),
         usd("residual_usd", "Equity change not explained by the parts."),
-        number("return_daily", "Equity change / previous equity.", "1"),
+        number("return_daily", "(Equity change - transfers) / previous equity.", "1"),
         number(
             "benchmark_return_daily",
             "Total return of the benchmark since its last trusted bar; null without one now or before.",
