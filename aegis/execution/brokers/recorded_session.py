@@ -60,6 +60,6 @@ def book_session(before: AccountState, market: SessionMarket, fills: Sequence[Fi
         session=market.session,
         cash_usd=kernel.cash_usd,
         interest_usd=0.0,
-        positions=kernel.positions(at_close=True),
+        positions=kernel.positions(),
         receivables=kernel.receivables(),
     )
