@@ -107,6 +107,7 @@ def draw_rolling_sharpe(axes: Axes, report: PerformanceReport) -> None:
     """Draw the trailing Sharpe ratio."""
     _draw_rolling(axes, report, "sharpe_ratio")
     axes.axhline(0.0, color=theme.MUTED, linewidth=0.8)
+    axes.yaxis.set_major_formatter(lambda value, _position: f"{round(value, 6) + 0.0:g}")
 
 
 def _draw_rolling(axes: Axes, report: PerformanceReport, column: str) -> None:

@@ -155,7 +155,7 @@ def controls(report: PerformanceReport) -> Section:
             for r in report.checks.to_dict("records")
         ),
         text_columns=(0, 1),
-        widths=(1.9, 3.2, 0.7, 0.7, 0.8, 1.1, 0.7),
+        widths=(2.2, 2.9, 0.7, 0.7, 0.8, 1.1, 0.7),
         when_empty="No data check has been recorded.",
     )
     gate = PrintedTable(

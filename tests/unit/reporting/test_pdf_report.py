@@ -57,3 +57,8 @@ def test_pages_are_numbered_from_one(pdf: bytes) -> None:
 
 def test_the_same_report_makes_the_same_bytes(pdf: bytes, report: PerformanceReport) -> None:
     assert pdf_bytes(report) == pdf
+
+
+def test_ticks_are_printed_as_numbers_and_not_as_markup(pdf: bytes) -> None:
+    texts = page_texts(pdf)
+    assert not [line for text in texts for line in text.split("\n") if "math" in line or line.startswith("$\\")]
