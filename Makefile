@@ -55,8 +55,8 @@ run: $(RUNTIME_STAMP) ## Bring the whole decision chain up to date and print wha
 	@$(BIN)/aegis run $${GIVEN_FROM:+--from "$$GIVEN_FROM"} $${GIVEN_TO:+--to "$$GIVEN_TO"}
 
 .PHONY: ui
-ui: $(RUNTIME_STAMP) ## Open the Dagster UI on the same history.
-	@$(BIN)/aegis up
+ui: $(RUNTIME_STAMP) ## Open the Dagster UI on the same history; PORT=<n> beside another one.
+	@$(BIN)/aegis up $${GIVEN_PORT:+--port "$$GIVEN_PORT"}
 
 .PHONY: summary
 summary: $(RUNTIME_STAMP) ## Print the summary again.
@@ -84,6 +84,7 @@ audit: $(RUNTIME_STAMP) ## Verify the journal of the account.
 # A person's words reach the program through the environment: no quote or dollar in them is the shell's or make's.
 run: export GIVEN_FROM := $(if $(call given,FROM),$(value FROM))
 run: export GIVEN_TO := $(if $(call given,TO),$(value TO))
+ui: export GIVEN_PORT := $(if $(call given,PORT),$(value PORT))
 kill release: export GIVEN_REASON := $(if $(call given,REASON),$(value REASON))
 trace: export GIVEN_ORDER := $(if $(call given,ORDER),$(value ORDER))
 require_reason = test -n "$$GIVEN_REASON" || { echo 'problem: say why: make $@ REASON="..."' >&2; exit 2; }

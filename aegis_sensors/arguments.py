@@ -10,7 +10,7 @@ import argparse
 import math
 from datetime import date
 
-_LARGEST_PORT = 65_535
+LARGEST_PORT = 65_535
 
 
 def session(text: str) -> date:
@@ -35,8 +35,8 @@ def port(text: str) -> int:
     ArgumentTypeError
         It is no number from 1 to 65,535.
     """
-    if not text.isdecimal() or not 1 <= int(text) <= _LARGEST_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 1 to {_LARGEST_PORT}")
+    if not text.isdecimal() or not 1 <= int(text) <= LARGEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 1 to {LARGEST_PORT}")
     return int(text)
 
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
 
 from aegis.clock import SystemClock
 from aegis.config import CONFIG_FILE, CONFIG_FILE_VARIABLE, AegisConfig
+from aegis.errors import ConfigurationError
 from aegis.workspace import Workspace
 from aegis_resources.market_data import Market
+from aegis_sensors.arguments import LARGEST_PORT
 from aegis_sensors.dead_runs import mark_dead_runs
 from aegis_sensors.definitions import build_definitions
 from aegis_sensors.instance import open_instance
@@ -30,7 +33,7 @@ def up_command(config: AegisConfig, *, port: int) -> NoReturn:
     ------
     AegisError
         The source, the settings or the workspace cannot be used, which the UI would show as a code location that does
-        not load. Nothing has been changed.
+        not load; or the port is taken. Nothing has been changed.
 
     Notes
     -----
@@ -38,6 +41,7 @@ def up_command(config: AegisConfig, *, port: int) -> NoReturn:
     the time that they need.
     """
     require_identity(config, Workspace.of(config))  # before the source is asked for anything
+    _refuse_taken(port)
     market = Market(config, SystemClock())
     build_definitions(config, source=market.source)
     with open_instance(open_workspace(config, market)) as instance:
@@ -48,3 +52,16 @@ def up_command(config: AegisConfig, *, port: int) -> NoReturn:
     # A script's `make ui &` starts with SIGINT ignored. Dagster ends on SIGTERM as it does on SIGINT: not at all, then.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execve(sys.executable, command, os.environ | {CONFIG_FILE_VARIABLE: str(file)})  # noqa: S606 - our own module
+
+
+def _refuse_taken(port: int) -> None:
+    """Refuse a port that somebody listens on: Dagster finds out after a minute, in the middle of its log."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a UI that ended a moment ago holds nothing
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"port {port} cannot be listened on ({error.strerror}): is another `make ui` running? End that one with "
+                f"Ctrl-C in its terminal, or take another port: make ui PORT={port + 1 if port < LARGEST_PORT else 3000}"
+            ) from error

@@ -149,6 +149,11 @@ def test_a_run_may_begin_and_end_with_sessions_of_its_own(built_clone: Path) -> 
     assert _make(built_clone, "run", FROM="of the shell", TO="of the shell").stdout == "run\n"
 
 
+def test_a_second_ui_may_have_a_port_of_its_own(built_clone: Path) -> None:
+    assert _make(built_clone, "ui", "PORT=3001", PORT="of the shell").stdout == "up --port 3001\n"
+    assert _make(built_clone, "ui", PORT="of the shell").stdout == "up\n"
+
+
 @pytest.mark.parametrize(
     "words", ["DATA='/srv/my prices'", "SOURCE=yahoo FIRST=2014-01-02 LAST=2015-12-31 WORKSPACE=w"]
 )

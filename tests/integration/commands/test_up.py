@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from aegis.config import AegisConfig
+from aegis.errors import ConfigurationError
 from aegis_sensors.up_command import up_command
 
 
@@ -40,3 +42,12 @@ def test_dagster_can_be_stopped_although_it_is_started_in_the_background(
 
     assert replaced.value.args == (signal.SIG_DFL,)
     assert capfd.readouterr().out == "starting; then http://localhost:3456\n"
+
+
+def test_a_port_that_somebody_listens_on_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=rf"port {port} .*Ctrl-C.*make ui PORT="):
+            up_command(AegisConfig(run={"home": tmp_path}), port=port)
+
+    assert list(tmp_path.iterdir()) == []
