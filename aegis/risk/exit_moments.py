@@ -171,12 +171,11 @@ def order_is_not_a_duplicate(view: ExitView, limits: ExitLimits) -> RuleFinding:
 
 
 def symbol_is_not_restricted(view: ExitView, _: ExitLimits) -> RuleFinding:
-    """Hold when the symbol is known and may be traded."""
+    """Hold when the symbol is known and may be traded; an order that only reduces needs no leave to open."""
     if view.facts is None:
         return _must(f"{view.label}: nothing is known of the symbol; load it before it is traded", holds=False)
-    return _must(
-        f"{view.label}: restricted: {view.facts.restriction}; do not trade it", holds=not view.facts.restriction
-    )
+    keeps = view.facts.restriction or ("" if view.is_reducing else view.facts.opening_restriction)
+    return _must(f"{view.label}: restricted: {keeps}; do not trade it", holds=not keeps)
 
 
 def symbol_is_not_halted(view: ExitView, _: ExitLimits) -> RuleFinding:

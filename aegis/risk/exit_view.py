@@ -49,11 +49,14 @@ class SymbolFacts:
         Whether shares to borrow were located.
     restriction : str
         Why it may not be traded; empty where it may.
+    opening_restriction : str
+        Why it may be sold off and nothing else; empty where nothing keeps it.
     """
 
     median_daily_volume_shares: float | None
     is_shortable: bool
     restriction: str = ""
+    opening_restriction: str = ""
 
 
 @dataclass(frozen=True, slots=True)

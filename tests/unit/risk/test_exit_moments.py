@@ -206,6 +206,13 @@ def test_what_stops_every_order_also_one_that_only_reduces(rule: str, replaced: 
         assert "ABC 2014-06-06 15:00:00 UTC, order o-1" in str(row.detail)
 
 
+@pytest.mark.parametrize(("shares", "outcome"), [(100, "refuse"), (-100, "pass")])
+def test_a_symbol_that_may_not_be_opened_may_be_sold_off(shares, outcome):
+    facts = SymbolFacts(median_daily_volume_shares=1e6, is_shortable=True, opening_restriction="no opening")
+    view = view_with(order=order_with(quantity_shares=shares), book=book_of(200), facts=facts)
+    assert _row("symbol_is_not_restricted", view).outcome == outcome
+
+
 @pytest.mark.parametrize(
     ("shares", "book", "shortable", "outcome"),
     [
