@@ -1,0 +1,144 @@
+"""The process that trades one account: market data, the rules, the trader and the monitor, step by step.
+
+Belongs here: the order of a step, and what has to be known before a session. How orders leave is
+:mod:`aegis.live_trading.execution_system`, what is done with decisions :mod:`aegis.live_trading.live_trader`, from the
+configuration to these parts ``aegis_sensors.trade_command``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Protocol, runtime_checkable
+
+from aegis.backtesting.session_market import CorporateAction
+from aegis.clock import Clock
+from aegis.errors import AegisError
+from aegis.live_data.port import LiveMarketData
+from aegis.live_trading.execution_system import ExecutionSystem
+from aegis.live_trading.live_trader import LiveTrader, TraderReport
+from aegis.live_trading.risk_manager import LiveRiskManager
+from aegis.risk.exit_view import SymbolFacts
+
+_CLOCK_CHECK = timedelta(minutes=5)
+
+
+@runtime_checkable
+class ClockedVenue(Protocol):
+    """A broker that says what time it is there."""
+
+    def clock_skew_seconds(self) -> float:
+        """Return by how much its clock is ahead of ours."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knowledge:
+    """What has to be known before a session, each asked for when it is needed.
+
+    Parameters
+    ----------
+    facts : callable
+        From symbols and a session to what is known of them before it.
+    actions : callable
+        From a session to its corporate actions, as they are known now.
+    """
+
+    facts: Callable[[Iterable[str], date], Mapping[str, SymbolFacts]]
+    actions: Callable[[date], tuple[CorporateAction, ...]]
+
+
+class TradingProcess:
+    """Trades one account until it is told to stop.
+
+    Parameters
+    ----------
+    system : ExecutionSystem
+        The account; recovered and reconciled.
+    trader : LiveTrader
+        Works its decisions.
+    rules : LiveRiskManager
+        At its door.
+    feed : LiveMarketData
+        Started here and closed here.
+    knowledge : Knowledge
+        What is asked before a session.
+    venue : object
+        The broker; asked for its clock if it has one.
+    clock : Clock
+        The machine's, or a simulation's.
+    watch : callable, optional
+        Is given each report: the monitor.
+    """
+
+    def __init__(
+        self,
+        system: ExecutionSystem,
+        trader: LiveTrader,
+        rules: LiveRiskManager,
+        feed: LiveMarketData,
+        knowledge: Knowledge,
+        *,
+        venue: object,
+        clock: Clock,
+        watch: Callable[[TraderReport], object] | None = None,
+    ) -> None:
+        self._system, self._trader, self._rules, self._feed = system, trader, rules, feed
+        self._knowledge, self._venue, self._clock = knowledge, venue, clock
+        self._watch = watch
+        self._session: date | None = None
+        self._known: set[str] = set()
+        self._clock_checked: datetime | None = None
+        feed.start()
+
+    def step(self) -> TraderReport:
+        """Look at everything once; what fails is in the report, and what needs it stops at the exit door."""
+        failures: list[str] = []
+        for prepare in (self._book_splits, self._learn, self._check_clock, self._feed.step):
+            try:
+                prepare()
+            except AegisError as error:
+                failures.append(str(error))
+        report = self._trader.attempt()
+        report = report.with_failures(failures)
+        if self._watch is not None:
+            self._watch(report)
+        return report
+
+    def run(self, stop: threading.Event, *, every_seconds: float) -> None:
+        """Step until `stop` is set."""
+        while not stop.is_set():
+            self.step()
+            stop.wait(every_seconds)
+
+    def close(self) -> None:
+        """Let go of market data; the account's system is its owner's to close."""
+        self._feed.close()
+
+    def _book_splits(self) -> None:
+        """Write down, once at each session's opening, the splits of what is held: the broker has booked them too."""
+        session = self._system.session_of(self._clock.now_utc())
+        if session == self._session:
+            return
+        splits = [action for action in self._knowledge.actions(session) if action.action == "split"]
+        self._system.book_splits({split.symbol: split.split_ratio for split in splits}, session=session)
+        self._session, self._known = session, set()
+
+    def _learn(self) -> None:
+        """Tell the rules what is known of symbols that are new today."""
+        missing = self._trader.symbols() - self._known
+        if missing:
+            session = self._trader.execution_session()
+            self._rules.observe_symbols(self._knowledge.facts(sorted(missing), session))
+            self._known |= missing
+
+    def _check_clock(self) -> None:
+        now, since = self._clock.now_utc(), self._clock_checked
+        if since is not None and now - since < _CLOCK_CHECK:
+            return
+        # A venue without a clock of its own goes by ours.
+        skew = -self._venue.clock_skew_seconds() if isinstance(self._venue, ClockedVenue) else 0.0
+        self._rules.observe_clock_skew(skew)
+        self._clock_checked = now
