@@ -92,6 +92,14 @@ class Workspace:
         """File in which a person's word is kept that `account` may trade real money."""
         return self.folder / "live_confirmations" / f"{account}.json"
 
+    def lease(self, account: str) -> Path:
+        """File by which one process at a time trades `account`."""
+        return self.folder / "leases" / f"{account}.lock"
+
+    def paper_account(self, account: str) -> Path:
+        """File of `account` at the paper venue: all that it was asked and saw."""
+        return self.folder / "paper" / f"{account}.jsonl"
+
     def drift_responses(self, account: str) -> Path:
         """Lines that say what drift led to for `account`, and what a person released."""
         return self.folder / "drift_responses" / f"{account}.jsonl"

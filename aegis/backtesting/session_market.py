@@ -198,7 +198,7 @@ class MarketHistory:
         traded = list(self._slices)
         opens, closes = calendar.opens_utc(traded).to_pydatetime(), calendar.closes_utc(traded).to_pydatetime()
         self._hours = {day: hours for day, *hours in zip(traded, opens, closes, strict=True)}
-        self._actions = _actions_by_session(actions, _acquirer_tickers(bars, actions))
+        self._actions = actions_by_session(actions, _acquirer_tickers(bars, actions))
 
     def session(self, day: date) -> SessionMarket:
         """Return the market of one session: without bars where the quality gate let none through.
@@ -246,9 +246,23 @@ def _acquirer_tickers(bars: pd.DataFrame, actions: pd.DataFrame) -> dict[tuple[p
     return {(session, symbol): ticker for session, symbol, ticker in found.itertuples(index=False, name=None)}
 
 
-def _actions_by_session(
+def actions_by_session(
     actions: pd.DataFrame, tickers: Mapping[tuple[pd.Timestamp, str], str]
 ) -> dict[date, tuple[CorporateAction, ...]]:
+    """Return corporate actions by their ex-session, from rows of :data:`aegis.lake.tables.CORPORATE_ACTIONS`.
+
+    Parameters
+    ----------
+    actions : DataFrame
+        The rows.
+    tickers : mapping
+        What acquirers trade as, by ex-session and permanent symbol; one that is left out is not known to trade.
+
+    Raises
+    ------
+    MalformedData
+        A split ratio or an amount cannot be.
+    """
     found: dict[date, list[CorporateAction]] = {}
     ordered = actions.sort_values(["session", "symbol", "action"], kind="stable")
     for row in ordered.to_dict("records"):

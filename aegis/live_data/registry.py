@@ -72,7 +72,7 @@ def live_market_data(
     if name == "simulated":
         from aegis.live_data.simulated import SimulatedMarketData  # noqa: PLC0415 - one of them is used
 
-        history = _history(config, calendar, open_lake)
+        history = played_sessions(config, calendar, open_lake)
         return SimulatedMarketData(history, clock=clock, calendar=calendar, settings=settings, listener=listener)
     if name == "alpaca":
         from aegis.live_data.alpaca import AlpacaMarketData  # noqa: PLC0415
@@ -108,7 +108,14 @@ def live_market_data(
     )
 
 
-def _history(config: AegisConfig, calendar: TradingCalendar, open_lake: OpenLake | None) -> SessionHistory:
+def played_sessions(config: AegisConfig, calendar: TradingCalendar, open_lake: OpenLake | None) -> SessionHistory:
+    """Return the sessions that a simulated feed and the paper venue play.
+
+    Raises
+    ------
+    ConfigurationError
+        The market is not simulated and there is no lake to play from.
+    """
     if config.run.source == "simulated":
         return GeneratedSessions(config, calendar)
     if open_lake is None:

@@ -61,6 +61,10 @@ class SessionHistory(Protocol):
         """
         ...
 
+    def actions(self, session: date) -> pd.DataFrame:
+        """Return the corporate actions with their ex-date in a session: :data:`aegis.lake.tables.CORPORATE_ACTIONS`."""
+        ...
+
 
 class GeneratedSessions:
     """Sessions of the simulated market, today's included.
@@ -96,6 +100,10 @@ class GeneratedSessions:
         before = source.bars(day_before, day_before) if day_before >= source.session_range()[0] else daily.iloc[:0]
         closes = _closes_before(before, source.corporate_actions(session, session), symbols)
         return PlayedSession(frozenset(daily["symbol"]), closes, minutes)
+
+    def actions(self, session: date) -> pd.DataFrame:
+        """Return the session's corporate actions as the market's generator makes them."""
+        return self._source_of(session).corporate_actions(session, session)
 
     def _source_of(self, session: date) -> MarketDataSource:
         if self._opened is None or self._opened[0] != session:
@@ -154,6 +162,11 @@ class StoredSessions:
         minutes = pd.concat([part for part in parts if len(part)] or [stored], ignore_index=True)
         known = frozenset(daily["symbol"]) | frozenset(stored["symbol"])
         return PlayedSession(known, _closes_before(before, actions, symbols), minutes)
+
+    def actions(self, session: date) -> pd.DataFrame:
+        """Return the corporate actions that were stored with the session."""
+        with self._open_lake() as lake:
+            return lake.read(CORPORATE_ACTIONS, first=session, last=session)
 
 
 class _Read:

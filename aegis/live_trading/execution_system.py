@@ -7,6 +7,7 @@ Belongs here: an account at work as a whole: lease, recovery, reconciliation, th
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import date, datetime
 from types import TracebackType
@@ -23,17 +24,16 @@ from aegis.execution.order_states import OrderState, OrderStatus
 from aegis.execution.order_terms import OrderType, TimeInForce
 from aegis.execution.orders import Fill, Order, OrderEvent
 from aegis.execution.worked_ledger import WorkedLedger
-from aegis.live_trading.broker_account import AccountReview, review_account
+from aegis.live_trading.agreement import Agreement
+from aegis.live_trading.broker_account import AccountReview
 from aegis.live_trading.execution_config import ExecutionConfig
 from aegis.live_trading.exit_door import ExitDoor
-from aegis.live_trading.held_positions import adoption_entry, breakers_entry, journalled_positions
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.lease import Lease
 from aegis.live_trading.sending_lock import SendingLock
 
 _ASKED = "asked"
 _FIRST_SESSIONS = 5
-_LOOKS = 3
 
 
 class ExecutionSystem:
@@ -71,12 +71,8 @@ class ExecutionSystem:
         self._config = config
         self._zone = ZoneInfo(config.calendar.time_zone)
         self._switch = KillSwitch(config.kill_switch)
-        self._breaks: tuple[str, ...] = ("it has not been compared with the broker yet",)
-        self._reconciled_at: datetime | None = None
-        self._review: AccountReview | None = None
         self._failure = ""
         self._deaf = ""
-        self._remembered: object = ((), None)
         self._stepping = threading.RLock()
         self._closing = threading.Event()
         now = config.clock.now_utc()
@@ -85,11 +81,11 @@ class ExecutionSystem:
             self._journal = opened.enter_context(Journal.open(config.journal, account=config.account))
             self._journal.verify()
             self._ledger = WorkedLedger(self._journal, first=self._first_session(now))
-            self._rules = config.rules(self._journal)
+            rules = config.rules(self._journal)
             self.door = ExitDoor(
                 broker,
                 self._ledger,
-                rules=self._rules,
+                rules=rules,
                 switch=self._switch,
                 sending=SendingLock.beside(config.kill_switch),
                 clock=config.clock,
@@ -97,13 +93,14 @@ class ExecutionSystem:
                 made_by=config.made_by,
             )
             self.door.recover()
+            self._agreement = Agreement(broker, self._journal, self.door, rules, config, session_of=self.session_of)
             self.reconcile()
             self._opened = opened.pop_all()
         self._pump = threading.Thread(target=self._run, name=f"execution-{config.account}", daemon=True)
 
     def __enter__(self) -> Self:
         """Begin to listen to the broker in the background."""
-        self._pump.start()
+        self.listen()
         return self
 
     def __exit__(
@@ -120,12 +117,12 @@ class ExecutionSystem:
     @property
     def breaks(self) -> tuple[str, ...]:
         """What differs from the broker, or holds the account back; while anything does, only reducing orders leave."""
-        return (*filter(None, (self._deaf, self._config.why_only_reducing())), *self._breaks)
+        return (*filter(None, (self._deaf, self._config.why_only_reducing())), *self._agreement.breaks)
 
     @property
     def last_review(self) -> tuple[AccountReview | None, datetime | None]:
         """What the last comparison with the broker found, and when the broker was asked."""
-        return self._review, self._reconciled_at
+        return self._agreement.review, self._agreement.looked_at
 
     @property
     def stopped(self) -> str:
@@ -220,6 +217,12 @@ class ExecutionSystem:
         """Return what the broker says the account holds, sorted by symbol."""
         return self._broker.positions()
 
+    @property
+    def held_symbols(self) -> tuple[str, ...]:
+        """Permanent symbols that the broker held at the last look, sorted."""
+        review = self._agreement.review
+        return () if review is None else tuple(sorted(position.symbol for position in review.positions))
+
     def open_orders(self) -> tuple[OrderStatus, ...]:
         """Return the orders that are not at their end by the journal, sorted by id."""
         found = (self.door.status(name) for name in self.door.open_ids())
@@ -258,28 +261,8 @@ class ExecutionSystem:
         BrokerUnavailable
             The broker gives no usable answer; what was known stays.
         """
-        config, now = self._config, self._config.clock.now_utc()
         with self._stepping:
-            if config.takes_over and journalled_positions(self._journal) is None:
-                self._take_over("first start of this account", "aegis")
-            label = f"{config.account} {now:%Y-%m-%dT%H:%M:%SZ}"
-            for _ in range(_LOOKS):
-                self.door.take_events()
-                found = review_account(
-                    self._broker,
-                    journalled_positions(self._journal) or {},
-                    label=label,
-                    contradictions=self.door.contradictions(),
-                )
-                # What filled while the broker was being asked is in its positions and not yet in the journal.
-                if found.is_clean or not self.door.take_events():
-                    break
-            self._breaks, self._reconciled_at, self._review = found.breaks, now, found
-            self._rules.observe_account(found.balance, found.positions, at_utc=now)
-            self._rules.observe_stream(now)
-            self._rules.observe_reconciliation(is_clean=found.is_clean)
-            self._keep_breakers(now)
-            return found
+            return self._agreement.look()
 
     def take_over_positions(self, *, reason: str, actor: str) -> AccountReview:
         """Take the broker's word for what the account holds, on a person's word, and reconcile.
@@ -290,8 +273,26 @@ class ExecutionSystem:
             Reason or actor is empty.
         """
         with self._stepping:
-            self._take_over(reason, actor)
-            return self.reconcile()
+            self._agreement.take_over(reason, actor)
+            return self._agreement.look()
+
+    def book_splits(self, ratios: Mapping[str, float], *, session: date) -> None:
+        """Write down the splits of a session that concern what is held, each once, and reconcile if there was one.
+
+        Parameters
+        ----------
+        ratios : mapping of str to float
+            New shares for one old share, by permanent symbol.
+        session : date
+            Their ex-date.
+        """
+        with self._stepping:
+            if self._agreement.book_splits(ratios, session=session):
+                self._agreement.look()
+
+    def listen(self) -> None:
+        """Begin to listen to the broker in the background; where nobody does, whoever holds the system steps it."""
+        self._pump.start()
 
     def cancel_all(self) -> tuple[OrderStatus, ...]:
         """Ask for the end of every order that was sent; return those that are still open.
@@ -324,10 +325,8 @@ class ExecutionSystem:
             else:
                 self._failure = ""
             self.door.settle_doubts()
-            now = self._config.clock.now_utc()
-            since = self._reconciled_at
-            if since is None or (now - since).total_seconds() >= self._config.reconcile_seconds:
-                self.reconcile()
+            if self._agreement.is_due(self._config.clock.now_utc()):
+                self._agreement.look()
             return events
 
     def session_of(self, instant_utc: datetime) -> date:
@@ -368,24 +367,3 @@ class ExecutionSystem:
         for _ in range(_FIRST_SESSIONS):
             session = self._config.calendar.previous(session)
         return session
-
-    def _keep_breakers(self, now_utc: datetime) -> None:
-        """Write down what the breakers must remember, where it is another than before; today's equity alone is not."""
-        record = self._rules.record()
-        marks = record.marks
-        remembered = (record.tripped, None if marks is None else (marks.session, marks.first_usd, marks.peak_usd))
-        if remembered == self._remembered:
-            return
-        entry = breakers_entry(record.to_record(), session=self.session_of(now_utc), at_utc=now_utc)
-        with self.door.held(), self._journal.batch() as batch:
-            batch.append(entry)
-        self._remembered = remembered
-
-    def _take_over(self, reason: str, actor: str) -> None:
-        now = self._config.clock.now_utc()
-        session = self.session_of(now)
-        with self.door.held():
-            self.door.take_events()
-            entry = adoption_entry(self._broker.positions(), reason=reason, actor=actor, session=session, at_utc=now)
-            with self._journal.batch() as batch:
-                batch.append(entry)

@@ -6,10 +6,9 @@ Belongs here: what is done at each tick of the clock, and in which order. The ac
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
@@ -54,6 +53,10 @@ class TraderReport:
     parents: tuple[ParentState, ...]
     failures: tuple[str, ...]
 
+    def with_failures(self, more: Sequence[str]) -> TraderReport:
+        """Return the report with more that went wrong."""
+        return replace(self, failures=(*more, *self.failures)) if more else self
+
 
 class LiveTrader:
     """Trades what was committed for one account.
@@ -78,7 +81,8 @@ class LiveTrader:
     Notes
     -----
     Only decisions whose execution session is open, or the next one, are released: what was not traded in its session is
-    not made up for. Parents that an earlier process was working are taken over as they were kept.
+    not made up for. Parents that an earlier process was working are taken over as they were kept. An order that goes to
+    the venue whole waits for a quote that is no older than ``max_data_age_seconds``: the rules at the door need one.
     """
 
     def __init__(
@@ -103,6 +107,7 @@ class LiveTrader:
         parents = JournalledParents(system.ledger, clock=clock, session_of=system.session_of)
         self._desk = ParentDesk(self._venue, parents, clock=clock, observe=feed.observe)
         self._released: set[str] = set()
+        self._waiting: dict[str, Order] = {}
         self._seen: object = None
         self._ended_before: date | None = None
         for kept in parents.kept():
@@ -125,7 +130,8 @@ class LiveTrader:
             self._wind_down(stopped)
         elif not system.breaks:
             self._release()
-            self._watch()
+            self._feed.watch(frozenset(self.symbols()))
+            self._send_waiting()
             self._desk.on_clock()
         for state in self._desk.states():
             if state.has_ended:
@@ -140,21 +146,28 @@ class LiveTrader:
             failures=failures,
         )
 
-    def run(self, stop: threading.Event, *, every_seconds: float, tell: Callable[[TraderReport], None]) -> None:
-        """Step until `stop` is set; what fails is told and tried again with the next step."""
-        while not stop.is_set():
-            try:
-                report = self.step()
-            except AegisError as error:
-                report = TraderReport(
-                    at_utc=self._clock.now_utc(),
-                    stopped=self._system.stopped,
-                    breaks=self._system.breaks,
-                    parents=self._desk.states(),
-                    failures=(str(error),),
-                )
-            tell(report)
-            stop.wait(every_seconds)
+    def attempt(self) -> TraderReport:
+        """Step; what fails is in the report and is tried again with the next step."""
+        try:
+            return self.step()
+        except AegisError as error:
+            return TraderReport(
+                at_utc=self._clock.now_utc(),
+                stopped=self._system.stopped,
+                breaks=self._system.breaks,
+                parents=self._desk.states(),
+                failures=(str(error),),
+            )
+
+    def symbols(self) -> set[str]:
+        """Return the permanent symbols that matter now: of parents at work, orders that wait, and what is held."""
+        ordered = {state.order.symbol for state in self._desk.states()}
+        waiting = {order.symbol for order in self._waiting.values()}
+        return ordered | waiting | set(self._system.held_symbols)
+
+    def execution_session(self) -> date:
+        """Return the session that is open, or comes next."""
+        return self._execution_session(self._clock.now_utc())
 
     def _release(self) -> None:
         """Send, or begin to work, the approved orders of the session that is open or comes next."""
@@ -177,7 +190,7 @@ class LiveTrader:
             self._released.add(name)
             return
         if order.algorithm == _AT_ONCE:
-            self._system.submit_order(order)
+            self._waiting[name] = order
         else:
             planned = plan(
                 ParentState(order=order),
@@ -207,8 +220,15 @@ class LiveTrader:
         if not late:
             self._ended_before = session
 
-    def _watch(self) -> None:
-        self._feed.watch(frozenset(state.order.symbol for state in self._desk.states()))
+    def _send_waiting(self) -> None:
+        now = self._clock.now_utc()
+        session, longest = self._execution_session(now), timedelta(seconds=self._settings.max_data_age_seconds)
+        for name, order in sorted(self._waiting.items()):
+            if order.execution_session < session:
+                del self._waiting[name]  # how it ended is said by whoever ends what nobody traded
+            elif self._feed.observe(order.symbol).has_quote(now, longest):
+                self._system.submit_order(order)
+                del self._waiting[name]
 
     def _wind_down(self, reason: str) -> None:
         for state in self._desk.states():

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 
+from aegis.clock import Clock
 from aegis.compliance.pre_trade import OrderRules
 from aegis.compliance.restricted_list import Restriction, RestrictionKind, restrictions_in_force
-from aegis.clock import Clock
 from aegis.execution.algorithms.planning import PastMarket
 from aegis.live_data.messages import LiveMinute, LiveQuote, TradingHalt
 from aegis.live_trading.risk_manager import LiveRiskManager

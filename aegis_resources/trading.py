@@ -1,0 +1,223 @@
+"""One traded account put together: broker, market data, rules at the door, trader and monitor, from the configuration.
+
+Belongs here: which parts there are and what each is given. What they do is :mod:`aegis.live_trading` and
+:mod:`aegis.live_data`; who starts them is ``aegis_sensors.trade_command``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date
+
+import pandas as pd
+
+from aegis import __version__
+from aegis.backtesting.costs import CostModel
+from aegis.backtesting.rules import TradingRules
+from aegis.backtesting.session_market import CorporateAction, actions_by_session
+from aegis.clock import Clock
+from aegis.compliance.pre_trade import order_rules
+from aegis.config import AegisConfig
+from aegis.errors import ConfigurationError
+from aegis.execution.account_state import AccountState
+from aegis.execution.algorithms.planning import PastMarket
+from aegis.execution.brokers.broker import Broker
+from aegis.execution.brokers.paper import PaperBroker
+from aegis.execution.brokers.paper_log import PaperLog
+from aegis.execution.journal import Journal
+from aegis.live_data.past_market import past_market
+from aegis.live_data.registry import live_market_data, played_sessions
+from aegis.live_trading.execution_config import ExecutionConfig
+from aegis.live_trading.execution_system import ExecutionSystem
+from aegis.live_trading.exit_review import MadeBy
+from aegis.live_trading.journalled_rules import restored_risk_manager
+from aegis.live_trading.kill_switch import KillSwitch
+from aegis.live_trading.live_trader import LiveTrader
+from aegis.live_trading.paper_tapes import PlayedTape
+from aegis.live_trading.risk_manager import LiveRiskManager
+from aegis.live_trading.told_rules import ToldRules, symbol_facts
+from aegis.live_trading.trading_process import Knowledge, TradingProcess
+from aegis.monitoring.monitor import Monitor
+from aegis.risk.exit_limits import ExitLimits
+from aegis.risk.exit_view import SymbolFacts
+from aegis_resources.desk import Desk, config_hash
+from aegis_resources.lake import LakeResource
+from aegis_resources.market_data import Market
+
+_BASIS_POINT = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class TradedAccount:
+    """The parts of an account that is being traded.
+
+    Parameters
+    ----------
+    process : TradingProcess
+        Steps all of them.
+    system : ExecutionSystem
+        The account.
+    rules : LiveRiskManager
+        At its door.
+    """
+
+    process: TradingProcess
+    system: ExecutionSystem
+    rules: LiveRiskManager
+
+
+@contextmanager
+def traded_account(
+    config: AegisConfig, *, clock: Clock, lake: LakeResource, listens: bool = True
+) -> Iterator[TradedAccount]:
+    """Yield the configured account, recovered and reconciled; everything is closed on leaving.
+
+    Parameters
+    ----------
+    config : AegisConfig
+        ``run.account`` is the account, ``eval.live_trading`` how it is traded.
+    clock : Clock
+        The machine's; a simulation's where broker and market data are simulated.
+    lake : LakeResource
+        Read only.
+    listens : bool
+        Whether a thread of its own listens to the broker; a simulated clock steps it instead.
+
+    Raises
+    ------
+    ConfigurationError
+        The account is the simulated one, or a setting cannot be used.
+    ExecutionError
+        Another process trades the account.
+    JournalError, BrokerUnavailable
+        The journal was tampered with, or the broker does not answer. Nothing was sent.
+    """
+    if not config.is_traded:
+        raise ConfigurationError(
+            "run.account: 'simulated' is traded by the assets themselves; name another account, such as 'paper', to "
+            "trade one with a process of its own"
+        )
+    desk, market = Desk.of(config), Market(config, clock)
+    calendar, settings = market.calendar, config.eval
+    parts = _Knowledge(config, market, lake, clock)
+    with ExitStack() as opened:
+        broker = parts.broker(desk)
+        opened.callback(broker.close)
+        made: list[LiveRiskManager] = []
+        execution = _execution_config(desk, market, clock, made)
+        system = ExecutionSystem(broker, execution)
+        opened.callback(system.close)
+        (rules,) = made
+        feed = live_market_data(
+            config,
+            clock,
+            calendar=calendar,
+            ticker_of=parts.ticker_of,
+            open_lake=lake.open,
+            listener=ToldRules(rules),
+        )
+        opened.callback(feed.close)
+        journal = opened.enter_context(Journal.open(execution.journal, account=desk.account))
+        trader = LiveTrader(
+            system,
+            journal,
+            calendar=calendar,
+            clock=clock,
+            settings=settings.execution,
+            feed=feed,
+            past=lambda order: parts.past(order.symbol, order.execution_session),
+        )
+        monitor = Monitor(
+            system, execution, rules, folder=desk.workspace.monitor(desk.account), settings=config.monitoring
+        )
+        opened.callback(monitor.close)
+        if listens:
+            system.listen()
+        yield TradedAccount(
+            process=TradingProcess(
+                system,
+                trader,
+                rules,
+                feed,
+                Knowledge(facts=parts.facts, actions=parts.actions),
+                venue=broker,
+                clock=clock,
+                watch=monitor.observe,
+            ),
+            system=system,
+            rules=rules,
+        )
+
+
+class _Knowledge:
+    """What is read for an account from the lake and the source."""
+
+    def __init__(self, config: AegisConfig, market: Market, lake: LakeResource, clock: Clock) -> None:
+        self._config, self._market, self._lake, self._clock = config, market, lake, clock
+        self._order_rules = order_rules(config.compliance)
+        self._tickers: dict[str, str] = {}
+
+    def broker(self, desk: Desk) -> Broker:
+        """Return the configured broker."""
+        config = self._config
+        history = played_sessions(config, self._market.calendar, self._lake.open)
+        return PaperBroker(
+            AccountState.opening(desk.account, cash_usd=config.run.initial_cash_usd),
+            log=PaperLog(desk.workspace.paper_account(desk.account)),
+            tape=PlayedTape(history, symbols=self.symbols, actions=self.actions),
+            calendar=self._market.calendar,
+            costs=CostModel.from_settings(config.eval.backtesting),
+            rules=TradingRules(participation_rate=config.eval.execution.participation_rate),
+            clock=self._clock,
+        )
+
+    def past(self, symbol: str, session: date) -> PastMarket:
+        """Return what past sessions tell of a symbol."""
+        spread = 2 * self._config.eval.live_trading.market_data.simulated.half_spread_bps * _BASIS_POINT
+        with self._lake.open() as store:
+            return past_market(store, symbol, session, calendar=self._market.calendar, spread_fraction=spread or None)
+
+    def facts(self, symbols: Iterable[str], session: date) -> Mapping[str, SymbolFacts]:
+        """Return what is known of symbols before a session."""
+        return symbol_facts(symbols, session, past=self.past, order_rules=self._order_rules, clock=self._clock)
+
+    def actions(self, session: date) -> tuple[CorporateAction, ...]:
+        """Return the corporate actions of a session, as the source knows them now."""
+        history = played_sessions(self._config, self._market.calendar, self._lake.open)
+        return actions_by_session(history.actions(session)).get(session, ())
+
+    def symbols(self, session: date) -> tuple[str, ...]:
+        """Return the permanent symbols that are listed in a session."""
+        listings = self._market.source.listings()
+        return tuple(sorted(listings.loc[listings["first_session"] <= pd.Timestamp(session), "symbol"].unique()))
+
+    def ticker_of(self, symbol: str) -> str:
+        """Return the ticker under which a symbol trades today."""
+        raise KeyError(symbol)
+
+
+def _execution_config(desk: Desk, market: Market, clock: Clock, made: list[LiveRiskManager]) -> ExecutionConfig:
+    config, switch = desk.config, KillSwitch(desk.workspace.kill_switch(desk.account))
+    limits = ExitLimits.from_settings(config.eval.live_trading.risk_limits)
+
+    def rules(journal: Journal) -> LiveRiskManager:
+        made.append(
+            restored_risk_manager(
+                journal, limits=limits, clock=clock, calendar=market.calendar, kill_switch_engaged=switch.is_engaged
+            )
+        )
+        return made[-1]
+
+    return ExecutionConfig(
+        account=desk.account,
+        journal=desk.workspace.journal(desk.account),
+        kill_switch=desk.workspace.kill_switch(desk.account),
+        lease=desk.workspace.lease(desk.account),
+        calendar=market.calendar,
+        rules=rules,
+        made_by=MadeBy(code_version=__version__, config_hash=config_hash(config)),
+        clock=clock,
+        book=config.run.book,
+    )
