@@ -80,12 +80,21 @@ def decision_snapshots(journal: Journal) -> frozenset[int]:
 
 
 def rows_by_decision(rows: Iterable[JournalRow]) -> dict[str, list[JournalRow]]:
-    """Group the rows that make up committed decisions; other rows are left out."""
+    """Group the rows that make up committed decisions; other rows are left out.
+
+    Notes
+    -----
+    A child that is refused is a row of the session in which it was made; the decision that it works is not among the
+    rows of that session.
+    """
     groups: dict[str, list[JournalRow]] = {}
+    committed: set[str] = set()
     for row in rows:
         if row.kind in DECISION_KINDS:
             groups.setdefault(str(row.decision_id), []).append(row)
-    return groups
+        if row.kind == DecisionEventKind.DECISION_COMMITTED:
+            committed.add(str(row.decision_id))
+    return {name: group for name, group in groups.items() if name in committed}
 
 
 def decision_from(rows: Iterable[JournalRow]) -> CommittedDecision:
