@@ -30,6 +30,7 @@ _LOOK_SECONDS = 0.05
 _CLOSE_SECONDS = 1.0
 _LARGEST_MESSAGE = 1 << 24
 _MOST_DOUBLINGS = 16
+_SYMBOLS_A_REQUEST = 500
 _SYMBOL_LIMIT = 405
 _REMEDIES = {
     402: "correct market_data.alpaca.key_id and secret_key",
@@ -90,7 +91,7 @@ class AlpacaDataStream:
         self._refused: set[str] = set()
         self._subscribed: frozenset[str] = frozenset()
         self._asked: tuple[str, ...] | None = None
-        self._most_at_once = 0
+        self._most_at_once = _SYMBOLS_A_REQUEST
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alpaca-market-data", daemon=True)
 
@@ -156,7 +157,7 @@ class AlpacaDataStream:
         self._expect(socket, "authenticated")
         with self._lock:
             self._refused.clear()
-            self._most_at_once = max(1, len(self._wanted))
+            self._most_at_once = _SYMBOLS_A_REQUEST
         self._subscribed, self._asked = frozenset(), None
         self._market.connected()
 

@@ -15,6 +15,7 @@ REPOSITORY = HERE.parents[2]
 WHERE = (
     HERE,
     REPOSITORY / "tests" / "integration" / "venues" / "interactive_brokers",
+    REPOSITORY / "tests" / "integration" / "live_data" / "test_interactive_brokers_feed.py",
     REPOSITORY / "tests" / "contract" / "test_broker_contract.py",
 )
 
