@@ -28,6 +28,8 @@ from aegis_sensors.version_commands import opened_lake, say
 from aegis_sensors.workspace_identity import require_account
 
 _SHOWN = 20
+_OLDEST_DAYS = 36_500
+"""No snapshot is older than a century, and a calendar ends."""
 
 Doing = Literal["show", "expire"]
 """Whether an expiry is shown or done."""
@@ -68,7 +70,7 @@ def expire_command(config: AegisConfig, *, older_than_days: int, doing: Doing, r
     with opened_lake(config) as lake, ExitStack() as stack:
         has_journal = workspace.journal(desk.account).exists()
         journal = stack.enter_context(desk.recorded_journal()) if has_journal else None
-        plan = expiry_plan(lake, journal, before=now - timedelta(days=older_than_days))
+        plan = expiry_plan(lake, journal, before=now - timedelta(days=min(older_than_days, _OLDEST_DAYS)))
         _print_plan(plan, console)
         if doing == "expire":
             person = f"aegis data expire by {getpass.getuser()}"

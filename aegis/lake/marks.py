@@ -61,8 +61,8 @@ def marks(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
     """Return the snapshots that a person keeps, each with the reason."""
     if not has_table(connection, MARKS):
         return {}
-    rows = connection.execute(
-        f"SELECT snapshot_id, mark, reason FROM {MARKS} ORDER BY marked_at_utc, rowid"  # noqa: S608 - a constant
+    rows = connection.execute(  # in the order of writing: a clock may have been set back between two marks
+        f"SELECT snapshot_id, mark, reason FROM {MARKS} ORDER BY rowid"  # noqa: S608 - a constant
     ).fetchall()
     newest = {int(number): (mark, reason) for number, mark, reason in rows}
     return {number: reason for number, (mark, reason) in newest.items() if mark == "keep"}

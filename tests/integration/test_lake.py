@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from aegis.errors import LakeError, SchemaMismatch, SnapshotNotFound
 from aegis.lake.attachment import LakeLocation, connect
 from aegis.lake.compaction import merge_small_files
 from aegis.lake.lake import CommitMessage, Lake, Replacement
+from aegis.lake.marks import mark_snapshot, marks
 from aegis.lake.provenance import Provenance
 from aegis.lake.schema import Column, TableSchema
 from tests.trial_tables import ACCOUNTS, READINGS, cash, readings
@@ -262,3 +263,11 @@ def test_a_write_that_fails_half_way_leaves_nothing_and_the_next_one_works(lake:
     assert lake.read(READINGS)["close_usd"].tolist() == [93.7, 93.7]
     assert lake.write([Replacement(READINGS, readings(MONDAY, close_usd=3.0), MONDAY, MONDAY)], MESSAGE) > number
     assert lake.read(READINGS)["close_usd"].tolist() == [3.0, 3.0]
+
+
+def test_the_mark_written_last_holds_also_where_the_clock_was_set_back_before_it(lake: Lake) -> None:
+    number = lake.snapshot_id()
+    noon, eleven = datetime(2014, 6, 9, 12, tzinfo=UTC), datetime(2014, 6, 9, 11, tzinfo=UTC)
+    mark_snapshot(lake, number, "release", reason="done with", person="a person", at_utc=noon)
+    mark_snapshot(lake, number, "keep", reason="for the audit", person="a person", at_utc=eleven)
+    assert marks(lake.connection) == {number: "for the audit"}

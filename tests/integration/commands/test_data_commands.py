@@ -158,6 +158,8 @@ def test_an_expiry_shows_first_and_spares_what_orders_and_persons_refer_to(by_ha
     status, printed, errors = ask(by_hand.config, "data", "expire", "--older-than", "1")
     assert status == 0, errors
     assert "0 snapshots before" in printed, "all of them are younger than a day"
+    status, printed, errors = ask(by_hand.config, "data", "expire", "--older-than", "99999999999")
+    assert (status, "0 snapshots before" in printed) == (0, True), errors
     assert by_hand.lake_now()[0] == newest
     _, listed, _ = ask(by_hand.config, "data", "versions", "--json")
     assert {entry["snapshot_id"]: entry["kept_because"] for entry in json.loads(listed)}[3] == "the auditor asked"
