@@ -82,10 +82,11 @@ def expire_command(config: AegisConfig, *, older_than_days: int, doing: Doing, r
 
 
 def _print_plan(plan: ExpiryPlan, console: Console) -> None:
-    say(console, f"{len(plan.expiring):,} snapshots before {plan.before:%Y-%m-%d %H:%M:%S} UTC can go:")
+    before, listed = f"{plan.before:%Y-%m-%d %H:%M:%S} UTC", ":" if plan.expiring else ""
+    say(console, f"{len(plan.expiring):,} snapshots before {before} can go{listed}")
     lines = [f"{v.snapshot_id:>8}  {v.made_at_utc:%Y-%m-%d %H:%M:%S}  {v.asset} {v.sessions}" for v in plan.expiring]
     _print_some(lines, console)
-    say(console, f"{len(plan.kept):,} snapshots as old stay:")
+    say(console, f"{len(plan.kept):,} snapshots as old stay{':' if plan.kept else ''}")
     _print_some([f"{number:>8}  {why}" for number, why in plan.kept.items()], console)
 
 

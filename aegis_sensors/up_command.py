@@ -61,7 +61,8 @@ def _refuse_taken(port: int) -> None:
         try:
             listener.bind(("127.0.0.1", port))
         except OSError as error:
+            other = port + 1 if port < LARGEST_PORT else port - 1
             raise ConfigurationError(
-                f"port {port} cannot be listened on ({error.strerror}): is another `make ui` running? End that one with "
-                f"Ctrl-C in its terminal, or take another port: make ui PORT={port + 1 if port < LARGEST_PORT else 3000}"
+                f"port {port} cannot be listened on ({error.strerror}): is another `make ui` running? End that one "
+                f"with Ctrl-C in its terminal, or take another port: make ui PORT={other}"
             ) from error

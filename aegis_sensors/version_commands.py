@@ -7,6 +7,7 @@ Belongs here: printing. Snapshots are :mod:`aegis.lake.versions`, rows :mod:`aeg
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -29,7 +30,7 @@ from aegis.lake.versions import RowCounts, Version, VersionHistory, file_counts,
 from aegis.workspace import Workspace
 
 _ROWS_PER_SCREEN = 5_000
-_RUN_DIGITS = 8
+_DAGSTER_RUN = re.compile(r"([0-9a-f]{8})(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Style = Literal["table", "json"]
 """How an answer is printed: lines for people, or JSON for programs."""
@@ -187,11 +188,17 @@ def _entry(version: Version, rows: dict[str, RowCounts], files: tuple[int, int])
     }
 
 
+def _short(run_id: str) -> str:
+    """Return the first digits of a run of Dagster, as its UI does, and the name of a command as it is."""
+    run = _DAGSTER_RUN.fullmatch(run_id)
+    return run[1] if run else run_id
+
+
 def _line(version: Version, rows: dict[str, RowCounts], files: tuple[int, int]) -> str:
     added, removed = (sum(getattr(c, name) for c in rows.values()) for name in ("added", "removed"))
     counted = f"+{added:,} -{removed:,}" if rows else ""
     said = [
-        version.run_id and f"run {version.run_id[:_RUN_DIGITS]}",
+        version.run_id and f"run {_short(version.run_id)}",
         version.code_version and f"code {version.code_version}",
         version.reason if version.reason != "materialize" else "",
         "expired" if version.is_expired else "",

@@ -196,7 +196,7 @@ CHECKS: tuple[CheckDefinition, ...] = (
         evidence="bars",
         expectations=_wicks,
         says=_FOUR_PRICES + ": high or low is far outside open and close, which looks like a bad tick; correct the row "
-        "in the source and fetch the session again, or quarantine the row",
+        "in the source and fetch the session again, or let this share be set aside: quality.max_quarantined_share",
         may_become=("block",),
     ),
     CheckDefinition(

@@ -132,6 +132,8 @@ def test_a_correction_is_a_new_version_that_says_which_order_rested_on_the_old_o
     _, listed, _ = ask(by_hand.config, "data", "versions", "market_data/daily_bars", "--json")
     newest = json.loads(listed)[-1]
     assert newest["reason"] == "vendor restated it"
+    _, lines, _ = ask(by_hand.config, "data", "versions", "market_data/daily_bars")
+    assert "run aegis data correct by " in lines, "a command is no run of Dagster, whose digits are shortened"
     assert newest["rows"]["market_data/daily_bars"]["added"] >= 2
     status, again, _ = ask(by_hand.config, "data", "diff", str(by_hand.decided_at), "latest", "--json")
     found = {entry["table"]: entry for entry in json.loads(again)}
