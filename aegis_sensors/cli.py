@@ -73,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
 
     kill = commands.add_parser("kill", help="stop all new orders of the account")
     kill.add_argument("--reason", required=True)
+    kill.add_argument("--flatten", action="store_true", help="have the trading process close every position as well")
+    kill.add_argument("--wait", type=positive, default=30, help="seconds to wait for that (default: 30)")
     kill.set_defaults(command=_kill)
 
     release = commands.add_parser("release", help="let orders leave again after a kill")
@@ -136,8 +138,10 @@ def _kill(chosen: argparse.Namespace) -> int:
     from aegis.config import load_config  # noqa: PLC0415
     from aegis_sensors.desk_commands import kill_command  # noqa: PLC0415
 
-    kill_command(load_config(), reason=chosen.reason, console=Console())
-    return 0
+    is_done = kill_command(
+        load_config(), reason=chosen.reason, console=Console(), flatten=chosen.flatten, wait_seconds=chosen.wait
+    )
+    return 0 if is_done else _FAILED
 
 
 def _release(chosen: argparse.Namespace) -> int:

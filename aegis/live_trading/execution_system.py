@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from datetime import date, datetime
 from types import TracebackType
 from typing import Self
-from zoneinfo import ZoneInfo
 
 from aegis.errors import AegisError, ExecutionError
 from aegis.execution.account_state import Position
@@ -28,12 +27,14 @@ from aegis.live_trading.agreement import Agreement
 from aegis.live_trading.broker_account import AccountReview
 from aegis.live_trading.execution_config import ExecutionConfig
 from aegis.live_trading.exit_door import ExitDoor
+from aegis.live_trading.exit_permits import FlattenPermit, flatten_request
+from aegis.live_trading.flattening import Flattening
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.lease import Lease
 from aegis.live_trading.sending_lock import SendingLock
+from aegis.live_trading.session_clock import SessionClock
 
 _ASKED = "asked"
-_FIRST_SESSIONS = 5
 
 
 class ExecutionSystem:
@@ -69,7 +70,7 @@ class ExecutionSystem:
     def __init__(self, broker: Broker, config: ExecutionConfig) -> None:
         self._broker = broker
         self._config = config
-        self._zone = ZoneInfo(config.calendar.time_zone)
+        self._sessions = SessionClock(config.calendar)
         self._switch = KillSwitch(config.kill_switch)
         self._failure = ""
         self._deaf = ""
@@ -80,8 +81,11 @@ class ExecutionSystem:
             opened.enter_context(Lease(config.lease, account=config.account, since_utc=now))
             self._journal = opened.enter_context(Journal.open(config.journal, account=config.account))
             self._journal.verify()
-            self._ledger = WorkedLedger(self._journal, first=self._first_session(now))
+            self._ledger = WorkedLedger(self._journal, first=self._sessions.first_session(now))
             rules = config.rules(self._journal)
+            permit = FlattenPermit(
+                broker, self._switch, account=config.account, clock=config.clock, sessions=self._sessions
+            )
             self.door = ExitDoor(
                 broker,
                 self._ledger,
@@ -91,6 +95,10 @@ class ExecutionSystem:
                 clock=config.clock,
                 session_of=self.session_of,
                 made_by=config.made_by,
+                flatten=permit,
+            )
+            self._flattening = Flattening(
+                self.door, broker, self._journal, permit=permit, config=config, sessions=self._sessions
             )
             self.door.recover()
             self._agreement = Agreement(broker, self._journal, self.door, rules, config, session_of=self.session_of)
@@ -171,14 +179,15 @@ class ExecutionSystem:
         """
         config = self._config
         now = config.clock.now_utc()
-        session = config.calendar.previous(self._execution_session(now))
+        execution_session = self._sessions.execution_session(now)
+        session = config.calendar.previous(execution_session)
         decision = decision_id(config.account, config.book, session=session, kind=f"{_ASKED}:{name}", number=1)
         return Order(
             client_order_id=client_order_id(config.account, decision, symbol=symbol),
             decision_id=decision,
             account=config.account,
             session=session,
-            execution_session=self._execution_session(now),
+            execution_session=execution_session,
             symbol=symbol,
             ticker=ticker or symbol,
             quantity_shares=quantity_shares,
@@ -303,7 +312,10 @@ class ExecutionSystem:
         Orders that were committed and not sent yet stay as they are: nothing sends them while the switch is engaged.
         """
         failures = []
+        request = self._switch.status().flatten
         for status in self.sent_orders():
+            if request and flatten_request(status.order.decision_id) == request:
+                continue  # what closes a position for the stop that stands
             try:
                 self.door.cancel(status.order.client_order_id)
             except AegisError as error:
@@ -319,9 +331,10 @@ class ExecutionSystem:
         """Look at everything once: events, the kill switch, the schedule of reconciliation; return the events."""
         with self._stepping:
             events = self.door.take_events()
-            stopped = self._switch.status().told
-            if stopped:
+            stopped = self._switch.status()
+            if stopped.is_engaged:
                 self.cancel_all()
+                self._failure = self._failure or self._flattening.step(stopped.flatten)
             else:
                 self._failure = ""
             self.door.settle_doubts()
@@ -331,11 +344,7 @@ class ExecutionSystem:
 
     def session_of(self, instant_utc: datetime) -> date:
         """Return the session that had begun last."""
-        calendar = self._config.calendar
-        day = instant_utc.astimezone(self._zone).date()
-        if calendar.is_session(day) and instant_utc >= calendar.open_utc(day):
-            return day
-        return calendar.previous(day)
+        return self._sessions.session_of(instant_utc)
 
     def close(self) -> None:
         """Stop listening and give the lease back; orders stay as they are. Closing again does nothing."""
@@ -354,16 +363,3 @@ class ExecutionSystem:
                 self._deaf = f"listening to the broker ended with {error!r}; close the system and start it again"
                 return
 
-    def _execution_session(self, now_utc: datetime) -> date:
-        """Return the session that is open, or the next one."""
-        calendar = self._config.calendar
-        day = now_utc.astimezone(self._zone).date()
-        if calendar.is_session(day) and now_utc < calendar.close_utc(day):
-            return day
-        return calendar.next(day)
-
-    def _first_session(self, now_utc: datetime) -> date:
-        session = self.session_of(now_utc)
-        for _ in range(_FIRST_SESSIONS):
-            session = self._config.calendar.previous(session)
-        return session

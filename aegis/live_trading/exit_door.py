@@ -25,6 +25,7 @@ from aegis.execution.order_states import OrderState, OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 from aegis.execution.worked_ledger import WorkedLedger
 from aegis.live_trading.door_record import DoorRecord
+from aegis.live_trading.exit_permits import ExitPermit, FlattenPermit, OrdinaryPermit, flatten_request
 from aegis.live_trading.exit_review import ExitReview, MadeBy
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.sending_lock import SendingLock
@@ -53,6 +54,9 @@ class ExitDoor:
         Which session an instant belongs to: the one that began last.
     made_by : MadeBy
         Written with orders that no asset decided.
+    flatten : FlattenPermit
+        Lets orders leave that close a position while the switch is engaged; see
+        :mod:`aegis.live_trading.exit_permits`.
 
     Notes
     -----
@@ -70,10 +74,13 @@ class ExitDoor:
         clock: Clock,
         session_of: Callable[[datetime], date],
         made_by: MadeBy,
+        flatten: FlattenPermit,
     ) -> None:
         self._broker = broker
         self._ledger = ledger
         self._rules = rules
+        self._ordinary = OrdinaryPermit(rules, switch)
+        self._flatten = flatten
         self._switch = switch
         self._sending = sending
         self._clock = clock
@@ -116,7 +123,8 @@ class ExitDoor:
                 if status.is_final or (status.state is not OrderState.SUBMITTED and name not in self._doubtful):
                     return status
                 return self._find_or_send(order)
-            verdict = self._rules.review(order)
+            permit = self._permit(order)
+            verdict = permit.review(order)
             refusal = ", ".join(verdict.refusing_rules)
             try:
                 if status is None:
@@ -129,7 +137,7 @@ class ExitDoor:
                 self._ledger.flush()
             except AegisError:
                 if not refusal:
-                    self._rules.withdraw(name)
+                    permit.withdraw(name)
                 raise
             return self._require(name) if refusal else self._send(order)
 
@@ -307,7 +315,7 @@ class ExitDoor:
         if self._session_of(self._clock.now_utc()) > order.execution_session:
             return self.give_up(name, reason_text(OrderReason.NEVER_SENT, f"its session was {order.execution_session}"))
         # It was let through before; it is judged anew in the place of what was reserved then.
-        verdict = self._rules.review(order, is_replacement=True)
+        verdict = self._permit(order).review(order, is_replacement=True)
         self._record.note(order, verdict)
         self._ledger.flush()
         if not verdict.is_allowed:
@@ -318,7 +326,7 @@ class ExitDoor:
     def _send(self, order: Order) -> OrderStatus:
         name = order.client_order_id
         with self._sending.sending():
-            stopped = self._switch.status().told
+            stopped = self._permit(order).stopped(order)
             if not stopped:
                 self._doubtful.add(name)
                 self._broker.submit(order)
@@ -327,6 +335,9 @@ class ExitDoor:
             return self.give_up(name, reason_text(OrderReason.KILL_SWITCH, stopped))
         self.take_events()
         return self._require(name)
+
+    def _permit(self, order: Order) -> ExitPermit:
+        return self._flatten if flatten_request(order.decision_id) else self._ordinary
 
     def _require(self, client_order_id: str) -> OrderStatus:
         with self._lock:

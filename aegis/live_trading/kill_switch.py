@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,15 @@ class KillSwitchStatus:
         Why, and who set it; empty for a switch that nobody has used.
     at_utc : datetime or None
         When it was set; None where nobody has used it or the file cannot be read.
+    flatten : str
+        Name of the request to close every position, which stands until the switch is released; empty for none.
     """
 
     is_engaged: bool
     reason: str
     actor: str
     at_utc: datetime | None
+    flatten: str = ""
 
     @property
     def told(self) -> str:
@@ -103,8 +106,18 @@ class KillSwitch:
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise ExecutionError(f"{self.history_path} cannot be read ({error}); restore it from a backup") from error
 
-    def engage(self, reason: str, *, actor: str, at_utc: datetime) -> None:
+    def engage(self, reason: str, *, actor: str, at_utc: datetime, flatten: bool = False) -> None:
         """Stop every order of the account. Never refused: an empty reason is recorded as such.
+
+        Parameters
+        ----------
+        reason, actor : str
+            Why, and who.
+        at_utc : datetime
+            When; aware UTC.
+        flatten : bool
+            Whether every position is to be closed too. A request that stands stays, whatever is asked now: asking
+            again closes nothing twice.
 
         Raises
         ------
@@ -112,7 +125,15 @@ class KillSwitch:
             The state or the history could not be written. The message says which; stop the trader by hand if it is the
             state.
         """
-        record = _record(is_engaged=True, reason=reason or "no reason given", actor=actor or "unknown", at_utc=at_utc)
+        standing = self.status().flatten
+        request = standing or (f"{at_utc.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}" if flatten else "")
+        record = _record(
+            is_engaged=True,
+            reason=reason or "no reason given",
+            actor=actor or "unknown",
+            at_utc=at_utc,
+            flatten=request,
+        )
         try:
             replace_json(self.path, record)
         except OSError as error:
@@ -149,7 +170,14 @@ class KillSwitch:
         status = self.status()
         try:
             replace_json(
-                self.path, _record(is_engaged=True, reason=status.reason, actor=status.actor, at_utc=status.at_utc)
+                self.path,
+                _record(
+                    is_engaged=True,
+                    reason=status.reason,
+                    actor=status.actor,
+                    at_utc=status.at_utc,
+                    flatten=status.flatten,
+                ),
             )
         except OSError as error:
             raise ExecutionError(f"{self.path} could not be written ({error}); the switch stays engaged") from error
@@ -198,13 +226,14 @@ class HeldSwitch:
             )
 
 
-def _record(*, is_engaged: bool, reason: str, actor: str, at_utc: datetime | None) -> dict[str, Any]:
-    return {
+def _record(*, is_engaged: bool, reason: str, actor: str, at_utc: datetime | None, flatten: str = "") -> dict[str, Any]:
+    record = {
         "is_engaged": is_engaged,
         "reason": reason,
         "actor": actor,
         "at_utc": None if at_utc is None else at_utc.isoformat(),
     }
+    return {**record, "flatten": flatten} if flatten else record
 
 
 def _understood(record: Any) -> KillSwitchStatus:
@@ -216,4 +245,5 @@ def _understood(record: Any) -> KillSwitchStatus:
         reason=str(record["reason"]),
         actor=str(record["actor"]),
         at_utc=None if at_utc is None else datetime.fromisoformat(at_utc),
+        flatten=str(record.get("flatten", "")) if record["is_engaged"] else "",
     )

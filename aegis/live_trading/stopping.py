@@ -1,7 +1,8 @@
 """Stopping an account: the switch is engaged at once, and whoever stopped it learns that the last order has left.
 
 Belongs here: the stop as a person, a program or a sensor makes it, with nothing but two files. That open orders are
-cancelled is done by the process that trades, see :mod:`aegis.live_trading.execution_system`.
+cancelled, and positions closed where that is asked for, is done by the process that trades, see
+:mod:`aegis.live_trading.execution_system`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ def stop_account(
     actor: str,
     at_utc: datetime,
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    flatten: bool = False,
 ) -> Stopped:
     """Engage an account's switch and wait for the orders that are on their way.
 
@@ -49,11 +51,14 @@ def stop_account(
         When.
     timeout_seconds : float
         How long to wait; the switch is engaged whatever happens.
+    flatten : bool
+        Whether the process that trades shall close every position once nothing is open; how far it is, is
+        :func:`aegis.live_trading.flattening.flatten_progress`.
 
     Raises
     ------
     ExecutionError
         The switch could not be engaged, or its history not be written; the message says which.
     """
-    switch.engage(reason, actor=actor, at_utc=at_utc)
+    switch.engage(reason, actor=actor, at_utc=at_utc, flatten=flatten)
     return Stopped(SendingLock.beside(switch.path).wait_until_nobody_sends(timeout_seconds))

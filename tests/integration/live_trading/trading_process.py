@@ -25,13 +25,17 @@ from aegis.execution.orders import Order, OrderEvent
 from aegis.live_trading.execution_config import ExecutionConfig
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.exit_review import MadeBy
+from aegis.live_trading.flattening import flatten_progress
+from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.standing_breakers import BreakerRecord
+from aegis.live_trading.stopping import stop_account
 from aegis.risk.exit_view import ExitRow, ExitVerdict
 
 ACCOUNT = "paper"
 IN_SESSION = datetime(2014, 6, 6, 13, 31, tzinfo=UTC)
 KEY_ID, SECRET_KEY = "PK-CANARY-KEY", "canary-secret-5f1c"  # what the venue of the tests asks for
 CALENDAR = trading_calendar("XNYS")
+FLATTENS, FLATTEN_STEPS = "flatten", 40
 
 
 class NoRules:
@@ -107,13 +111,27 @@ def rebalance(system: ExecutionSystem) -> None:
     system.step()
 
 
+def flatten(system: ExecutionSystem, broker: AlpacaBroker, folder: Path) -> None:
+    """Stop the account with a request to close everything, whatever of it was done before, and work on it."""
+    stop_account(KillSwitch(folder / "kill.json"), reason="enough", actor="ada", at_utc=IN_SESSION, flatten=True)
+    for _ in range(FLATTEN_STEPS):
+        broker.catch_up()
+        system.step()
+        progress = flatten_progress(folder / "kill.json")
+        if progress is not None and progress.state == "flat":
+            return
+
+
 def run(url: str, stream_url: str, folder: Path) -> None:
-    """Trade until killed, or to the end, and say how it ended."""
+    """Trade until killed, or to the end, and say how it ended; a folder that is named so flattens instead."""
     clock = SimulatedClock(IN_SESSION)
     try:
         with broker_at(url, stream_url, clock) as broker:
             system = ExecutionSystem(broker, config_in(folder, clock))
-            rebalance(system)
+            if folder.name.startswith(FLATTENS):
+                flatten(system, broker, folder)
+            else:
+                rebalance(system)
             system.close()
     except AegisError as error:
         print(f"refused {type(error).__name__} {error}".replace("\n", " "), flush=True)
