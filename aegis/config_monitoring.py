@@ -63,5 +63,10 @@ class MonitoringSettings(Section):
     webhook_timeout_seconds: float = Field(5.0, gt=0)
     stale_after_seconds: float = Field(30.0, gt=0, description="Age at which the trader's status counts as stale.")
     event_stream_lines: int = Field(10_000, ge=100, description="Lines in each of the two files of the event stream.")
+    stop_on: tuple[Literal["stale", "fatal"], ...] = Field(
+        (),
+        description="What engages the kill switch by itself: `stale`, a silent trading process with open orders in a "
+        "session; `fatal`, a cause after which nothing may leave.",
+    )
     alerts: AlertSettings = AlertSettings()
     health: HealthSettings = HealthSettings()

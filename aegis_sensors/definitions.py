@@ -33,6 +33,7 @@ from aegis_sensors.backups import backup_jobs, backup_schedules
 from aegis_sensors.jobs import platform_jobs
 from aegis_sensors.schedules import platform_schedules
 from aegis_sensors.sensors import platform_sensors
+from aegis_sensors.stop_button import stop_jobs, stop_sensors
 
 
 def build_definitions(
@@ -79,9 +80,13 @@ def build_definitions(
     return dg.Definitions(
         assets=assets,
         asset_checks=monitoring_checks(),
-        jobs=[*platform_jobs(), *backup_jobs(config)],
+        jobs=[*platform_jobs(), *backup_jobs(config), *stop_jobs(config, workspace, clock=clock)],
         schedules=[*platform_schedules(market, lake), *backup_schedules(market)],
-        sensors=[*platform_sensors(market, lake), *alert_sensors(config, workspace)],
+        sensors=[
+            *platform_sensors(market, lake),
+            *alert_sensors(config, workspace),
+            *stop_sensors(config, workspace, clock=clock),
+        ],
         resources={"market": market, "lake": lake, "desk": desk or Desk.of(config), "workspace": workspace},
         executor=dg.in_process_executor,
     )

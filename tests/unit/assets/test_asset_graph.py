@@ -191,6 +191,7 @@ def test_jobs_schedules_and_sensors_load(definitions: dg.Definitions) -> None:
         "report_performance",
         "backtest_strategies",
         "maintain_lake",
+        "kill_switch",
     }
     assert {job.name for job in repository.get_all_jobs()} - {"__ASSET_JOB"} == jobs
     assert {(s.name, s.job_name) for s in repository.schedule_defs} == {
@@ -208,10 +209,12 @@ def test_jobs_schedules_and_sensors_load(definitions: dg.Definitions) -> None:
         "checks_failed",
         "runs_failed",
         "runs_stuck",
+        "account_needs_a_stop",
     }
     for definition in (*repository.schedule_defs, *repository.sensor_defs):
         assert definition.description
     alerting = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
+    assert alerting["account_needs_a_stop"] == dg.DefaultSensorStatus.STOPPED, "off until a setting asks for it"
     assert alerting["checks_failed"] == alerting["runs_failed"] == dg.DefaultSensorStatus.RUNNING
 
 
