@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from aegis.errors import LakeError
 from aegis.execution.journal_chain import JournalHead
@@ -25,7 +26,7 @@ from aegis.live_trading.book_tables import book_tables
 from aegis.live_trading.journal_audit import head_text
 from aegis.live_trading.kill_switch import HeldSwitch
 from aegis.live_trading.session_inputs import InputHistory, InputTables
-from aegis.live_trading.session_loop import SessionOutcome
+from aegis.live_trading.session_outcome import SessionOutcome
 from aegis.live_trading.trader import restore_state, run_sessions
 from aegis.market_data.adjustments import PREVIOUS_CLOSE_LOOKBACK
 from aegis.market_data.benchmark import benchmark_returns
@@ -87,6 +88,17 @@ _PLACES: dict[str, tuple[str, str, tuple[TableSchema, ...]]] = {
 }
 
 
+class BookConfig(dg.Config):
+    """What the launchpad can ask of the book."""
+
+    decision_number: int = Field(
+        1,
+        ge=1,
+        description="A later decision of the last session asked for, by an account that is traded: 2 is made on what "
+        "the first has come to by now, and adds to it. 1 decides once, or finds what is committed.",
+    )
+
+
 def book_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsDefinition]:
     """Return the book's multi-asset, partitioned by `partitions`."""
 
@@ -116,6 +128,7 @@ def book_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsD
     )
     def book(
         context: dg.AssetExecutionContext,
+        config: BookConfig,
         market: dg.ResourceParam[Market],
         desk: dg.ResourceParam[Desk],
         lake: LakeResource,
@@ -135,9 +148,9 @@ def book_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsD
             )
             state = _previous_state(store, market, desk, sessions[0])
             policy = desk.policy(switch.status)
-            books = desk.books(ledger, market)
+            books, number = desk.books(ledger, market), config.decision_number
             outcomes = run_sessions(
-                state, history, sessions, policy=policy, ledger=ledger, kill_switch=switch, books=books
+                state, history, sessions, policy=policy, ledger=ledger, kill_switch=switch, books=books, number=number
             )
             _refuse_a_break(store, desk, outcomes[-1])
             frames = book_tables(outcomes)

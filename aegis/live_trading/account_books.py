@@ -45,6 +45,23 @@ class BookedSession:
     breaks: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What a decision is made on.
+
+    Parameters
+    ----------
+    account : AccountState
+        After the close of the decision's session and, for a later decision of it, after what the earlier ones came to
+        since: their fills are held, and the rest of what they ordered is at work.
+    decided_at_utc : datetime
+        When the decision is made, or was.
+    """
+
+    account: AccountState
+    decided_at_utc: datetime
+
+
 class AccountBooks(Protocol):
     """The venue and custodian of one account, or what is known of them."""
 
@@ -62,6 +79,29 @@ class AccountBooks(Protocol):
         ------
         ExecutionError
             The session is not after the account's, or it is not known how it ended.
+        """
+        ...
+
+    def standing(
+        self, account: AccountState, earlier: Sequence[Order], decision_id: str, *, inputs: SessionInputs
+    ) -> Standing:
+        """Return what a decision is made on, the same whenever it is made again.
+
+        Parameters
+        ----------
+        account : AccountState
+            After the session.
+        earlier : sequence of Order
+            Approved orders of earlier decisions of the session.
+        decision_id : str
+            The decision.
+        inputs : SessionInputs
+            Of its session.
+
+        Raises
+        ------
+        ExecutionError
+            There are earlier decisions, and this account takes one in a session.
         """
         ...
 

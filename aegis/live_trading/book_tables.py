@@ -5,7 +5,7 @@ Belongs here: one function for each table. Nothing is computed that the outcome 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +15,7 @@ from aegis.execution.orders import Fill, Order
 from aegis.lake import tables
 from aegis.lake.schema import TableSchema
 from aegis.live_trading.book_state import state_hash
-from aegis.live_trading.session_loop import SessionOutcome
+from aegis.live_trading.session_outcome import SessionOutcome
 
 Rows = Iterator[dict[str, Any]]
 
@@ -57,7 +57,7 @@ def _stamp(outcome: SessionOutcome) -> dict[str, Any]:
 
 
 def _known(outcome: SessionOutcome) -> dict[str, Any]:
-    return {**_stamp(outcome), "known_at_utc": outcome.inputs.decided_at_utc}
+    return {**_stamp(outcome), "known_at_utc": outcome.decided_at_utc}
 
 
 def _fills(outcome: SessionOutcome) -> Rows:
@@ -106,32 +106,41 @@ def _target_weights(outcome: SessionOutcome) -> Rows:
 
 
 def _risk_report(outcome: SessionOutcome) -> Rows:
-    yield outcome.risk.row()
+    yield {**outcome.risk.row(), "known_at_utc": outcome.decided_at_utc}
 
 
 def _pre_trade_gate(outcome: SessionOutcome) -> Rows:
     for row in outcome.verdict.rows:
-        yield row.row()
+        yield {**row.row(), "known_at_utc": outcome.decided_at_utc}
 
 
 def _orders(outcome: SessionOutcome) -> Rows:
     """Yield the committed orders; a decision that was refused as a whole commits none."""
-    if outcome.commit.is_refused:
-        return
-    for order in outcome.commit.orders:
-        yield _order_row(outcome, order, "approved", order.reason)
-    for order in outcome.commit.refused_orders:
-        yield _order_row(outcome, order, "refused", outcome.commit.refusals[order.client_order_id])
+    for decision in outcome.earlier:
+        yield from _rows_of(outcome, decision.approved, decision.refused, decision.refusals, decision.input_snapshot_id)
+    commit = outcome.commit
+    if not commit.is_refused:
+        yield from _rows_of(outcome, commit.orders, commit.refused_orders, commit.refusals, commit.input_snapshot_id)
 
 
-def _order_row(outcome: SessionOutcome, order: Order, gate_outcome: str, reason: str) -> dict[str, Any]:
-    return {
-        **_fields(order),
-        "gate_outcome": gate_outcome,
-        "reason": reason,
-        "input_snapshot_id": outcome.commit.input_snapshot_id,
-        "known_at_utc": outcome.inputs.decided_at_utc,
-    }
+def _rows_of(
+    outcome: SessionOutcome,
+    approved: Sequence[Order],
+    refused: Sequence[Order],
+    refusals: Mapping[str, str],
+    snapshot_id: int | None,
+) -> Rows:
+    told = [(order, "approved", order.reason) for order in approved]
+    told += [(order, "refused", refusals[order.client_order_id]) for order in refused]
+    own = outcome.decision.decision_id
+    for order, gate_outcome, reason in told:
+        yield {
+            **_fields(order),
+            "gate_outcome": gate_outcome,
+            "reason": reason,
+            "input_snapshot_id": snapshot_id,
+            "known_at_utc": outcome.decided_at_utc if order.decision_id == own else outcome.inputs.decided_at_utc,
+        }
 
 
 def _book_states(outcome: SessionOutcome) -> Rows:

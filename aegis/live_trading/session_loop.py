@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from aegis.backtesting.costs import CostModel
@@ -23,12 +24,13 @@ from aegis.compliance.pre_trade import OrderRules
 from aegis.config import PortfolioSettings, RiskSettings
 from aegis.config_eval import ExecutionEval
 from aegis.drift.responses import DriftLimits, ResponseHistory
+from aegis.errors import ExecutionError
 from aegis.execution.account_state import AccountState
 from aegis.execution.accounting import SessionPnl
-from aegis.execution.decisions import CommitOutcome, Decision
+from aegis.execution.decisions import CommittedDecision, Decision
 from aegis.execution.order_ids import decision_id
 from aegis.execution.order_management import DecisionLedger
-from aegis.execution.orders import Fill, Order
+from aegis.execution.orders import Order
 from aegis.live_trading.account_books import AccountBooks
 from aegis.live_trading.book_state import BookState
 from aegis.live_trading.checked_actions import refuse_unchecked_actions
@@ -36,6 +38,7 @@ from aegis.live_trading.explained_sessions import explained
 from aegis.live_trading.order_making import make_orders
 from aegis.live_trading.quarantined_holdings import without_bars_of_a_quarantined_holding
 from aegis.live_trading.session_inputs import SessionInputs
+from aegis.live_trading.session_outcome import SessionOutcome
 from aegis.live_trading.simulated_books import SimulatedBooks
 from aegis.portfolio.optimizer import TargetWeightsOptimizer
 from aegis.portfolio.rebalancing import TargetWeight, target_weights
@@ -88,49 +91,6 @@ class BookPolicy:
     drift_responses: ResponseHistory = field(default_factory=ResponseHistory)
 
 
-@dataclass(frozen=True)
-class SessionOutcome:
-    """What happened in one session, and the state it leaves.
-
-    Parameters
-    ----------
-    inputs : SessionInputs
-        What was seen.
-    state : BookState
-        After the session, with the orders that wait for the next one.
-    fills : tuple of Fill
-        Executions in this session, of orders decided before.
-    pnl : SessionPnl
-        What changed equity.
-    targets : tuple of TargetWeight
-        Wanted and held weights.
-    risk : RiskReport
-        Risk of the wanted book.
-    breaker_event : str or None
-        What a breaker did in this session.
-    verdict : GateVerdict
-        The gate's rows.
-    decision : Decision
-        What was wanted, refused orders included.
-    commit : CommitOutcome
-        What is committed: the orders of the first commit, whatever was computed now.
-    conflicts : tuple of str
-        How this computation differs from what the journal holds.
-    """
-
-    inputs: SessionInputs
-    state: BookState
-    fills: tuple[Fill, ...]
-    pnl: SessionPnl
-    targets: tuple[TargetWeight, ...]
-    risk: RiskReport
-    breaker_event: str | None
-    verdict: GateVerdict
-    decision: Decision
-    commit: CommitOutcome
-    conflicts: tuple[str, ...]
-
-
 class SessionLoop:
     """Advances a book session by session.
 
@@ -152,7 +112,7 @@ class SessionLoop:
         self._optimizer = TargetWeightsOptimizer(policy.portfolio)
         self._limits = RiskLimits.from_settings(policy.risk)
 
-    def advance(self, state: BookState, inputs: SessionInputs) -> SessionOutcome:
+    def advance(self, state: BookState, inputs: SessionInputs, *, number: int = 1) -> SessionOutcome:
         """Carry the book through one session.
 
         Parameters
@@ -161,11 +121,15 @@ class SessionLoop:
             After the previous session.
         inputs : SessionInputs
             Of this session.
+        number : int
+            Which decision of the session is asked for; without one, the newest that is committed, or the first.
 
         Raises
         ------
         QualityGateBlocked
             The session's corporate actions are blocked by a data check, or were not checked as they are now.
+        ExecutionError
+            The decision asked for is not the next one, or the account takes one in a session.
         AegisError
             A part of the chain refused what it was given; the journal and the lake are unchanged.
         """
@@ -177,13 +141,13 @@ class SessionLoop:
         drift = self._policy.drift_responses.limits(inputs.session)
         before = state.after_transfers(booked.transfers_usd, equity_usd=account.equity_usd)
         valued, scale, breaker_event = self._value(before, account, pnl, inputs, drift)
-        targets = self._targets(account, inputs, min(scale, drift.exposure_scale))
+        decision_name, earlier = self._numbered(account.account, inputs.session, number)
+        sent = tuple(order for decision in earlier for order in decision.approved)
+        standing = self._books.standing(account, sent, decision_name, inputs=inputs)
+        targets = self._targets(standing.account, inputs, min(scale, drift.exposure_scale))
         risk = self._risk(valued, pnl, targets, inputs, drift)
-        decision_name = decision_id(
-            account.account, self._policy.book, session=inputs.session, kind=DECISION_KIND, number=1
-        )
         orders = make_orders(
-            account,
+            standing.account,
             inputs,
             targets,
             decision_id=decision_name,
@@ -191,12 +155,14 @@ class SessionLoop:
             min_trade_weight=self._policy.portfolio.min_trade_weight,
             max_participation=self._max_participation,
         )
-        seen = self._gate_inputs(valued, inputs, orders, targets, risk, decision_name)
+        seen = self._gate_inputs(
+            replace(valued, account=standing.account), inputs, orders, targets, risk, decision_name
+        )
         verdict = self._judge(replace(seen, reconciliation_clean=not breaks, reconciliation_told="; ".join(breaks)))
         decision = self._decision(account, inputs, orders, verdict)
-        commit = self._ledger.commit(decision, at_utc=inputs.decided_at_utc)
+        commit = self._ledger.commit(decision, at_utc=standing.decided_at_utc)
         account, unlike = self._books.submit(
-            account, commit.orders, session=inputs.session, at_utc=inputs.decided_at_utc
+            account, (*sent, *commit.orders), session=inputs.session, at_utc=inputs.decided_at_utc
         )
         return SessionOutcome(
             inputs=inputs,
@@ -210,7 +176,26 @@ class SessionLoop:
             decision=decision,
             commit=commit,
             conflicts=(*booked.conflicts, *([commit.conflict] if commit.conflict else []), *unlike),
+            decided_at_utc=standing.decided_at_utc,
+            earlier=earlier,
         )
+
+    def _numbered(self, account: str, session: date, asked: int) -> tuple[str, tuple[CommittedDecision, ...]]:
+        """Return the name of the decision to make, or to make again, and those of the session before it."""
+        earlier: list[CommittedDecision] = []
+
+        def name(number: int) -> str:
+            return decision_id(account, self._policy.book, session=session, kind=DECISION_KIND, number=number)
+
+        while (committed := self._ledger.committed(name(len(earlier) + 1))) is not None:
+            earlier.append(committed)
+        if asked > len(earlier) + 1:
+            raise ExecutionError(
+                f"account {account} {session}: decision number {asked} was asked for, and {len(earlier)} are "
+                f"committed; the next one is number {len(earlier) + 1}"
+            )
+        number = max(asked, len(earlier), 1)
+        return name(number), tuple(earlier[: number - 1])
 
     @property
     def _max_participation(self) -> float:

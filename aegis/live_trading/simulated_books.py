@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.rules import TradingRules
 from aegis.clock import FixedClock
+from aegis.errors import ExecutionError
 from aegis.execution.account_state import AccountState
 from aegis.execution.order_management import DecisionLedger
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
-from aegis.live_trading.account_books import BookedSession
+from aegis.live_trading.account_books import BookedSession, Standing
 from aegis.live_trading.session_inputs import SessionInputs
 from aegis.risk.gate_inputs import GateInputs
 
@@ -75,6 +76,23 @@ class SimulatedBooks:
             account = broker.replay_session(market, self.ledger.recorded(market.session, waiting))
         fills = tuple(event.fill for event in _events(broker) if event.fill is not None)
         return BookedSession(account, fills, conflicts)
+
+    def standing(
+        self, account: AccountState, earlier: Sequence[Order], decision_id: str, *, inputs: SessionInputs
+    ) -> Standing:
+        """Return the account as it is after the session: it takes one decision in each.
+
+        Raises
+        ------
+        ExecutionError
+            A later decision is asked for: the next session would be over before it is made.
+        """
+        if earlier or not decision_id.endswith("/1"):
+            raise ExecutionError(
+                f"decision {decision_id}: a simulated account decides once in a session, and executes it in the bar of "
+                "the next one; a later decision is for an account that is traded"
+            )
+        return Standing(account, inputs.decided_at_utc)
 
     def submit(
         self, account: AccountState, orders: Sequence[Order], *, session: date, at_utc: datetime

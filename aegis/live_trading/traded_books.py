@@ -29,11 +29,12 @@ from aegis.execution.brokers.recorded_session import book_session
 from aegis.execution.order_management import DecisionLedger
 from aegis.execution.order_states import FILL_TOLERANCE_SHARES, OrderState, OrderStatus
 from aegis.execution.orders import Order
-from aegis.live_trading.account_books import BookedSession
+from aegis.live_trading.account_books import BookedSession, Standing
 from aegis.live_trading.cash_bookings import CashKind
 from aegis.live_trading.held_positions import held_shares
 from aegis.live_trading.reconciliation import reconcile
 from aegis.live_trading.session_inputs import SessionInputs
+from aegis.live_trading.standing_orders import account_within_the_day
 from aegis.live_trading.traded_journal import TradedJournal
 from aegis.risk.gate_inputs import GateInputs
 
@@ -91,6 +92,17 @@ class TradedBooks:
         )
         transfers = math.fsum(booking.amount_usd for booking in cash if booking.kind is CashKind.TRANSFER)
         return BookedSession(account, fills, taken_over_shares=taken, transfers_usd=transfers + worth, breaks=breaks)
+
+    def standing(
+        self, account: AccountState, earlier: Sequence[Order], decision_id: str, *, inputs: SessionInputs
+    ) -> Standing:
+        """Return the account after the close or, for a later decision, as it was when that was made or is now."""
+        if not earlier:
+            return Standing(account, inputs.decided_at_utc)
+        row = self.ledger.committed_row(decision_id)
+        before = None if row is None else row.sequence
+        within = account_within_the_day(account, earlier, self._read(account), before=before)
+        return Standing(within, self.now_utc if row is None else row.instant_utc)
 
     def submit(
         self,

@@ -72,6 +72,19 @@ class TradedJournal:
         events = (order_event(row) for row in self._rows(session) if row.kind in _FILLS)
         return tuple(event.fill for event in events if event.fill is not None)
 
+    def fills_after(self, session: date, *, before: int | None) -> list[Fill]:
+        """Return the executions of later sessions that were recorded before a place of the journal, if one is given."""
+        days = sorted(day for day in self._by_session if day > session.isoformat())
+        rows = (row for day in days for row in self._by_session[day] if before is None or row.sequence < before)
+        events = (order_event(row) for row in rows if row.kind in _FILLS)
+        return [event.fill for event in events if event.fill is not None]
+
+    def has_ended(self, client_order_id: str, *, before: int | None) -> bool:
+        """Whether the end of an order that was read was recorded before a place of the journal, if one is given."""
+        rows = self._by_order[client_order_id]
+        told = [row for row in rows if before is None or row.sequence < before]
+        return order_statuses(told)[client_order_id].is_final
+
     def cash(self, session: date) -> list[CashBooking]:
         """Return what cash somebody booked in a session."""
         return cash_bookings(self._rows(session))

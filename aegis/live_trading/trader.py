@@ -16,7 +16,8 @@ from aegis.live_trading.account_books import AccountBooks
 from aegis.live_trading.book_state import BookState, state_hash
 from aegis.live_trading.kill_switch import HeldSwitch
 from aegis.live_trading.session_inputs import InputHistory
-from aegis.live_trading.session_loop import BookPolicy, SessionLoop, SessionOutcome
+from aegis.live_trading.session_loop import BookPolicy, SessionLoop
+from aegis.live_trading.session_outcome import SessionOutcome
 
 
 def run_sessions(
@@ -28,6 +29,7 @@ def run_sessions(
     ledger: DecisionLedger,
     kill_switch: HeldSwitch,
     books: AccountBooks | None = None,
+    number: int = 1,
 ) -> list[SessionOutcome]:
     """Advance a book through `sessions` and return what happened in each.
 
@@ -47,6 +49,8 @@ def run_sessions(
         Asked before each session.
     books : AccountBooks, optional
         Of an account that is traded; simulated without.
+    number : int
+        Which decision of the last session is asked for; see :meth:`SessionLoop.advance`.
 
     Raises
     ------
@@ -57,7 +61,7 @@ def run_sessions(
     outcomes: list[SessionOutcome] = []
     for session in sessions:
         kill_switch.require_unmoved()
-        outcome = loop.advance(state, history.session(session))
+        outcome = loop.advance(state, history.session(session), number=number if session == sessions[-1] else 1)
         outcomes.append(outcome)
         state = outcome.state
     return outcomes

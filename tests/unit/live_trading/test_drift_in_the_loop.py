@@ -13,7 +13,8 @@ from aegis.drift.responses import DriftResponse, ResponseHistory
 from aegis.execution.journal import Journal
 from aegis.execution.order_management import DecisionLedger
 from aegis.live_trading.book_state import BookState
-from aegis.live_trading.session_loop import SessionLoop, SessionOutcome
+from aegis.live_trading.session_loop import SessionLoop
+from aegis.live_trading.session_outcome import SessionOutcome
 from tests.unit.live_trading.test_session_loop import (
     FRIDAY,
     POLICY,

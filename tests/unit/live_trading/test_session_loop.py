@@ -28,7 +28,8 @@ from aegis.live_trading.book_state import BookState
 from aegis.live_trading.kill_switch import HeldSwitch, KillSwitch
 from aegis.live_trading.order_making import make_orders
 from aegis.live_trading.session_inputs import InputHistory, InputTables, SessionInputs
-from aegis.live_trading.session_loop import BookPolicy, SessionLoop, SessionOutcome
+from aegis.live_trading.session_loop import BookPolicy, SessionLoop
+from aegis.live_trading.session_outcome import SessionOutcome
 from aegis.live_trading.trader import run_sessions
 from aegis.market_data.expectations import CHECKS
 from aegis.portfolio.rebalancing import TargetWeight

@@ -25,7 +25,8 @@ from aegis.live_trading.cash_bookings import CashBooking, CashKind, book_cash
 from aegis.live_trading.explained_sessions import explained
 from aegis.live_trading.held_positions import adoption_entry, held_shares, split_entry
 from aegis.live_trading.session_inputs import InputHistory
-from aegis.live_trading.session_loop import SessionLoop, SessionOutcome
+from aegis.live_trading.session_loop import SessionLoop
+from aegis.live_trading.session_outcome import SessionOutcome
 from aegis.live_trading.traded_books import TradedBooks
 from tests.unit.live_trading.test_session_loop import NEW_YORK, POLICY
 from tests.unit.live_trading.traded_accounts import (
