@@ -292,3 +292,14 @@ REASONS = {
     "a sealing key that others read": "confirmation.key has mode 0644",
 }
 """What the refusal says; of all others, that the settings changed."""
+
+LONGER = frozenset(
+    {
+        "paper trading left out", "another book", "a smaller position", "a larger daily loss", "a larger drawdown",
+        "larger orders", "more orders", "older quotes", "a wider collar", "another algorithm", "another participation",
+        "another strategy", "another weight", "checks that block less", "another alert log", "other prices",
+        "an upper-case host without a scheme", "a host with a dot", "a host before a fragment", "more attempts",
+        "a stream of its own on the same host", "another broker's block", "a key for the data", "no secret",
+    }
+)  # fmt: skip
+"""Changes of settings that are left to the longer tests: each setting is changed in the shorter ones as well."""
