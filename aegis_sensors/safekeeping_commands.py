@@ -35,10 +35,15 @@ def verify_command(config: AegisConfig, *, table: str | None, since: date | None
         The workspace has no history.
     LakeError
         The lake cannot be opened, its checksums were cut off, or there is no such table.
+
+    Notes
+    -----
+    A catalog on PostgreSQL is that server's to check (``pg_amcheck``); its data files are read all the same.
     """
     workspace = Workspace.of(config)
     workspace.require_history()
-    problem = database_problem(workspace.lake.catalog)
+    is_embedded = workspace.lake.server is None
+    problem = database_problem(workspace.lake.catalog) if is_embedded else ""
     if problem:
         _print(
             console, f"catalog {workspace.lake.catalog}: {problem}. Restore it from a backup (`aegis data restore`)."
@@ -52,7 +57,8 @@ def verify_command(config: AegisConfig, *, table: str | None, since: date | None
     _print(
         console,
         f"Workspace {workspace.name}: {found.files:,} data files, {found.size_bytes / _MEGABYTE:,.1f} MB, verified by "
-        f"SHA-256: {outcome}. The catalog's database is whole.",
+        f"SHA-256: {outcome}. "
+        + ("The catalog's database is whole." if is_embedded else f"The catalog is {workspace.lake.catalog_name}'s."),
     )
     return not found.damaged
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
+from rich.console import Console
 
+from aegis.config import AegisConfig
 from aegis.errors import JournalError, LakeError, LakeUnreadable, StorageUnavailable
 from aegis.execution.journal import Journal, NewEvent, holds_journal
 from aegis.lake.attachment import LakeLocation, connect
@@ -24,9 +27,11 @@ from aegis.lake.lake import CommitMessage, Lake, Replacement
 from aegis.lake.tables import ALL_TABLES, BOOK_STATES, DAILY_BARS, ORDERS
 from aegis.lake.verified_lake import VerifiedLake
 from aegis.postgres import PostgresSchema
+from aegis.workspace import Workspace
 from aegis_assets.table_assets import asset_key
 from aegis_resources.lake import LakeResource
 from aegis_sensors.instance import open_instance
+from aegis_sensors.safekeeping_commands import verify_command
 from tests.integration.conftest import SESSIONS, Chain, settings
 from tests.integration.postgres_server import PASSWORD, PostgresServer, programs, running_server
 from tests.trial_tables import ACCOUNTS, cash
@@ -168,6 +173,31 @@ def test_a_damaged_data_file_is_refused_when_its_checksum_is_on_the_server(place
         with pytest.raises(LakeUnreadable, match="damaged or exchanged"):
             lake.read(ACCOUNTS)
         assert len(lake.read(ACCOUNTS, last=days[14])) == 15, f"{first.path} is as it was"
+
+
+def test_aegis_data_verify_reads_the_files_of_a_catalog_on_the_server(
+    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AEGIS_STORAGE__POSTGRES_URL", server.url)
+    config = AegisConfig(run={"home": tmp_path, "workspace": "verified"})
+    with connect(Workspace.of(config).lake) as connection:
+        lake = Lake(connection)
+        lake.create_tables([ACCOUNTS])
+        lake.checksums.cover([ACCOUNTS])
+        lake.write([Replacement(ACCOUNTS, cash(MONDAY), MONDAY, MONDAY)], MESSAGE)
+        (file,) = lake.checksums.all_files()
+
+    def verify() -> tuple[bool, str]:
+        console = Console(record=True, width=300, file=io.StringIO())
+        return verify_command(config, table=None, since=None, console=console), console.export_text()
+
+    is_whole, printed = verify()
+    assert is_whole, printed
+    assert "1 data files" in printed
+    Path(file.path).write_bytes(Path(file.path).read_bytes() + b"\0")
+    is_whole, printed = verify()
+    assert not is_whole
+    assert f"trial/accounts: data file {file.path}" in printed
 
 
 def test_two_processes_that_begin_together_lose_nothing(server: PostgresServer, location: LakeLocation) -> None:
