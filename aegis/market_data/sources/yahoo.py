@@ -29,7 +29,8 @@ YAHOO = Vendor("Yahoo", "market_data.yahoo")
 PRICE_RESOLUTION = 3e-7
 """Relative error of Yahoo's prices, which are single-precision numbers."""
 
-_FIELDS = ("Open", "High", "Low", "Close", "Volume", "Dividends", "Stock Splits")
+_FIELDS = ("Open", "High", "Low", "Close", "Volume")
+_EVENTS = ("Dividends", "Stock Splits", "Capital Gains")
 
 
 class YahooSource(DeliveredSource):
@@ -122,7 +123,11 @@ def _requested(settings: YahooSettings, benchmark_symbol: str) -> list[str]:
 
 
 def _by_symbol(answer: pd.DataFrame | None, symbols: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Return the rows with a close for each symbol that has any; yfinance answers a failure with an empty frame."""
+    """Return the rows with a close or an event for each symbol that has any close.
+
+    yfinance answers a failure with an empty frame. An event whose day has no price, as before the first trade of a
+    split's day, stands in a row without one: all earlier prices are adjusted for it.
+    """
     if answer is None or answer.empty:
         return {}
     if not isinstance(answer.columns, pd.MultiIndex):
@@ -134,13 +139,14 @@ def _by_symbol(answer: pd.DataFrame | None, symbols: Sequence[str]) -> dict[str,
     for symbol in symbols:
         if symbol not in answer.columns.get_level_values(0):
             continue
-        frame = answer[symbol]
-        lacking = [field for field in _FIELDS[:5] if field not in frame.columns]
+        frame = pd.DataFrame(answer[symbol])
+        lacking = [field for field in _FIELDS if field not in frame.columns]
         if lacking:
             raise MalformedData(f"{symbol}: Yahoo's answer has no {', '.join(lacking)}; install the pinned yfinance")
-        rows = frame[frame["Close"].notna()]
-        if not rows.empty:
-            found[symbol] = rows
+        has_close = frame["Close"].notna()
+        if has_close.any():
+            events = pd.concat([_events(frame, field) for field in _EVENTS], axis=1)
+            found[symbol] = frame[has_close | events.ne(0.0).any(axis=1)]
     return found
 
 
@@ -155,7 +161,7 @@ def _parse(frames: Mapping[str, pd.DataFrame], calendar: TradingCalendar, *, las
         if not is_session.all():
             notes.append(f"{symbol}: {int((~is_session).sum())} row(s) on days without a session left out")
         past = unadjusted["session"] <= pd.Timestamp(last_session)
-        bars.append(unadjusted[past & is_session])
+        bars.append(unadjusted[past & is_session & unadjusted["close_raw_usd"].notna()])
         actions += [_dividends(unadjusted[past]), _splits(unadjusted[past])]
     delivered = pd.concat(bars, ignore_index=True)
     if delivered.empty:

@@ -109,6 +109,19 @@ def test_splits_after_the_last_session_unadjust_prices_and_are_not_delivered() -
     ]
 
 
+def test_a_split_counts_where_its_day_has_no_price() -> None:
+    """Before a day's first price yfinance gives its events in a row of NaN; a price may be missing inside as well."""
+    frame = APPLE.copy()
+    frame.loc[["2014-06-09", "2020-08-31"], "Close"] = np.nan
+    yahoo = source(FakeYahoo({"AAPL": frame, "SPY": SPY}))
+    bars = yahoo.bars(date(2014, 5, 8), date(2014, 6, 10))
+    apple = bars[bars["symbol"] == "AAPL"]
+    assert apple["session"].dt.day.tolist() == [8, 5, 6, 10], "a row without a price is no bar"
+    assert apple["close_raw_usd"].tolist() == [587.9888, 647.35, 645.57, 94.25]
+    splits = yahoo.corporate_actions(date(2014, 5, 8), date(2014, 6, 10)).query("action == 'split'")
+    assert splits[["session", "split_ratio"]].to_numpy().tolist() == [[pd.Timestamp("2014-06-09"), 7.0]]
+
+
 def test_a_dividend_is_per_share_held_before_its_ex_date() -> None:
     frame = APPLE.assign(Dividends=[0, 0, 0.47 / 4, 0.5 / 4, 0, 0])  # June 6 before, June 9 with the 7:1 split
     actions = source(FakeYahoo({"AAPL": frame, "SPY": SPY})).corporate_actions(date(2014, 6, 6), date(2014, 6, 9))
