@@ -253,7 +253,7 @@ class Journal:
             .group_by(EVENTS.c.session)
         )
         with self._reading() as connection:
-            return {date.fromisoformat(session): count for session, count in connection.execute(query)}
+            return {date.fromisoformat(str(row[0])): int(row[1]) for row in connection.execute(query)}
 
     def _select(self, connection: sa.Connection, query: sa.Select[Any]) -> Iterator[JournalRow]:
         ordered = query.where(EVENTS.c.account == self.account).order_by(EVENTS.c.sequence)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from aegis.durable_files import replacing
 from aegis.errors import LakeError
-from aegis.lake.lake import arrow_rows, arrow_schema
+from aegis.lake.arrow import arrow_rows, arrow_schema
 from aegis.lake.schema import TableSchema
 
 FileFormat = Literal["csv", "parquet"]

@@ -16,16 +16,18 @@ from typing import Any
 
 import duckdb
 import pandas as pd
-import pyarrow as pa
 
 from aegis.errors import LakeError, LakeUnreadable, SchemaMismatch, SnapshotNotFound
 from aegis.lake.added_columns import missing_columns, select_list
+from aegis.lake.arrow import arrow_rows
 from aegis.lake.attachment import ALIAS, remedy_of
 from aegis.lake.checksums import ANCHOR, DataFileChecksums, is_contention
 from aegis.lake.schema import TableSchema
 from aegis.lake.snapshot_log import snapshot_log
 from aegis.lake.unchanged_rows import UnchangedRows
 
+READ_AT = "read_at"
+"""Name, in a commit message, of the snapshot at which the writer began to read."""
 _WRITE_ATTEMPTS = 12
 _FIRST_BACKOFF_SECONDS = 0.05
 
@@ -96,6 +98,7 @@ class Lake:
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._connection = connection
         self._sleep = sleep
+        self._read_at: int | None = None
         self.checksums = DataFileChecksums(connection)
 
     @property
@@ -175,6 +178,8 @@ class Lake:
         source = f"{table_name(table)}{version}"
         with reading(table, snapshot_id):
             self._before_read(table, first, last, snapshot_id)
+            if self._read_at is None:
+                self._read_at = self.snapshot_id() if snapshot_id is None else snapshot_id
             columns = self.select_list(table, source) if version else select_list(table, table.column_names)
             frame = self._connection.execute(f"SELECT {columns} FROM {source}{where}", values).df()  # noqa: S608
         return table.adopt(frame)
@@ -219,7 +224,8 @@ class Lake:
         Notes
         -----
         DuckLake makes no snapshot of a transaction that changes nothing. That a session was computed and had no rows is
-        worth remembering, so such a write leaves a row in ``lake.empty_writes``.
+        worth remembering, so such a write leaves a row in ``lake.empty_writes``. The commit message says at which
+        snapshot this object began to read since its last write: the rows may rest on that one and not on the newest.
         """
         prepared = [(r, arrow_rows(r.table, _checked(r))) for r in replacements]
 
@@ -271,7 +277,8 @@ class Lake:
                 self._connection.execute("BEGIN TRANSACTION")
                 change()
                 subject = f"{message.asset} {message.sessions}"
-                details = json.dumps({**asdict(message), ANCHOR: anchor}, sort_keys=True)
+                read_at = {} if self._read_at is None else {READ_AT: self._read_at}
+                details = json.dumps({**asdict(message), ANCHOR: anchor, **read_at}, sort_keys=True)
                 self._connection.execute(
                     f"CALL {ALIAS}.set_commit_message(?, ?, extra_info => ?)", ["aegis", subject.strip(), details]
                 )
@@ -285,6 +292,7 @@ class Lake:
                 self._roll_back()
                 raise
             else:
+                self._read_at = None
                 snapshot_id = self._committed_snapshot_id()
                 self.checksums.record_patiently(f"{message.asset} snapshot {snapshot_id}", anchor, sleep=self._sleep)
                 return snapshot_id
@@ -379,22 +387,3 @@ def _refuse_other_accounts(table: TableSchema, frame: pd.DataFrame, account: str
             f"{table.key}: {len(others)} row(s) are not of account {account!r}, whose rows are replaced, first "
             f"{others.iloc[0][list(table.primary_key)].to_dict()}; write each account's rows with their own account"
         )
-
-
-def arrow_schema(table: TableSchema) -> pa.Schema:
-    """Return the Arrow schema of the table's rows."""
-    kinds = {
-        "session": pa.date32(),
-        "instant": pa.timestamp("us", tz="UTC"),
-        "text": pa.string(),
-        "float": pa.float64(),
-        "integer": pa.int64(),
-        "boolean": pa.bool_(),
-        "floats": pa.list_(pa.float64()),
-    }
-    return pa.schema([(c.name, kinds[c.kind]) for c in table.columns])
-
-
-def arrow_rows(table: TableSchema, frame: pd.DataFrame) -> pa.Table:
-    """Return a conforming frame as Arrow rows."""
-    return pa.Table.from_pandas(frame, schema=arrow_schema(table), preserve_index=False, safe=False)

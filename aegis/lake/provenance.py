@@ -6,13 +6,14 @@ Belongs here: reading the commit messages that every write leaves (:class:`aegis
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
+from aegis.lake.lake import READ_AT
 from aegis.lake.schema import TableSchema
 
 
@@ -28,12 +29,15 @@ class TableWrite:
         Dagster run that wrote.
     first, last : date
         Sessions whose rows it replaced.
+    read_at : int
+        Snapshot at which the writer began to read; the one before its own where it did not say.
     """
 
     snapshot_id: int
     run_id: str
     first: date
     last: date
+    read_at: int
 
 
 class Provenance:
@@ -58,7 +62,14 @@ class Provenance:
             first, _, last = message.get("sessions", "").partition("..")
             if not last:
                 continue
-            write = TableWrite(int(number), message["run_id"], date.fromisoformat(first), date.fromisoformat(last))
+            read_at = message.get(READ_AT)
+            write = TableWrite(
+                snapshot_id=int(number),
+                run_id=message["run_id"],
+                first=date.fromisoformat(first),
+                last=date.fromisoformat(last),
+                read_at=int(number) - 1 if read_at is None else int(read_at),
+            )
             for key in message["asset"].split(", "):
                 self._writes.setdefault(key, []).append(write)
 
@@ -72,12 +83,27 @@ class Provenance:
 
     def newest_snapshots(self, table: TableSchema, spans: Sequence[tuple[date, date]]) -> list[int]:
         """Return for each span of sessions the newest snapshot that replaced any of its rows, -1 where none did."""
+        return self._newest(table, spans, lambda write: write.snapshot_id)
+
+    def read_at(self, table: TableSchema, spans: Sequence[tuple[date, date]]) -> list[int]:
+        """Return for each span of sessions the snapshot that the writer of its newest rows read, -1 where none wrote.
+
+        Notes
+        -----
+        Rows are as old as what they were computed from, and not as new as their commit: another process may have
+        written between the two.
+        """
+        return self._newest(table, spans, lambda write: write.read_at)
+
+    def _newest(
+        self, table: TableSchema, spans: Sequence[tuple[date, date]], number_of: Callable[[TableWrite], int]
+    ) -> list[int]:
         writes = self._writes.get(table.key, [])
         lows = np.array([low for low, _ in spans], dtype="datetime64[D]")
         highs = np.array([high for _, high in spans], dtype="datetime64[D]")
         newest = np.full(len(spans), -1, dtype=np.int64)
         for write in writes:
-            newest[(lows <= np.datetime64(write.last)) & (highs >= np.datetime64(write.first))] = write.snapshot_id
+            newest[(lows <= np.datetime64(write.last)) & (highs >= np.datetime64(write.first))] = number_of(write)
         return [int(number) for number in newest]
 
 
@@ -88,7 +114,7 @@ def outdated_tables(
     *,
     windows: Mapping[date, date],
 ) -> dict[date, tuple[str, ...]]:
-    """Return for each session the tables that were not written since the rows that they were computed from.
+    """Return for each session the tables whose writer did not see the newest of the rows that they look back on.
 
     Parameters
     ----------
@@ -109,8 +135,8 @@ def outdated_tables(
     rested_on = provenance.newest_snapshots(source, [(windows[session], session) for session in sessions])
     found: dict[date, tuple[str, ...]] = {}
     for table in tables:
-        written = provenance.newest_snapshots(table, [(session, session) for session in sessions])
-        for session, own, bars in zip(sessions, written, rested_on, strict=True):
-            if own <= bars:
+        read = provenance.read_at(table, [(session, session) for session in sessions])
+        for session, own, bars in zip(sessions, read, rested_on, strict=True):
+            if own < bars:
                 found[session] = (*found.get(session, ()), table.key)
     return found

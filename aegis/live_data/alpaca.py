@@ -24,7 +24,7 @@ from aegis.live_data.messages import LiveMinute, MinuteOrigin
 from aegis.live_data.port import MarketListener
 from aegis.live_data.session_minutes import Span
 from aegis.live_data.ticker_names import TickerNames
-from aegis.market_data.sources.alpaca import alpaca_vendor
+from aegis.market_data.sources.alpaca_client import alpaca_vendor
 from aegis.market_data.sources.call_policy import VendorCalls
 
 SOURCE_NAME = "alpaca"

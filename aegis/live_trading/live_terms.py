@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -119,7 +119,7 @@ def live_targets(config: AegisConfig) -> tuple[LiveTarget, ...]:
     broker asks for its code at every logon.
     """
     settings = config.brokers
-    reached = {
+    reached: dict[str, tuple[Callable[[], tuple[str, ...]], str | None]] = {
         "alpaca": (lambda: alpaca_hosts.live_endpoints(settings.alpaca), settings.alpaca.account),
         "interactive_brokers": (
             lambda: interactive_brokers_account.live_endpoints(settings.interactive_brokers),

@@ -17,7 +17,8 @@ from aegis.calendars import TradingCalendar
 from aegis.config_quality import QualitySettings
 from aegis.errors import LakeError, MalformedData
 from aegis.instruments import require_symbol
-from aegis.lake.lake import CommitMessage, Lake, arrow_rows, table_name
+from aegis.lake.arrow import arrow_rows
+from aegis.lake.lake import CommitMessage, Lake, table_name
 from aegis.lake.marks import required_reason
 from aegis.lake.tables import CONFIRMED_CLOSES, CORPORATE_ACTIONS, LISTINGS, RAW_BARS, SOURCE_AGREEMENT
 from aegis.market_data.confirmed_closes import is_same_price, new_confirmation
