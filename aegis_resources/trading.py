@@ -6,10 +6,11 @@ Belongs here: which parts there are and what each is given. What they do is :mod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -24,21 +25,27 @@ from aegis.errors import ConfigurationError
 from aegis.execution.account_state import AccountState
 from aegis.execution.algorithms.planning import PastMarket
 from aegis.execution.brokers.broker import Broker
-from aegis.execution.brokers.paper import PaperBroker
 from aegis.execution.brokers.paper_log import PaperLog
 from aegis.execution.journal import Journal
 from aegis.live_data.past_market import past_market
+from aegis.live_data.port import LiveMarketData
 from aegis.live_data.registry import live_market_data, played_sessions
 from aegis.live_trading.execution_config import ExecutionConfig
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.exit_review import MadeBy
 from aegis.live_trading.journalled_rules import restored_risk_manager
 from aegis.live_trading.kill_switch import KillSwitch
+from aegis.live_trading.live_safety import broker_for
 from aegis.live_trading.live_trader import LiveTrader
 from aegis.live_trading.paper_tapes import PlayedTape
+from aegis.live_trading.quotes_at_the_door import QuotesAtTheDoor
 from aegis.live_trading.risk_manager import LiveRiskManager
-from aegis.live_trading.told_rules import ToldRules, symbol_facts
+from aegis.live_trading.symbol_knowledge import symbol_facts
 from aegis.live_trading.trading_process import Knowledge, TradingProcess
+from aegis.monitoring.alert_channels import configured_channels
+from aegis.monitoring.alert_dispatch import AlertDispatch
+from aegis.monitoring.feed_health import FeedReading
+from aegis.monitoring.health_endpoint import HealthEndpoint
 from aegis.monitoring.monitor import Monitor
 from aegis.risk.exit_limits import ExitLimits
 from aegis.risk.exit_view import SymbolFacts
@@ -61,11 +68,23 @@ class TradedAccount:
         The account.
     rules : LiveRiskManager
         At its door.
+    trades_real_money : bool
+        Whether a person's confirmation let it begin.
     """
 
     process: TradingProcess
     system: ExecutionSystem
     rules: LiveRiskManager
+    trades_real_money: bool
+
+
+@runtime_checkable
+class ConnectedBroker(Protocol):
+    """A broker that is reached over a network."""
+
+    def connect(self) -> None:
+        """Reach it."""
+        ...
 
 
 @contextmanager
@@ -100,73 +119,123 @@ def traded_account(
             "trade one with a process of its own"
         )
     desk, market = Desk.of(config), Market(config, clock)
-    calendar, settings = market.calendar, config.eval
-    parts = _Knowledge(config, market, lake, clock)
+    sources = _Sources(config, market, lake, clock)
     with ExitStack() as opened:
-        broker = parts.broker(desk)
-        opened.callback(broker.close)
-        made: list[LiveRiskManager] = []
-        execution = _execution_config(desk, market, clock, made)
-        system = ExecutionSystem(broker, execution)
+        made = broker_for(
+            config,
+            desk.workspace,
+            clock=clock,
+            calendar=market.calendar,
+            symbols=sources.symbols_by_ticker(),
+            paper=lambda: sources.paper_venue(desk),
+        )
+        opened.callback(made.broker.close)
+        if isinstance(made.broker, ConnectedBroker):
+            made.broker.connect()
+        rules: list[LiveRiskManager] = []
+        execution = _execution_config(desk, market, clock, made.why_only_reducing, rules)
+        system = ExecutionSystem(made.broker, execution)
         opened.callback(system.close)
-        (rules,) = made
         feed = live_market_data(
             config,
             clock,
-            calendar=calendar,
-            ticker_of=parts.ticker_of,
+            calendar=market.calendar,
+            ticker_of=sources.ticker_of,
             open_lake=lake.open,
-            listener=ToldRules(rules),
+            listener=QuotesAtTheDoor(rules[0]),
         )
         opened.callback(feed.close)
-        journal = opened.enter_context(Journal.open(execution.journal, account=desk.account))
         trader = LiveTrader(
             system,
-            journal,
-            calendar=calendar,
+            opened.enter_context(Journal.open(execution.journal, account=desk.account)),
+            calendar=market.calendar,
             clock=clock,
-            settings=settings.execution,
+            settings=config.eval.execution,
             feed=feed,
-            past=lambda order: parts.past(order.symbol, order.execution_session),
+            past=lambda order: sources.past(order.symbol, order.execution_session),
+            has_room=rules[0].has_room,
         )
-        monitor = Monitor(
-            system, execution, rules, folder=desk.workspace.monitor(desk.account), settings=config.monitoring
-        )
-        opened.callback(monitor.close)
+        monitor = _monitor(opened, system, execution, rules[0], feed, desk, clock)
         if listens:
             system.listen()
         yield TradedAccount(
             process=TradingProcess(
                 system,
                 trader,
-                rules,
+                rules[0],
                 feed,
-                Knowledge(facts=parts.facts, actions=parts.actions),
-                venue=broker,
+                Knowledge(facts=sources.facts, actions=sources.actions),
+                venue=made.broker,
                 clock=clock,
                 watch=monitor.observe,
             ),
             system=system,
-            rules=rules,
+            rules=rules[0],
+            trades_real_money=made.trades_real_money,
         )
 
 
-class _Knowledge:
+def _monitor(
+    opened: ExitStack,
+    system: ExecutionSystem,
+    execution: ExecutionConfig,
+    rules: LiveRiskManager,
+    feed: LiveMarketData,
+    desk: Desk,
+    clock: Clock,
+) -> Monitor:
+    settings, folder = desk.config.monitoring, desk.workspace.monitor(desk.account)
+    dispatch = AlertDispatch(folder / "alerts.jsonl", settings.alerts, configured_channels(settings))
+    opened.callback(dispatch.close)
+    monitor = Monitor(
+        system,
+        execution,
+        rules,
+        folder=folder,
+        settings=settings,
+        feeds=_FeedReadings(feed, clock),
+        drift=lambda: [response.cause for response in desk.drift_responses.history().standing],
+        told=dispatch,
+    )
+    opened.callback(monitor.close)
+    if settings.health.port is not None:
+        opened.enter_context(HealthEndpoint(monitor, settings, clock=clock))
+    return monitor
+
+
+class _FeedReadings:
+    """A source of live data as the monitor reads it."""
+
+    def __init__(self, feed: LiveMarketData, clock: Clock) -> None:
+        self._feed, self._clock = feed, clock
+
+    def readings(self) -> Sequence[FeedReading]:
+        """Return how the source is."""
+        health = self._feed.health()
+        silent = health.stream.silent_seconds
+        heard = None if silent is None else self._clock.now_utc() - timedelta(seconds=silent)
+        counts = {str(name): count for name, count in health.counts.items()}
+        return (FeedReading(source=health.source, heard_at_utc=heard, problem=health.problem, counts=counts),)
+
+
+class _Sources:
     """What is read for an account from the lake and the source."""
 
     def __init__(self, config: AegisConfig, market: Market, lake: LakeResource, clock: Clock) -> None:
         self._config, self._market, self._lake, self._clock = config, market, lake, clock
         self._order_rules = order_rules(config.compliance)
-        self._tickers: dict[str, str] = {}
+        self._history = played_sessions(config, market.calendar, lake.open)
 
-    def broker(self, desk: Desk) -> Broker:
-        """Return the configured broker."""
+    def paper_venue(self, desk: Desk) -> Broker:
+        """Return the account at the paper venue."""
+        # The matching kernel takes seconds to load, and who trades at a real venue has no use for it.
+        from aegis.execution.brokers.paper import PaperBroker  # noqa: PLC0415
+
         config = self._config
-        history = played_sessions(config, self._market.calendar, self._lake.open)
         return PaperBroker(
             AccountState.opening(desk.account, cash_usd=config.run.initial_cash_usd),
             log=PaperLog(desk.workspace.paper_account(desk.account)),
-            tape=PlayedTape(history, symbols=self.symbols, actions=self.actions),
+            tape=PlayedTape(self._history, symbols=self.symbols, actions=self.actions),
             calendar=self._market.calendar,
             costs=CostModel.from_settings(config.eval.backtesting),
             rules=TradingRules(participation_rate=config.eval.execution.participation_rate),
@@ -184,21 +253,41 @@ class _Knowledge:
         return symbol_facts(symbols, session, past=self.past, order_rules=self._order_rules, clock=self._clock)
 
     def actions(self, session: date) -> tuple[CorporateAction, ...]:
-        """Return the corporate actions of a session, as the source knows them now."""
-        history = played_sessions(self._config, self._market.calendar, self._lake.open)
-        return actions_by_session(history.actions(session)).get(session, ())
+        """Return the corporate actions of a session, as they are known now.
+
+        Notes
+        -----
+        What pays in shares of an acquirer is booked by the assets of the evening, which know its price.
+        """
+        if self._config.run.source == "simulated" or self._market.has_ended:
+            rows = self._history.actions(session)
+        else:
+            rows = self._market.source.corporate_actions(session, session)
+        return actions_by_session(rows, {}).get(session, ())
 
     def symbols(self, session: date) -> tuple[str, ...]:
         """Return the permanent symbols that are listed in a session."""
         listings = self._market.source.listings()
         return tuple(sorted(listings.loc[listings["first_session"] <= pd.Timestamp(session), "symbol"].unique()))
 
+    def symbols_by_ticker(self) -> dict[str, str]:
+        """Return the permanent symbol of each ticker of today."""
+        listings = self._market.source.listings()
+        today = listings[listings["last_session"].isna()]
+        return dict(zip(today["ticker"], today["symbol"], strict=True))
+
     def ticker_of(self, symbol: str) -> str:
-        """Return the ticker under which a symbol trades today."""
-        raise KeyError(symbol)
+        """Return the ticker under which a symbol trades today; a KeyError where it trades no more."""
+        return {held: ticker for ticker, held in self.symbols_by_ticker().items()}[symbol]
 
 
-def _execution_config(desk: Desk, market: Market, clock: Clock, made: list[LiveRiskManager]) -> ExecutionConfig:
+def _execution_config(
+    desk: Desk,
+    market: Market,
+    clock: Clock,
+    why_only_reducing: Callable[[], str],
+    made: list[LiveRiskManager],
+) -> ExecutionConfig:
     config, switch = desk.config, KillSwitch(desk.workspace.kill_switch(desk.account))
     limits = ExitLimits.from_settings(config.eval.live_trading.risk_limits)
 
@@ -220,4 +309,5 @@ def _execution_config(desk: Desk, market: Market, clock: Clock, made: list[LiveR
         made_by=MadeBy(code_version=__version__, config_hash=config_hash(config)),
         clock=clock,
         book=config.run.book,
+        why_only_reducing=why_only_reducing,
     )

@@ -71,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("order", help="client order id, or its first digits")
     trace.set_defaults(command=_trace)
 
+    trade = commands.add_parser("trade", help="trade a paper or live account until it is stopped")
+    trade.set_defaults(command=_trade)
+
     kill = commands.add_parser("kill", help="stop all new orders of the account")
     kill.add_argument("--reason", required=True)
     kill.add_argument("--flatten", action="store_true", help="have the trading process close every position as well")
@@ -132,6 +135,13 @@ def _trace(chosen: argparse.Namespace) -> int:
 
     trace_command(load_config(), chosen.order, console=Console())
     return 0
+
+
+def _trade(_: argparse.Namespace) -> int:
+    from aegis.config import load_config  # noqa: PLC0415
+    from aegis_sensors.trade_command import trade_command  # noqa: PLC0415
+
+    return trade_command(load_config(), console=Console())
 
 
 def _kill(chosen: argparse.Namespace) -> int:

@@ -362,4 +362,3 @@ class ExecutionSystem:
             except Exception as error:  # noqa: BLE001 - a thread that dies unseen would obey no stop
                 self._deaf = f"listening to the broker ended with {error!r}; close the system and start it again"
                 return
-

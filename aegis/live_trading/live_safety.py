@@ -19,7 +19,6 @@ from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
 from aegis.config import AegisConfig
 from aegis.errors import ConfigurationError
-from aegis.execution.account_state import AccountState
 from aegis.execution.brokers.alpaca import AlpacaBroker
 from aegis.execution.brokers.broker import Broker
 from aegis.execution.brokers.interactive_brokers import InteractiveBrokersBroker
@@ -39,7 +38,7 @@ class ConfiguredBroker:
     Parameters
     ----------
     broker : Broker
-        The caller's to connect and to close. A simulated one is stepped: ``begin_session``, ``end_session``.
+        The caller's to connect and to close.
     trades_real_money : bool
         Whether a person's confirmation let it be made.
     why_only_reducing : callable
@@ -59,7 +58,7 @@ def broker_for(
     clock: Clock,
     calendar: TradingCalendar,
     symbols: Mapping[str, str] | None = None,
-    simulated: AccountState | None = None,
+    paper: Callable[[], Broker] | None = None,
     pause: Callable[[float], None] = time.sleep,
     environment: Mapping[str, str] = os.environ,
     machine: Callable[[], MachineNow] = this_machine,
@@ -77,8 +76,8 @@ def broker_for(
         Sessions of the venue.
     symbols : mapping of str to str, optional
         Permanent symbols by the ticker of today.
-    simulated : AccountState, optional
-        Where a simulated account begins; by default with ``run.initial_cash_usd`` and nothing else.
+    paper : callable, optional
+        Makes the paper venue, which broker ``simulated`` trades at; not called for another.
     pause : callable, optional
         Waits so many seconds between attempts.
     environment, machine, confirmation_key
@@ -96,9 +95,7 @@ def broker_for(
     if permission is not None:
         permission.require(account, clock.now_utc())
     confirmed = {target.broker for target in live_targets(config)}
-    make = partial(
-        _make, config=config, clock=clock, calendar=calendar, symbols=symbols, pause=pause, simulated=simulated
-    )
+    make = partial(_make, config=config, clock=clock, calendar=calendar, symbols=symbols, pause=pause, paper=paper)
     made = {name: make(name, permission if name in confirmed else None) for name in broker_names(config)}
     if config.eval.live_trading.broker == "multi":
         routes = OrderRoutes.configured(config.brokers.multi.routes, made)
@@ -152,7 +149,7 @@ def _make(
     calendar: TradingCalendar,
     symbols: Mapping[str, str] | None,
     pause: Callable[[float], None],
-    simulated: AccountState | None,
+    paper: Callable[[], Broker] | None,
 ) -> Broker:
     account, settings = config.run.account, config.brokers
     if name == "alpaca":
@@ -175,24 +172,9 @@ def _make(
             symbols=symbols,
             pause=pause,
         )
-    if name == "simulated":
-        opening = simulated or AccountState.opening(account, cash_usd=config.run.initial_cash_usd)
-        return _simulated(opening, config, clock)
+    if name == "simulated" and paper is not None:
+        return paper()
     raise ConfigurationError(
         f"brokers.multi.routes names broker {name!r}, expected alpaca, interactive_brokers or simulated; correct "
         "the rule"
-    )
-
-
-def _simulated(opening: AccountState, config: AegisConfig, clock: Clock) -> Broker:
-    # The matching kernel takes seconds to load, and who trades at a venue has no use for it.
-    from aegis.backtesting.costs import CostModel  # noqa: PLC0415
-    from aegis.backtesting.rules import TradingRules  # noqa: PLC0415
-    from aegis.execution.brokers.simulated import SimulatedBroker  # noqa: PLC0415
-
-    return SimulatedBroker(
-        opening,
-        costs=CostModel.from_settings(config.eval.backtesting),
-        rules=TradingRules(participation_rate=config.eval.execution.participation_rate),
-        clock=clock,
     )

@@ -77,6 +77,8 @@ class LiveTrader:
         Quotes and volumes of now.
     past : callable
         From an order to what past sessions tell of its symbol.
+    has_room : callable, optional
+        Whether the order rates leave room for one more order now.
 
     Notes
     -----
@@ -95,6 +97,7 @@ class LiveTrader:
         settings: ExecutionEval,
         feed: MarketFeed,
         past: Callable[[Order], PastMarket],
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._system = system
         self._journal = journal
@@ -103,6 +106,7 @@ class LiveTrader:
         self._settings = settings
         self._feed = feed
         self._past = past
+        self._has_room = has_room
         self._venue = ChildrenThroughTheDoor(system.door)
         parents = JournalledParents(system.ledger, clock=clock, session_of=system.session_of)
         self._desk = ParentDesk(self._venue, parents, clock=clock, observe=feed.observe)
@@ -132,7 +136,7 @@ class LiveTrader:
             self._release()
             self._feed.watch(frozenset(self.symbols()))
             self._send_waiting()
-            self._desk.on_clock()
+            self._desk.on_clock(self._has_room)
         for state in self._desk.states():
             if state.has_ended:
                 self._desk.release(state.order.client_order_id)
@@ -226,7 +230,7 @@ class LiveTrader:
         for name, order in sorted(self._waiting.items()):
             if order.execution_session < session:
                 del self._waiting[name]  # how it ended is said by whoever ends what nobody traded
-            elif self._feed.observe(order.symbol).has_quote(now, longest):
+            elif self._has_room() and self._feed.observe(order.symbol).has_quote(now, longest):
                 self._system.submit_order(order)
                 del self._waiting[name]
 

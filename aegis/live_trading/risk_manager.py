@@ -37,6 +37,7 @@ from aegis.live_trading.restored_orders import RestoredOrder, restored_orders
 from aegis.live_trading.standing_breakers import BreakerRecord, StandingBreakers
 from aegis.risk.exact_amounts import exact
 from aegis.risk.exit_limits import ExitLimits
+from aegis.risk.exit_moments import has_room
 from aegis.risk.exit_prices import Quote
 from aegis.risk.exit_rules import verdict_on
 from aegis.risk.exit_view import ExitVerdict, ExitView, SentOrder, SymbolFacts, TradingDay
@@ -110,6 +111,12 @@ class LiveRiskManager:
                 self._book.let_through(order, view.touch_usd, view.now_utc)
                 insort(self._recent, SentOrder(order, view.now_utc), key=_SENT_AT)
             return verdict
+
+    def has_room(self) -> bool:
+        """Return whether one more order fits into the order rates now; whoever sends many asks before each."""
+        with self._lock:
+            now = self._now()
+            return has_room(self._lately(now), now, self.limits)
 
     def withdraw(self, client_order_id: str) -> None:
         """Take back what was let through last under an id and was never sent; it counts towards nothing.

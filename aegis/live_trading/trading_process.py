@@ -62,7 +62,7 @@ class TradingProcess:
     rules : LiveRiskManager
         At its door.
     feed : LiveMarketData
-        Started here and closed here.
+        Started here; its owner closes it.
     knowledge : Knowledge
         What is asked before a session.
     venue : object
@@ -107,15 +107,13 @@ class TradingProcess:
             self._watch(report)
         return report
 
-    def run(self, stop: threading.Event, *, every_seconds: float) -> None:
-        """Step until `stop` is set."""
+    def run(
+        self, stop: threading.Event, *, every_seconds: float, tell: Callable[[TraderReport], object] = lambda _: None
+    ) -> None:
+        """Step until `stop` is set, and tell of each step."""
         while not stop.is_set():
-            self.step()
+            tell(self.step())
             stop.wait(every_seconds)
-
-    def close(self) -> None:
-        """Let go of market data; the account's system is its owner's to close."""
-        self._feed.close()
 
     def _book_splits(self) -> None:
         """Write down, once at each session's opening, the splits of what is held: the broker has booked them too."""

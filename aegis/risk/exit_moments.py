@@ -6,6 +6,7 @@ Belongs here: whether this order may be sent now, whatever its size. Sizes are :
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
@@ -14,7 +15,7 @@ from aegis.execution.orders import Order
 from aegis.risk.exact_amounts import UNMEASURED, at_most, exact
 from aegis.risk.exit_limits import ExitLimits
 from aegis.risk.exit_prices import Quote, collar_usd
-from aegis.risk.exit_view import ExitView
+from aegis.risk.exit_view import ExitView, SentOrder
 from aegis.risk.live_breakers import RUNAWAY
 from aegis.risk.rule_finding import RuleFinding, finding
 
@@ -237,8 +238,20 @@ def _asked_for(order: Order) -> tuple[object, ...]:
     )
 
 
+def has_room(recent: Sequence[SentOrder], now_utc: datetime, limits: ExitLimits) -> bool:
+    """Return whether one more order fits into the order rates, by those sent lately in the order of their instants."""
+    return (
+        _sent_since(recent, now_utc, _SECOND) < limits.max_orders_per_second
+        and _sent_since(recent, now_utc, _MINUTE) < limits.max_orders_per_minute
+    )
+
+
 def _sent_within(view: ExitView, window: timedelta) -> int:
-    return len(view.recent) - bisect_right(view.recent, view.now_utc - window, key=_SENT_AT)
+    return _sent_since(view.recent, view.now_utc, window)
+
+
+def _sent_since(recent: Sequence[SentOrder], now_utc: datetime, window: timedelta) -> int:
+    return len(recent) - bisect_right(recent, now_utc - window, key=_SENT_AT)
 
 
 def _must(detail: str, *, holds: bool) -> RuleFinding:

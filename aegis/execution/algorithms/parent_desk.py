@@ -6,6 +6,7 @@ it does, is the business of what stands behind :class:`ChildVenue`.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -88,6 +89,7 @@ class ParentDesk:
         self._clock = clock
         self._observe = observe
         self._parents: dict[str, _Parent] = {}
+        self._next_turn = ""
 
     def take(self, state: ParentState, algorithm: WorkingAlgorithm) -> None:
         """Take over a parent order, new or as it was kept before a restart.
@@ -110,10 +112,22 @@ class ParentDesk:
         for order in unsent(parent.state, statuses):
             self._venue.submit(order)
 
-    def on_clock(self) -> None:
-        """Hear of all children, and let every parent decide, in the order of their ids."""
+    def on_clock(self, has_room: Callable[[], bool] = lambda: True) -> None:
+        """Hear of all children, and let every parent decide, in the order of their ids.
+
+        Parameters
+        ----------
+        has_room : callable, optional
+            Whether one more order may be sent now. Where none may, the parents whose turn did not come are the first
+            the next time, so that what the venue takes in a second is shared and nothing is turned down for it.
+        """
         now, statuses = self._clock.now_utc(), self._venue.statuses()
-        for name in sorted(self._parents):
+        names = sorted(self._parents)
+        first = bisect_left(names, self._next_turn)
+        for name in (*names[first:], *names[:first]):
+            if not has_room():
+                self._next_turn = name
+                return
             parent = self._parents[name]
             state = told(parent.state, statuses, now_utc=now)
             market = self._observe(state.order.symbol)

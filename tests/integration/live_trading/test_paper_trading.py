@@ -46,7 +46,9 @@ class PaperAccount:
         opens, closes = CALENDAR.open_utc(session), CALENDAR.close_utc(session)
         self.clock.advance_to(opens - timedelta(minutes=20))
         failures: list[str] = []
-        with traded_account(self.config, clock=self.clock, lake=LakeResource.of(self.chain.workspace), listens=False) as account:
+        with traded_account(
+            self.config, clock=self.clock, lake=LakeResource.of(self.chain.workspace), listens=False
+        ) as account:
             while self.clock.now_utc() <= closes + every:
                 failures += account.process.step().failures
                 self.clock.advance_to(self.clock.now_utc() + every)

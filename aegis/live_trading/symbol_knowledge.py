@@ -1,6 +1,6 @@
-"""What the rules at the exit door are told of markets: quotes, halts, and what is known of symbols before a session.
+"""What is known of symbols before a session, for the rules at the exit door.
 
-Belongs here: the joint between live market data and the live risk manager.
+Belongs here: putting it together. Quotes and halts of the session are :mod:`aegis.live_trading.quotes_at_the_door`.
 """
 
 from __future__ import annotations
@@ -12,32 +12,7 @@ from aegis.clock import Clock
 from aegis.compliance.pre_trade import OrderRules
 from aegis.compliance.restricted_list import Restriction, RestrictionKind, restrictions_in_force
 from aegis.execution.algorithms.planning import PastMarket
-from aegis.live_data.messages import LiveMinute, LiveQuote, TradingHalt
-from aegis.live_trading.risk_manager import LiveRiskManager
 from aegis.risk.exit_view import SymbolFacts
-
-
-class ToldRules:
-    """Hands what a source of live data believes to the rules: a :class:`~aegis.live_data.port.MarketListener`."""
-
-    def __init__(self, rules: LiveRiskManager) -> None:
-        self._rules = rules
-
-    def on_quote(self, quote: LiveQuote) -> None:
-        """Tell the rules of a quote, with the vendor's time."""
-        self._rules.observe_quote(
-            quote.symbol, bid_usd=quote.bid_usd, ask_usd=quote.ask_usd, at_utc=quote.quoted_at_utc
-        )
-
-    def on_halt(self, halt: TradingHalt) -> None:
-        """Tell the rules that a symbol is halted, or trades again."""
-        if halt.is_halted:
-            self._rules.halt(halt.symbol)
-        else:
-            self._rules.resume(halt.symbol)
-
-    def on_minute(self, minute: LiveMinute) -> None:
-        """Do nothing: no rule looks at a minute."""
 
 
 def symbol_facts(
