@@ -285,21 +285,26 @@ class AegisConfig(BaseSettings):
             )
         return self
 
-    @model_validator(mode="after")
-    def _account_fits(self) -> Self:
-        """Refuse an account that cannot be simulated or traded as it is asked for."""
+    @property
+    def is_traded(self) -> bool:
+        """Whether the account is traded, paper or live, and not simulated by the book."""
+        return self.run.account != SIMULATED_ACCOUNT
+
+    def require_account(self) -> None:
+        """Refuse an account that cannot be simulated or traded as it is asked for; asked by whoever books or trades.
+
+        Raises
+        ------
+        ConfigurationError
+            See :func:`aegis.config_account.why_not_an_account`. An account can be stopped whatever is wrong with it, so
+            that is no reason to refuse the file.
+        """
         run = self.run
         problem = why_not_an_account(
             run.account, since=run.account_since, source=run.source, broker=self.eval.live_trading.broker
         )
         if problem:
-            raise ValueError(problem)
-        return self
-
-    @property
-    def is_traded(self) -> bool:
-        """Whether the account is traded, paper or live, and not simulated by the book."""
-        return self.run.account != SIMULATED_ACCOUNT
+            raise ConfigurationError(problem)
 
     @property
     def workspace(self) -> str:

@@ -111,8 +111,9 @@ class Desk:
         Raises
         ------
         ConfigurationError
-            ``run.account_since`` is no session, or the market does not have it.
+            ``run.account_since`` is no session, or the market does not have it; or the account cannot be traded so.
         """
+        self.config.require_account()
         first, last = market.session_range()[0], market.calendar.last_known_session()
         since = self.config.run.account_since
         if since is None:

@@ -24,12 +24,14 @@ def open_workspace(config: AegisConfig, market: Market) -> Workspace:
     Raises
     ------
     ConfigurationError
-        A strategy does not exist; the workspace holds another market or account, sessions after the last that `market`
-        has now, or a book that begins with another session. Nothing has been changed.
+        A strategy does not exist, or the account cannot be traded as it is asked for; the workspace holds another
+        market or account, sessions after the last that `market` has now, or a book that begins with another session.
+        Nothing has been changed.
     LakeUnreadable
         Its lake cannot be read. Nothing has been changed.
     """
     find_strategies(config.signals.strategies)
+    config.require_account()
     workspace = Workspace.of(config)
     if workspace.lake.folder.exists():
         with connect(workspace.lake) as connection:

@@ -294,19 +294,22 @@ def test_settings_that_would_silently_end_all_buying_are_refused_by_both_names(
     ],
 )
 def test_an_account_that_is_traded_has_a_beginning_and_a_real_market(tmp_path: Path, text: str, told: str) -> None:
+    config = load_config(_file(tmp_path, text))  # a stop must be possible whatever the account is
     with pytest.raises(ConfigurationError, match=re.escape(told)):
-        load_config(_file(tmp_path, text))
+        config.require_account()
 
 
 def test_any_account_but_the_simulated_one_is_traded(tmp_path: Path) -> None:
-    assert not load_config(_file(tmp_path, "")).is_traded
-    assert load_config(_file(tmp_path, "run: {account: paper, account_since: 2024-01-02, source: yahoo}")).is_traded
-    assert load_config(
-        _file(
-            tmp_path,
-            "{run: {account: paper, account_since: 2024-01-02}, eval: {live_trading: {broker: simulated}}}",
-        )
-    ).is_traded
+    simulated = load_config(_file(tmp_path, ""))
+    simulated.require_account()
+    assert not simulated.is_traded
+    for text in (
+        "run: {account: paper, account_since: 2024-01-02, source: yahoo}",
+        "{run: {account: paper, account_since: 2024-01-02}, eval: {live_trading: {broker: simulated}}}",
+    ):
+        traded = load_config(_file(tmp_path, text))
+        traded.require_account()
+        assert traded.is_traded
 
 
 def test_a_cap_at_its_limit_is_no_contradiction(tmp_path: Path) -> None:

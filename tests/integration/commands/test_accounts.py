@@ -63,9 +63,7 @@ def test_another_account_in_the_same_workspace_is_refused(
     own: Path, ask: Ask, contents: Contents, words: tuple[str, ...]
 ) -> None:
     before = contents(own.parent)
-    paper = {"AEGIS_RUN__ACCOUNT": "paper", "AEGIS_RUN__ACCOUNT_SINCE": "2014-06-13"}
-    venue = {"AEGIS_EVAL__LIVE_TRADING__BROKER": "simulated"}
-    status, _, errors = ask(own, *words, **paper, **venue, AEGIS_RUN__WORKSPACE="simulated-simulated")
+    status, _, errors = ask(own, *words, AEGIS_RUN__ACCOUNT="paper", AEGIS_RUN__WORKSPACE="simulated-simulated")
     assert status == 2
     assert "workspace simulated-simulated holds account simulated, not paper; set run.account to simulated" in errors
     assert contents(own.parent) == before
