@@ -22,6 +22,7 @@ from aegis.execution.order_ids import client_order_id
 from aegis.execution.order_management import commit_decision
 from aegis.execution.order_projections import order_statuses
 from aegis.execution.order_states import OrderState
+from aegis.execution.orders import OrderEventKind
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.held_positions import journalled_positions, split_entry
 from aegis.live_trading.kill_switch import KillSwitch
@@ -184,6 +185,27 @@ def test_a_decision_of_a_session_that_is_over_is_not_made_up_for(venue, start, t
     process.tick(monday)
     process.close()
     assert venue.book.orders == {}
+    with Journal.open(tmp_path / "journal.sqlite", account=ACCOUNT) as journal:
+        (end,) = journal.events(client_order_ids=[parent.client_order_id], kinds=[OrderEventKind.CANCELLED])
+    assert end.payload["reason"] == "never sent: nobody released it, and session 2014-06-06 is over"
+
+
+def test_a_parent_that_nobody_came_back_to_for_weeks_ends_as_worked(venue, start, tmp_path, parent) -> None:
+    _commit(tmp_path, parent)
+    process = start()
+    process.tick(IN_SESSION)
+    process.close()
+    (sent,) = venue.book.orders.values()
+    july = datetime(2014, 7, 1, 13, 31, tzinfo=UTC)
+    process = start(july)
+    process.trader.step()
+    process.close()
+    with Journal.open(tmp_path / "journal.sqlite", account=ACCOUNT) as journal:
+        status = order_statuses(journal.events())[parent.client_order_id]
+        (end,) = journal.events(client_order_ids=[parent.client_order_id], kinds=[OrderEventKind.WORKED])
+    assert status.state is OrderState.WORKED
+    assert f"{sent['filled_qty']} of 130 shares filled by 1 children" in end.payload["reason"]
+    assert len(venue.book.orders) == 1
 
 
 def test_a_trade_by_hand_blocks_what_opens_until_a_person_takes_it_over(venue, start) -> None:

@@ -6,6 +6,7 @@ and the process that trades restarted: all on one account, whose venue counts wh
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -84,7 +85,7 @@ def deciding(file: Path, number: int) -> Iterator[list[subprocess.Popen[str]]]:
             [sys.executable, str(PROGRAM)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={"AEGIS_CONFIG": str(file), "PYTHONPATH": str(PROGRAM.parents[3]), "OMP_NUM_THREADS": "1"},
+            env=os.environ | {"AEGIS_CONFIG": str(file), "PYTHONPATH": str(PROGRAM.parents[3]), "OMP_NUM_THREADS": "1"},
             text=True,
         )
         for _ in range(number)
