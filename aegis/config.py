@@ -17,7 +17,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from aegis.config_account import SIMULATED_ACCOUNT, why_not_an_account
+from aegis.config_account import SIMULATED_ACCOUNT, require_account_of
 from aegis.config_brokers import BrokersSettings
 from aegis.config_compliance import ComplianceSettings
 from aegis.config_drift import DriftSettings
@@ -291,20 +291,8 @@ class AegisConfig(BaseSettings):
         return self.run.account != SIMULATED_ACCOUNT
 
     def require_account(self) -> None:
-        """Refuse an account that cannot be simulated or traded as it is asked for; asked by whoever books or trades.
-
-        Raises
-        ------
-        ConfigurationError
-            See :func:`aegis.config_account.why_not_an_account`. An account can be stopped whatever is wrong with it, so
-            that is no reason to refuse the file.
-        """
-        run = self.run
-        problem = why_not_an_account(
-            run.account, since=run.account_since, source=run.source, broker=self.eval.live_trading.broker
-        )
-        if problem:
-            raise ConfigurationError(problem)
+        """Refuse an account that cannot be simulated or traded as asked; see :func:`require_account_of`."""
+        require_account_of(self.run, broker=self.eval.live_trading.broker)
 
     @property
     def workspace(self) -> str:

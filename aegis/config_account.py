@@ -6,26 +6,55 @@ Belongs here: the rule. The settings it reads are in :mod:`aegis.config`.
 from __future__ import annotations
 
 from datetime import date
-from typing import Final
+from typing import Final, Protocol
+
+from aegis.errors import ConfigurationError
 
 SIMULATED_ACCOUNT: Final = "simulated"
 """The account whose orders the book itself executes in the session's daily bar; any other one is traded."""
 
 
-def why_not_an_account(name: str, *, since: date | None, source: str, broker: str) -> str | None:
-    """Return why settings make no account and what to do about it, None where they do.
+class AccountSettings(Protocol):
+    """What is looked at of the section ``run``."""
+
+    @property
+    def account(self) -> str:
+        """Name of the account."""
+        ...
+
+    @property
+    def account_since(self) -> date | None:
+        """Session after whose close it decides first."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Where prices come from."""
+        ...
+
+
+def require_account_of(run: AccountSettings, *, broker: str) -> None:
+    """Refuse an account that cannot be simulated or traded as it is asked for; asked by whoever books or trades.
 
     Parameters
     ----------
-    name : str
-        ``run.account``.
-    since : date, optional
-        ``run.account_since``.
-    source : str
-        ``run.source``.
+    run : AccountSettings
+        The section ``run``.
     broker : str
         ``eval.live_trading.broker``; of a simulated account it is not looked at.
+
+    Raises
+    ------
+    ConfigurationError
+        What does not fit, and the remedy. An account can be stopped whatever is wrong with it, so that is no reason to
+        refuse the file.
     """
+    problem = _why_not_an_account(run.account, since=run.account_since, source=run.source, broker=broker)
+    if problem:
+        raise ConfigurationError(problem)
+
+
+def _why_not_an_account(name: str, *, since: date | None, source: str, broker: str) -> str | None:
     if name == SIMULATED_ACCOUNT:
         if since is None:
             return None

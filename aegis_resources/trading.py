@@ -6,10 +6,10 @@ Belongs here: which parts there are and what each is given. What they do is :mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Protocol, runtime_checkable
 
 import pandas as pd
@@ -44,7 +44,7 @@ from aegis.live_trading.symbol_knowledge import symbol_facts
 from aegis.live_trading.trading_process import Knowledge, TradingProcess
 from aegis.monitoring.alert_channels import configured_channels
 from aegis.monitoring.alert_dispatch import AlertDispatch
-from aegis.monitoring.feed_health import FeedReading
+from aegis.monitoring.feed_health import LiveDataFeeds
 from aegis.monitoring.health_endpoint import HealthEndpoint
 from aegis.monitoring.monitor import Monitor
 from aegis.risk.exit_limits import ExitLimits
@@ -113,6 +113,7 @@ def traded_account(
     JournalError, BrokerUnavailable
         The journal was tampered with, or the broker does not answer. Nothing was sent.
     """
+    config.require_account()
     if not config.is_traded:
         raise ConfigurationError(
             "run.account: 'simulated' is traded by the assets themselves; name another account, such as 'paper', to "
@@ -193,7 +194,7 @@ def _monitor(
         rules,
         folder=folder,
         settings=settings,
-        feeds=_FeedReadings(feed, clock),
+        feeds=LiveDataFeeds(feed),
         drift=lambda: [response.cause for response in desk.drift_responses.history().standing],
         told=dispatch,
     )
@@ -201,21 +202,6 @@ def _monitor(
     if settings.health.port is not None:
         opened.enter_context(HealthEndpoint(monitor, settings, clock=clock))
     return monitor
-
-
-class _FeedReadings:
-    """A source of live data as the monitor reads it."""
-
-    def __init__(self, feed: LiveMarketData, clock: Clock) -> None:
-        self._feed, self._clock = feed, clock
-
-    def readings(self) -> Sequence[FeedReading]:
-        """Return how the source is."""
-        health = self._feed.health()
-        silent = health.stream.silent_seconds
-        heard = None if silent is None else self._clock.now_utc() - timedelta(seconds=silent)
-        counts = {str(name): count for name, count in health.counts.items()}
-        return (FeedReading(source=health.source, heard_at_utc=heard, problem=health.problem, counts=counts),)
 
 
 class _Sources:

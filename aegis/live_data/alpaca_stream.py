@@ -25,6 +25,7 @@ from aegis.config_vendors import AlpacaSettings
 from aegis.live_data.feed_health import Counted
 from aegis.live_data.live_market import LiveMarket
 from aegis.market_data.sources.call_policy import Vendor
+from aegis.unlogged_frames import UnloggedFrames
 
 _LOOK_SECONDS = 0.05
 _CLOSE_SECONDS = 1.0
@@ -138,6 +139,7 @@ class AlpacaDataStream:
                 ping_timeout=settings.heartbeat_seconds,
                 close_timeout=_CLOSE_SECONDS,
                 max_size=_LARGEST_MESSAGE,
+                logger=UnloggedFrames("websockets.client"),
             ) as socket:
                 self._log_on(socket)
                 was_logged_on = True
