@@ -210,6 +210,8 @@ class _Sources:
     def __init__(self, config: AegisConfig, market: Market, lake: LakeResource, clock: Clock) -> None:
         self._config, self._market, self._lake, self._clock = config, market, lake, clock
         self._order_rules = order_rules(config.compliance)
+        self._past: dict[tuple[str, date], PastMarket] = {}
+        self._listed: tuple[date, tuple[str, ...]] | None = None
         self._history = played_sessions(config, market.calendar, lake.open)
 
     def paper_venue(self, desk: Desk) -> Broker:
@@ -229,7 +231,12 @@ class _Sources:
         )
 
     def past(self, symbol: str, session: date) -> PastMarket:
-        """Return what past sessions tell of a symbol."""
+        """Return what past sessions tell of a symbol; read once, as the past of a session is known before it."""
+        if (symbol, session) not in self._past:
+            self._past[symbol, session] = self._read_past(symbol, session)
+        return self._past[symbol, session]
+
+    def _read_past(self, symbol: str, session: date) -> PastMarket:
         spread = 2 * self._config.eval.live_trading.market_data.simulated.half_spread_bps * _BASIS_POINT
         with self._lake.open() as store:
             return past_market(store, symbol, session, calendar=self._market.calendar, spread_fraction=spread or None)
@@ -252,9 +259,12 @@ class _Sources:
         return actions_by_session(rows, {}).get(session, ())
 
     def symbols(self, session: date) -> tuple[str, ...]:
-        """Return the permanent symbols that are listed in a session."""
-        listings = self._market.source.listings()
-        return tuple(sorted(listings.loc[listings["first_session"] <= pd.Timestamp(session), "symbol"].unique()))
+        """Return the permanent symbols that are listed in a session; those of the newest are remembered."""
+        if self._listed is None or self._listed[0] != session:
+            listings = self._market.source.listings()
+            found = listings.loc[listings["first_session"] <= pd.Timestamp(session), "symbol"].unique()
+            self._listed = session, tuple(sorted(found))
+        return self._listed[1]
 
     def symbols_by_ticker(self) -> dict[str, str]:
         """Return the permanent symbol of each ticker of today."""

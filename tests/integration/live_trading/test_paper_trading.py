@@ -1,4 +1,4 @@
-"""An account on paper through the whole live path: evenings decide in Dagster, days are traded minute by minute."""
+"""An account on paper through the whole live path: evenings decide in Dagster, the day is traded slice by slice."""
 
 from __future__ import annotations
 
@@ -19,19 +19,26 @@ from aegis_sensors.jobs import EXECUTE_TRADES
 from tests.integration.conftest import CALENDAR, THE_DAY, Chain, settings
 
 ACCOUNT = "paper"
-FIRST = CALENDAR.offset(THE_DAY, -3)
-SECOND, THIRD = CALENDAR.next(FIRST), CALENDAR.offset(FIRST, 2)
+FIRST = CALENDAR.offset(THE_DAY, -2)
+SECOND = CALENDAR.next(FIRST)
+HALF_HOUR = timedelta(minutes=30)
 
 
 class PaperAccount:
     """The account's workspace and clock."""
 
-    def __init__(self, eve: Path, home: Path, **execution: object) -> None:
+    def __init__(self, eve: Path, home: Path) -> None:
         shutil.copytree(eve, home)
         (home / "simulated-simulated").rename(home / f"simulated-{ACCOUNT}")
-        live = {"broker": "simulated", "market_data": {"simulated": {"half_spread_bps": 0}}}
         sections = settings(home=home, account=ACCOUNT, account_since=FIRST)
-        self.config = AegisConfig(eval={"execution": execution, "live_trading": live}, **sections)
+        limits = {"max_orders_per_second": 100, "max_position_size": 0.2}
+        self.config = AegisConfig(
+            eval={
+                "execution": {"default_algorithm": "twap", "interval_minutes": 30},
+                "live_trading": {"broker": "simulated", "risk_limits": limits},
+            },
+            **sections,
+        )
         self.clock = SimulatedClock(CALENDAR.close_utc(CALENDAR.previous(FIRST)))
         self.chain = Chain(self.config)
 
@@ -41,33 +48,39 @@ class PaperAccount:
         self.chain = Chain(self.config, clock=FixedClock(self.clock.now_utc()))
         return self.chain.run(EXECUTE_TRADES, session, session)
 
-    def day(self, session: date, *, every: timedelta = timedelta(minutes=1)) -> list[str]:
-        """Trade a session; return what failed."""
-        opens, closes = CALENDAR.open_utc(session), CALENDAR.close_utc(session)
-        self.clock.advance_to(opens - timedelta(minutes=20))
+    def day(self, session: date) -> list[str]:
+        """Trade a session, look each half hour, and return what failed."""
+        self.clock.advance_to(CALENDAR.open_utc(session) - HALF_HOUR)
         failures: list[str] = []
-        with traded_account(
-            self.config, clock=self.clock, lake=LakeResource.of(self.chain.workspace), listens=False
-        ) as account:
-            while self.clock.now_utc() <= closes + every:
+        lake = LakeResource.of(self.chain.workspace)
+        with traded_account(self.config, clock=self.clock, lake=lake, listens=False) as account:
+            while self.clock.now_utc() <= CALENDAR.close_utc(session):
+                self.clock.advance_to(self.clock.now_utc() + HALF_HOUR)
                 failures += account.process.step().failures
-                self.clock.advance_to(self.clock.now_utc() + every)
         return failures
 
 
 @pytest.fixture(scope="module")
 def account(eve: Path, tmp_path_factory: pytest.TempPathFactory) -> PaperAccount:
-    return PaperAccount(eve, tmp_path_factory.mktemp("paper") / "home", default_algorithm="twap", interval_minutes=30)
+    return PaperAccount(eve, tmp_path_factory.mktemp("paper") / "home")
 
 
 def test_a_day_on_paper_is_traded_in_slices_and_booked_in_the_evening(account: PaperAccount) -> None:
     account.evening(FIRST)
-    assert account.day(SECOND, every=timedelta(minutes=5)) == []
-    result = account.evening(SECOND)
-    assert all(account.chain.checks(result).values())
-    fills = account.chain.read(tables.FILLS, account=ACCOUNT)
     orders = account.chain.read(tables.ORDERS, account=ACCOUNT)
-    print(fills.groupby("symbol").agg({"quantity_shares": ["sum", "count"]}), len(orders))
-    assert fills.groupby("symbol").size().median() > 5
+    assert account.day(SECOND) == []
+    assert all(account.chain.checks(account.evening(SECOND)).values())
+
+    fills = account.chain.read(tables.FILLS, account=ACCOUNT)
+    wanted = orders.set_index("symbol")["quantity_shares"]
+    filled = fills.groupby("symbol")["quantity_shares"].sum()
+    assert len(wanted) > 5
+    assert filled.to_dict() == wanted.to_dict()
+    assert fills.groupby("symbol").size().min() > 8  # thirteen half hours
+
+    positions = account.chain.read(tables.POSITIONS, account=ACCOUNT, last=SECOND)
+    held = positions[positions["session"].dt.date == SECOND].set_index("symbol")["quantity_shares"]
+    assert held.to_dict() == wanted.to_dict()
     status = read_status(account.chain.workspace.monitor(ACCOUNT) / STATUS_FILE)
-    print(status)
+    assert status is not None
+    assert (status.causes, status.snapshot["breaks"], status.snapshot["open_orders"]) == ((), [], [])
