@@ -32,7 +32,7 @@ help: ## List the targets.
 
 # Only what stands on the command line counts: an environment variable called WORKSPACE or DATA means something else.
 given = $(filter command line,$(origin $(1)))
-COMMANDS := run ui summary trace kill release audit
+COMMANDS := run ui summary trace trade kill release audit
 ifneq ($(call given,DATA),)
 $(COMMANDS): export AEGIS_MARKET_DATA__FILES__FOLDER := $(if $(filter /% ~%,$(firstword $(DATA))),$(DATA),$(CURDIR)/$(DATA))
 $(COMMANDS): export AEGIS_RUN__SOURCE := files
@@ -66,6 +66,10 @@ summary: $(RUNTIME_STAMP) ## Print the summary again.
 trace: $(RUNTIME_STAMP) ## ORDER=<its id, or the first digits>: print what it was decided from.
 	@test -n "$$GIVEN_ORDER" || { echo 'problem: say which order: make trace ORDER=<its id, or the first digits>' >&2; exit 2; }
 	@$(BIN)/aegis trace "$$GIVEN_ORDER"
+
+.PHONY: trade
+trade: $(RUNTIME_STAMP) ## Trade the account of run.account, paper or live, until Ctrl-C.
+	@$(BIN)/aegis trade
 
 .PHONY: kill
 kill: $(RUNTIME_STAMP) ## REASON="...": let no new order of the account leave.

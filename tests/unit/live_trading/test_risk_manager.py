@@ -327,3 +327,17 @@ def test_a_day_is_from_one_close_to_the_next(instant: str, session: str) -> None
     day, begins = trading_day(trading_calendar("XNYS"), datetime.fromisoformat(instant))
     assert str(day.session) == session
     assert begins <= datetime.fromisoformat(instant) < day.closes_at_utc
+
+
+@pytest.mark.parametrize(("limit", "window"), [("max_orders_per_second", 1), ("max_orders_per_minute", 60)])
+def test_there_is_room_exactly_while_the_rate_rule_lets_one_more_order_out(limit, window):
+    door = Door(**{limit: 3, "duplicate_window_seconds": 0.001})
+    for number in range(3):
+        assert door.manager.has_room()
+        assert door.manager.review(named(f"o-{number}", 100.0 + number)).is_allowed
+    assert not door.manager.has_room()
+    assert not door.manager.review(named("one too many", 50.0)).is_allowed
+    door.go_to(door.clock.now_utc() + timedelta(seconds=window))
+    door.tell()
+    assert door.manager.has_room()
+    assert door.manager.review(named("later", 60.0)).is_allowed

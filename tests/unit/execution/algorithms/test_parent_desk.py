@@ -168,3 +168,29 @@ def test_only_a_parent_that_has_ended_is_released(state, clock):
 def test_an_algorithm_of_another_version_is_refused():
     with pytest.raises(ExecutionError, match="algorithm of kind 'iceberg' is not known"):
         algorithm_from_record({"kind": "iceberg"})
+
+
+def test_where_the_rates_leave_room_for_one_order_the_parents_take_turns(order_of, clock):
+    venue, names = ChildVenue(clock), {symbol: client_order_id("simulated", DECISION, symbol=symbol) for symbol in "ABC"}
+    desk = _desk(venue, TextStore(), clock)
+    for symbol, name in names.items():
+        terms = {"client_order_id": name, "decision_id": DECISION, "symbol": symbol, "ticker": symbol}
+        desk.take(ParentState(order=order_of(**terms, quantity_shares=30.0, algorithm="twap")), ALGORITHM)
+    served = []
+    for _ in range(3):
+        left = iter([True, False])
+        before = len(venue.sent)
+        desk.on_clock(lambda left=left: next(left))
+        served += [order.symbol for _, order in venue.sent[before:]]
+    assert sorted(served) == ["A", "B", "C"]
+    assert len(venue.sent) == 3
+
+
+def test_without_room_nothing_is_sent_and_nothing_is_lost(state, clock):
+    venue = ChildVenue(clock)
+    desk = _desk(venue, TextStore(), clock)
+    desk.take(state, ALGORITHM)
+    desk.on_clock(lambda: False)
+    assert venue.sent == []
+    desk.on_clock()
+    assert _sent(venue) == [(state.child_id(1), 10.0)]
