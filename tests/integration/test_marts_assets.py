@@ -81,7 +81,7 @@ def test_each_mart_says_how_many_rows_it_wrote_and_in_which_snapshot(
     found = metadata_of(built)
     assert set(found) == set(MARTS)
     rows = {name: values["dagster/row_count"] for name, values in found.items()}
-    assert (rows["daily_returns"], rows["costs"], rows["sector_exposures"]) == (5, 2, 6)
+    assert (rows["daily_returns"], rows["costs"], rows["sector_exposures"]) == (7, 2, 8)
     with reports.lake.open() as store:
         messages = store.snapshots().set_index("snapshot_id")["commit_message"]
     for name, values in found.items():

@@ -100,6 +100,7 @@ def _desk(folder: Path, write_config: Callable[..., Path], write_bars: Callable[
     return desk
 
 
+@pytest.mark.long
 def test_a_true_move_is_confirmed_once_and_trades_until_the_vendor_restates_it(desk: Desk, ask: Ask) -> None:
     before = desk.judge()
     assert (before["passed"], before["confirmed_rows"]) == (False, 0)

@@ -25,6 +25,7 @@ DAYS = CALENDAR.sessions(FIRST, FRIDAY)
 CLOCK = FixedClock(datetime(2024, 6, 14, 20, 16, tzinfo=UTC))
 
 
+@pytest.mark.long
 def test_a_close_that_the_vendor_restated_replaces_the_cached_one(tmp_path: Path) -> None:
     bars = {symbol: [alpaca_bar(day, 100.0 + n % 3) for n, day in enumerate(DAYS)] for symbol in ("AAPL", "SPY")}
     with AlpacaServer(bars) as server:

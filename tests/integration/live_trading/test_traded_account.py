@@ -22,6 +22,9 @@ from aegis_sensors.jobs import EXECUTE_TRADES, MONITOR
 from tests.integration.conftest import CALENDAR, THE_DAY
 from tests.integration.live_trading.traded_account import TradedAccount
 
+pytestmark = pytest.mark.long
+"""A day on paper and six repetitions of a decision go through the same books in the short run."""
+
 DAYS = CALENDAR.sessions(CALENDAR.offset(THE_DAY, -4), CALENDAR.previous(THE_DAY))
 FIRST, TRADED, MISSED, AFTER = DAYS
 
@@ -75,7 +78,6 @@ def test_traded_and_simulated_books_are_equal_to_the_bit(account: TradedAccount,
     require_equal(account, expected)
 
 
-@pytest.mark.long
 def test_three_weeks_of_traded_and_simulated_books_are_equal_to_the_bit(eve: Path, tmp_path: Path) -> None:
     days = CALENDAR.sessions(CALENDAR.offset(THE_DAY, -15), CALENDAR.previous(THE_DAY))
     account = TradedAccount(eve, tmp_path / "home", days)

@@ -130,7 +130,7 @@ class TradedAccount:
             calendar=CALENDAR,
             clock=self.clock,
             settings=self.config.eval.execution,
-            feed=_NoFeed(),
+            feed=_Quotes(self.clock),
             past=lambda _: PastMarket(),
         )
 
@@ -138,11 +138,14 @@ class TradedAccount:
         return Journal.open(self.chain.workspace.journal(ACCOUNT), account=ACCOUNT)
 
 
-class _NoFeed:
-    """A feed that nobody asks: orders that are sent whole need no quote."""
+class _Quotes:
+    """A feed that quotes every symbol now: the venue fills by its own bars, and no rule looks at a quote."""
+
+    def __init__(self, clock: SimulatedClock) -> None:
+        self._clock = clock
 
     def watch(self, symbols: frozenset[str]) -> None:
-        assert symbols == frozenset()
+        """Quote all alike."""
 
-    def observe(self, symbol: str) -> MarketObservation:
-        raise AssertionError(symbol)
+    def observe(self, symbol: str) -> MarketObservation:  # noqa: ARG002 - all alike
+        return MarketObservation(bid_usd=1.0, ask_usd=1.0, quoted_at_utc=self._clock.now_utc())

@@ -1,0 +1,83 @@
+"""``aegis trade``: it begins, shows itself, is alone, and ends when it is told to."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from aegis.clock import FixedClock
+from aegis.config import AegisConfig
+from aegis.errors import ConfigurationError, ExecutionError
+from aegis.monitoring.status_file import STATUS_FILE, read_status
+from aegis.workspace import Workspace
+from aegis_sensors.monitor_command import monitor_command
+from aegis_sensors.trade_command import trade_command
+from tests.integration.conftest import CALENDAR, THE_DAY, settings
+
+CLOCK = FixedClock(CALENDAR.open_utc(CALENDAR.previous(THE_DAY)))
+
+
+def config_of(home: Path, account: str = "paper") -> AegisConfig:
+    since = None if account == "simulated" else CALENDAR.offset(THE_DAY, -2)
+    return AegisConfig(
+        eval={"live_trading": {"broker": "simulated"}}, **settings(home=home, account=account, account_since=since)
+    )
+
+
+def console() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+@pytest.fixture
+def config(eve: Path, tmp_path: Path) -> AegisConfig:
+    shutil.copytree(eve / "simulated-simulated", tmp_path / "simulated-paper")
+    return config_of(tmp_path)
+
+
+@pytest.fixture
+def trading(config: AegisConfig) -> Iterator[Console]:
+    """Trade in a thread until the test is over."""
+    said, stop, ended = console(), threading.Event(), []
+    thread = threading.Thread(
+        target=lambda: ended.append(
+            trade_command(config, console=said, every_seconds=0.01, clock=CLOCK, stop=stop)
+        )
+    )
+    thread.start()
+    path = Workspace.of(config).monitor("paper") / STATUS_FILE
+    while thread.is_alive() and not path.exists():
+        time.sleep(0.01)
+    yield said
+    stop.set()
+    thread.join()
+    assert ended == [0]
+
+
+def test_it_says_what_it_trades_and_shows_itself(config: AegisConfig, trading: Console) -> None:
+    assert "trading account paper at simulated (paper): 0 positions, 0 open orders" in trading.file.getvalue()
+    status = read_status(Workspace.of(config).monitor("paper") / STATUS_FILE)
+    assert status is not None
+    assert (status.account, status.snapshot["has_lease"]) == ("paper", True)
+    assert monitor_command(config, console=console(), clock=CLOCK) == 0
+    with pytest.raises(ExecutionError, match="another process"):
+        trade_command(config, console=console(), clock=CLOCK, stop=threading.Event())
+
+
+def test_after_its_end_the_monitor_says_so(config: AegisConfig) -> None:
+    stop = threading.Event()
+    stop.set()
+    assert trade_command(config, console=console(), clock=CLOCK, stop=stop) == 0
+    assert monitor_command(config, console=console(), clock=CLOCK) == 1
+
+
+def test_the_simulated_account_is_not_traded(eve: Path, tmp_path: Path) -> None:
+    shutil.copytree(eve / "simulated-simulated", tmp_path / "simulated-simulated")
+    with pytest.raises(ConfigurationError, match="name another account"):
+        trade_command(config_of(tmp_path, "simulated"), console=console(), clock=CLOCK)
