@@ -6,7 +6,7 @@ with filled as (
         account,
         session,
         symbol,
-        sum(quantity_shares) as filled_shares
+        sum(quantity_shares order by client_order_id, fill_number) as filled_shares
     from {{ ref('stg_fills') }}
     group by all
 ),

@@ -1,11 +1,12 @@
+-- Sums are taken by fill: in the order of the rows, which is none, their last bit would differ between builds.
 with monthly as (
     select
         account,
         date_trunc('month', session)::date as month_start,
         count(*) as fill_count,
-        sum(abs(quantity_shares) * price_usd) as traded_usd,
-        sum(commission_usd) as commission_usd,
-        sum(slippage_usd) as slippage_usd
+        sum(abs(quantity_shares) * price_usd order by session, client_order_id, fill_number) as traded_usd,
+        sum(commission_usd order by session, client_order_id, fill_number) as commission_usd,
+        sum(slippage_usd order by session, client_order_id, fill_number) as slippage_usd
     from {{ ref('stg_fills') }}
     group by all
 )

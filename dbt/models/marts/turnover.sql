@@ -1,10 +1,11 @@
+-- Sums are taken by fill: in the order of the rows, which is none, their last bit would differ between builds.
 with traded as (
     select
         session,
         account,
         count(*) as fill_count,
-        sum(greatest(quantity_shares, 0) * price_usd) as bought_usd,
-        sum(greatest(-quantity_shares, 0) * price_usd) as sold_usd
+        sum(greatest(quantity_shares, 0) * price_usd order by client_order_id, fill_number) as bought_usd,
+        sum(greatest(-quantity_shares, 0) * price_usd order by client_order_id, fill_number) as sold_usd
     from {{ ref('stg_fills') }}
     group by all
 )
