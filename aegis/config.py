@@ -50,12 +50,12 @@ LIVE_TRADING_VARIABLE = "AEGIS_LIVE_TRADING"
 """Names the account that may trade real money; read where brokers are made, :mod:`aegis.live_trading.live_safety`."""
 _NOT_SETTINGS = (
     "AEGIS_REQUIRE_SERVICES",
-    "AEGIS_LAKE_CATALOG",
-    "AEGIS_LAKE_DATA",
+    *(f"AEGIS_LAKE_{of}" for of in ("CATALOG", "DATA", "POSTGRES_URL", "POSTGRES_SCHEMA")),
+    *(f"AEGIS_LAKE_S3_{of}" for of in ("REGION", "ENDPOINT_URL", "URL_STYLE")),
     LIVE_TRADING_VARIABLE,
     *SMTP_VARIABLES,
 )
-"""Variables with our prefix that others read: the tests, dbt, which is told of a lake by two, the trader and alerts."""
+"""Variables with our prefix that others read: the tests, dbt, which is told of a lake, the trader and alerts."""
 
 
 LONGEST_VENDOR_DELAY_MINUTES = 7 * 24 * 60

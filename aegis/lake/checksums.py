@@ -295,8 +295,14 @@ def _in_range(first: date | None, last: date | None) -> str:
     return _IN_RANGE.format(first=first or date.min, last=last or date.max)
 
 
-def is_contention(error: duckdb.Error) -> bool:
-    """Return whether another process held the catalog, so that the same attempt may succeed later."""
+def is_contention(error: duckdb.Error | str) -> bool:
+    """Return whether another process held the catalog, so that the same attempt may succeed later.
+
+    Parameters
+    ----------
+    error : duckdb.Error or str
+        The error, or its message where another program passes it on.
+    """
     text = str(error).lower()
     # Two that begin a lake together: one reads the catalog between the other's steps.
     half_begun = "failed to load ducklake" in text and "does not exist" in text

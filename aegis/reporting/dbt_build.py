@@ -20,6 +20,8 @@ import duckdb
 
 from aegis.errors import ReportingError
 from aegis.lake.attachment import LakeLocation, connect
+from aegis.lake.checksums import is_contention
+from aegis.reporting.dbt_environment import environment_for
 
 Outcome = Literal["pass", "warn", "fail", "error", "skipped"]
 
@@ -110,17 +112,13 @@ def run_dbt_build(
         try:
             built = _built_once(project, location, scratch)
         except ReportingError as error:
-            if not _is_contention(str(error)):
+            if not is_contention(str(error)):
                 raise
         else:
-            if not any(map(_is_contention, built.messages)):
+            if not any(map(is_contention, built.messages)):
                 return built
         sleep(_FIRST_WAIT_SECONDS * 2**attempt)
     return _built_once(project, location, scratch)
-
-
-def _is_contention(message: str) -> bool:
-    return "database is locked" in message or "conflict" in message.lower()
 
 
 def _built_once(project: Path, location: LakeLocation, scratch: Path) -> DbtBuild:
@@ -128,8 +126,6 @@ def _built_once(project: Path, location: LakeLocation, scratch: Path) -> DbtBuil
     for answer in (target / "run_results.json", target / "manifest.json"):
         answer.unlink(missing_ok=True)  # an answer of before must not pass for this one's
     settings = {
-        "AEGIS_LAKE_CATALOG": str(location.catalog),
-        "AEGIS_LAKE_DATA": f"{location.data_path}/",
         "DBT_PROFILES_DIR": str(project),
         "DBT_PROJECT_DIR": str(project),
         "DBT_TARGET_PATH": str(target),
@@ -137,7 +133,7 @@ def _built_once(project: Path, location: LakeLocation, scratch: Path) -> DbtBuil
     }
     done = subprocess.run(  # our own project, no user text in the command
         [sys.executable, "-m", "dbt.cli.main", "--quiet", "build"],
-        env=os.environ | settings,
+        env=environment_for(location, os.environ) | settings,
         capture_output=True,
         text=True,
         check=False,

@@ -135,8 +135,9 @@ def test_a_variable_in_small_letters_is_refused_as_well(tmp_path: Path, monkeypa
 
 
 def test_variables_that_dbt_reads_are_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("AEGIS_LAKE_CATALOG", "AEGIS_LAKE_DATA"):
-        monkeypatch.setenv(variable, "/somewhere/else")
+    places = ("CATALOG", "DATA", "POSTGRES_URL", "POSTGRES_SCHEMA", "S3_REGION", "S3_ENDPOINT_URL", "S3_URL_STYLE")
+    for place in places:
+        monkeypatch.setenv(f"AEGIS_LAKE_{place}", "/somewhere/else")
 
     assert "/somewhere/else" not in load_config(_file(tmp_path, "")).model_dump_json()
 
