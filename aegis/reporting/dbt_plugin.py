@@ -10,7 +10,7 @@ import os
 
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
-from dbt_common.exceptions import DbtRuntimeError
+from dbt.adapters.exceptions.connection import FailedToConnectError
 
 from aegis.errors import AegisError
 from aegis.lake.attachment import attach
@@ -31,13 +31,13 @@ class Plugin(BasePlugin):
 
         Raises
         ------
-        DbtRuntimeError
+        FailedToConnectError
             It cannot be attached; the message says why, and holds no password.
         """
         try:
             attach(conn, location_in(os.environ))
         except AegisError as error:
-            raise DbtRuntimeError(str(error)) from error
+            raise FailedToConnectError(str(error)) from error
 
     def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Give a cursor the lake's time zone, which it does not take over from its connection."""

@@ -124,7 +124,7 @@ def test_dbt_s_connection_is_attached_where_the_environment_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dbt.adapters.duckdb.plugins import BasePlugin  # noqa: PLC0415 - a second
-    from dbt_common.exceptions import DbtRuntimeError  # noqa: PLC0415 - the same
+    from dbt.adapters.exceptions.connection import FailedToConnectError  # noqa: PLC0415 - the same
 
     plugin = BasePlugin.create("aegis.reporting.dbt_plugin")
     told = environment_for(LakeLocation(tmp_path / "lake"), {})
@@ -140,5 +140,5 @@ def test_dbt_s_connection_is_attached_where_the_environment_says(
         assert cursor.execute("select current_setting('TimeZone')").fetchone() == ("UTC",)
 
     monkeypatch.delenv("AEGIS_LAKE_DATA")
-    with duckdb.connect(":memory:") as connection, pytest.raises(DbtRuntimeError, match="AEGIS_LAKE_DATA is not set"):
+    with duckdb.connect(":memory:") as connection, pytest.raises(FailedToConnectError, match="_DATA is not set"):
         plugin.configure_connection(connection)

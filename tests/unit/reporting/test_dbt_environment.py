@@ -14,7 +14,7 @@ from aegis.lake.object_store import ObjectStore
 from aegis.postgres import PostgresSchema
 from aegis.reporting.dbt_environment import environment_for, location_in
 
-FOLDER = Path("/work/lake")
+FOLDER = Path("/team/lake")
 URL = SecretStr("postgresql://team:se%40s%2Fame%27@db:5433/aegis?sslmode=require")
 SERVER = PostgresSchema(URL, "w_mine_0a1b2c3d_lake")
 STORE = ObjectStore("s3://prices/history/mine/", "eu-west-1", "http://store:9000", "path")
@@ -24,15 +24,15 @@ def test_an_embedded_lake_is_told_by_two_variables_whatever_this_process_was_tol
     inherited = environment_for(LakeLocation(Path("/other"), SERVER, STORE), {"PATH": "/bin"})
     assert environment_for(LakeLocation(FOLDER), inherited) == {
         "PATH": "/bin",
-        "AEGIS_LAKE_CATALOG": "/work/lake/catalog.sqlite",
-        "AEGIS_LAKE_DATA": "/work/lake/data/",
+        "AEGIS_LAKE_CATALOG": "/team/lake/catalog.sqlite",
+        "AEGIS_LAKE_DATA": "/team/lake/data/",
     }
 
 
 def test_a_password_has_a_variable_that_dbt_strikes_out_and_stands_in_no_other() -> None:
     told = environment_for(LakeLocation(FOLDER, SERVER, STORE), {})
     assert told == {
-        "AEGIS_LAKE_CATALOG": "/work/lake/catalog.sqlite",
+        "AEGIS_LAKE_CATALOG": "/team/lake/catalog.sqlite",
         "AEGIS_LAKE_DATA": "s3://prices/history/mine/",
         "AEGIS_LAKE_POSTGRES_URL": "postgresql+psycopg2://team@db:5433/aegis?sslmode=require",
         "AEGIS_LAKE_POSTGRES_SCHEMA": "w_mine_0a1b2c3d_lake",
@@ -68,13 +68,13 @@ def test_a_server_without_a_password_is_told_without_one() -> None:
 
 
 def test_what_is_missing_or_lies_elsewhere_is_named() -> None:
-    embedded = {"AEGIS_LAKE_CATALOG": "/work/lake/catalog.sqlite", "AEGIS_LAKE_DATA": "/work/lake/data"}
+    embedded = {"AEGIS_LAKE_CATALOG": "/team/lake/catalog.sqlite", "AEGIS_LAKE_DATA": "/team/lake/data"}
     assert location_in(embedded) == LakeLocation(FOLDER)
     for changed, said in (
         ({"AEGIS_LAKE_CATALOG": ""}, "AEGIS_LAKE_CATALOG is not set"),
         ({"AEGIS_LAKE_DATA": ""}, "AEGIS_LAKE_DATA is not set"),
-        ({"AEGIS_LAKE_CATALOG": "/work/lake/other.sqlite"}, "expected catalog.sqlite in the lake's folder"),
-        ({"AEGIS_LAKE_DATA": "/work/elsewhere/data"}, "expected /work/lake/data/"),
+        ({"AEGIS_LAKE_CATALOG": "/team/lake/other.sqlite"}, "expected catalog.sqlite in the lake's folder"),
+        ({"AEGIS_LAKE_DATA": "/team/elsewhere/data"}, "expected /team/lake/data/"),
         ({"AEGIS_LAKE_POSTGRES_URL": "postgresql://db/aegis"}, "AEGIS_LAKE_POSTGRES_SCHEMA is not set"),
     ):
         with pytest.raises(ConfigurationError, match=said):
