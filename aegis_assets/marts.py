@@ -99,7 +99,7 @@ def marts_assets() -> Sequence[dg.AssetsDefinition]:
     def marts(
         lake: LakeResource, workspace: dg.ResourceParam[Workspace]
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-        with lake.open() as store:  # places the tables and DuckDB's extensions that dbt needs
+        with lake.open() as store:  # places the tables that dbt needs
             before = store.snapshot_id()
         build = run_dbt_build(DBT_PROJECT, workspace.lake, workspace.dbt_target)
         yield from _check_results(build)

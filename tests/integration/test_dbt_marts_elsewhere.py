@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from pydantic import SecretStr
 
+from aegis.config import AegisConfig
 from aegis.errors import ReportingError
 from aegis.lake.attachment import LakeLocation, connect
 from aegis.lake.lake import CommitMessage, Lake, Replacement
@@ -19,6 +20,7 @@ from aegis.postgres import PostgresSchema
 from aegis.reporting.dbt_build import run_dbt_build
 from aegis.reporting.dbt_environment import environment_for
 from aegis.reporting.marts import read_written_marts
+from aegis.workspace import Workspace
 from tests.integration.hand_made_book import DBT_PROJECT, FEB_1, FRAMES, JAN_30
 from tests.integration.postgres_server import PASSWORD, PostgresServer, programs, running_server
 
@@ -54,8 +56,9 @@ def store() -> Iterator[ObjectStore]:
 
 
 def filled(location: LakeLocation) -> LakeLocation:
-    """Write the tables of the book by hand to a new lake."""
+    """Write the tables of the book by hand to a new lake that keeps every row in a data file, however few they are."""
     with connect(location) as connection:
+        connection.execute("call lake.set_option('data_inlining_row_limit', 0)")
         lake = Lake(connection)
         for table, frame in FRAMES.items():
             bounds = (FIRST, LAST) if table.is_sessioned else (None, None)
@@ -72,6 +75,9 @@ def built(location: LakeLocation, scratch: Path) -> dict[str, pd.DataFrame]:
     written = read_written_marts(location, MARTS)
     with connect(location) as connection:
         found = {name: connection.execute(f"from lake.marts.{name} order by all").df() for name in MARTS}
+        files = connection.execute("select file from glob(?)", [f"{location.data_url}marts/**/*.parquet"]).fetchall()
+        assert len(files) >= len(MARTS)
+        assert Lake(connection).checksums.record() >= len(MARTS)
     assert {name: len(frame) for name, frame in found.items()} == {n: mart.row_count for n, mart in written.items()}
     return found
 
@@ -90,22 +96,21 @@ def test_marts_on_a_server_and_in_a_bucket_equal_the_embedded_ones(
 ) -> None:
     embedded = built(filled(LakeLocation(tmp_path / "embedded")), tmp_path / "dbt embedded")
     assert all(len(frame) > 0 for frame in embedded.values())
+    bucket = {"data_path": "s3://prices/history", "s3_endpoint_url": store.endpoint_url, "s3_url_style": "path"}
+    storage = {"postgres_url": server.url, **bucket}
     elsewhere = {
         "server": LakeLocation(tmp_path / "server", PostgresSchema.of(server.secret, "server", "lake")),
         "bucket": LakeLocation(tmp_path / "bucket", store=store),
-        "both": LakeLocation(
-            tmp_path / "both",
-            PostgresSchema.of(server.secret, "both", "lake"),
-            ObjectStore("s3://prices/history/both/", endpoint_url=store.endpoint_url, url_style="path"),
-        ),
+        "both": Workspace.of(AegisConfig(run={"home": tmp_path, "workspace": "both"}, storage=storage)).lake,
     }
     for name, location in elsewhere.items():
         marts = built(filled(location), tmp_path / f"dbt {name}")
         for mart in MARTS:
             pd.testing.assert_frame_equal(marts[mart], embedded[mart], check_exact=True, obj=f"{mart} in {name}")
-    assert not list((tmp_path / "bucket").rglob("*.parquet"))
-    assert not list((tmp_path / "server").rglob("*.sqlite"))
-    assert list((tmp_path / "both").rglob("*.parquet")) == list((tmp_path / "both").rglob("*.sqlite")) == []
+    kept = {name: {file.suffix for file in place.folder.rglob("*.*")} for name, place in elsewhere.items()}
+    assert ".parquet" in kept["server"]
+    assert ".sqlite" not in kept["server"] | kept["both"]
+    assert ".parquet" not in kept["bucket"] | kept["both"]
 
 
 @pytest.mark.long
