@@ -60,6 +60,7 @@ def filled(location: LakeLocation) -> LakeLocation:
     with connect(location) as connection:
         connection.execute("call lake.set_option('data_inlining_row_limit', 0)")
         lake = Lake(connection)
+        lake.create_tables(list(FRAMES))
         for table, frame in FRAMES.items():
             bounds = (FIRST, LAST) if table.is_sessioned else (None, None)
             lake.write([Replacement(table, frame, *bounds)], CommitMessage("by hand", "", "test", "1"))
