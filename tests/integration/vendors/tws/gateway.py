@@ -135,6 +135,9 @@ class TwsGateway:
         The newest protocol that it speaks.
     accounts : str
         Managed accounts, by comma.
+    boundary : callable
+        Called with a request before anything is made of it, and with None after what it asks for was done and after
+        each message of an answer; may let time stop for the client, or end it.
     """
 
     def __init__(self, *desks: Desk, accounts: str = "DU0000001") -> None:
@@ -142,6 +145,7 @@ class TwsGateway:
         self.connections = 0
         self.server_version = SERVER_VERSION
         self.accounts = accounts
+        self.boundary: Callable[[Request | None], None] = _passed
         self.next_order_id = 1
         self.greetings: Sequence[Fields] = (
             error(-1, 2104, "Market data farm connection is OK:usfarm"),
@@ -258,6 +262,7 @@ class TwsGateway:
     def _receive(self, session: Session, request: Request) -> None:
         with self._lock:
             self.requests.append(request)
+        self.boundary(request)
         if request.number == ToGateway.START_API:
             self._start(session, request)
             return
@@ -287,7 +292,10 @@ class TwsGateway:
     def _send(self, session: Session, answer: Sequence[Fields]) -> None:
         """Send an answer, as far as the countdown lets; the request before it counts too."""
         if self._messages_left is None:
-            session.send(*answer)
+            self.boundary(None)
+            for fields in answer:
+                session.send(fields)
+                self.boundary(None)
             return
         sent = answer[: self._messages_left - 1]
         session.send(*sent)
@@ -324,6 +332,10 @@ class TwsGateway:
                 session.send_bytes(raw)
             case Altered(change):
                 session.send(*change(answer))
+
+
+def _passed(_: Request | None) -> None:
+    """Let a boundary pass."""
 
 
 def _unknown(_: Session, request: Request) -> Sequence[Fields]:
