@@ -61,7 +61,7 @@ class Trading:
         venue.book.cash = Decimal(2_000)
 
         def boundary(number: int) -> None:
-            _fill_the_first_half(venue)
+            fill_the_first_half(venue)
             if number == kill_at:
                 os.kill(self.pid, signal.SIGKILL)
 
@@ -74,7 +74,7 @@ class Trading:
         return line
 
 
-def _fill_the_first_half(venue: AlpacaVenue) -> None:
+def fill_the_first_half(venue: AlpacaVenue) -> None:
     """Fill half of the first order as soon as it is there, whoever listens."""
     for order in list(venue.book.orders.values()):
         if order["symbol"] == "ABC" and order["type"] == "market" and order["filled_qty"] == "0":
@@ -102,7 +102,7 @@ def runs(venue: AlpacaVenue) -> Iterator[Trading]:
         yield started
 
 
-def _require_recovered(venue: AlpacaVenue, folder: Path) -> None:
+def require_recovered(venue: AlpacaVenue, folder: Path) -> None:
     """Trade the same rebalance again, let the venue fill the rest, and compare the books with the venue's."""
     began = time.monotonic()
     clock = SimulatedClock(trading.IN_SESSION)
@@ -112,7 +112,7 @@ def _require_recovered(venue: AlpacaVenue, folder: Path) -> None:
     ):
         trading.rebalance(system)
         with venue.book.lock:
-            _fill_the_first_half(venue)
+            fill_the_first_half(venue)
             venue.book.fill(_order(venue, "ABC", "market")["client_order_id"], "50", "10.02")
             venue.book.fill(_order(venue, "ABC", "limit")["client_order_id"], "50", "8.50")
         while system.open_orders():
@@ -148,7 +148,7 @@ def test_a_rebalance_killed_at_a_request_is_finished_once_by_the_next_process(
     for number in random.Random(SEED).sample(range(boundaries), 2):  # noqa: S311 - the same boundaries in every run
         folder = tmp_path / str(number)
         runs.run(folder, kill_at=number)
-        _require_recovered(venue, folder)
+        require_recovered(venue, folder)
 
 
 @pytest.mark.long
@@ -160,7 +160,7 @@ def test_a_rebalance_killed_at_each_boundary_is_finished_once_by_the_next_proces
     for number in range(boundaries):
         folder = tmp_path / str(number)
         assert runs.run(folder, kill_at=number) in ("", "complete")
-        _require_recovered(venue, folder)
+        require_recovered(venue, folder)
 
 
 @pytest.mark.long
@@ -173,7 +173,7 @@ def test_a_rebalance_killed_at_a_hundred_random_instants_is_finished_once_by_the
         folder = tmp_path / str(number)
         with suppress(ProcessLookupError):
             killed += runs.run(folder, kill_after=instants.uniform(0.0, LATEST_KILL_SECONDS)) == ""
-        _require_recovered(venue, folder)
+        require_recovered(venue, folder)
     assert killed >= 50
 
 
@@ -181,7 +181,7 @@ def test_a_filled_order_stays_filled_when_its_rebalance_is_run_again(
     runs: Trading, venue: AlpacaVenue, tmp_path: Path
 ) -> None:
     assert runs.run(tmp_path) == "complete"
-    _require_recovered(venue, tmp_path)
+    require_recovered(venue, tmp_path)
     accepted = dict(venue.book.accepted)
     clock = SimulatedClock(trading.IN_SESSION)
     with (

@@ -65,6 +65,7 @@ class Session:
     def __init__(self, connection: socket.socket) -> None:
         self.client_id = -1
         self._connection = connection
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a message waits for no other
         self._sending = threading.Lock()
 
     def send(self, *messages: Fields) -> None:
