@@ -24,7 +24,7 @@ tests = sys.modules["tests"] = types.ModuleType("tests")
 tests.__path__ = [sys.argv[1]]
 runpy.run_module(sys.argv[2], run_name="__main__")
 """
-_PID, _ENDED, _REFUSED = "pid ", "ended", "refused "
+_PID, _ENDED, _REFUSED, _BETWEEN = "pid ", "ended", "refused ", "\t"
 
 
 class ForkedRuns:
@@ -43,7 +43,7 @@ class ForkedRuns:
     def run(self, *words: object, kill_after_seconds: float | None = None) -> str:
         """Run to the end, or until something kills it, and return the run's last word; empty where it was killed."""
         assert self._process.stdin is not None
-        self._process.stdin.write(" ".join(str(word) for word in words) + "\n")
+        self._process.stdin.write(_BETWEEN.join(str(word) for word in words) + "\n")
         self._process.stdin.flush()
         self.pid = int(self._line().removeprefix(_PID))
         if kill_after_seconds is not None:
@@ -85,7 +85,7 @@ def fork_each_run(run: Callable[[Sequence[str]], str]) -> None:
         if child == 0:
             try:
                 print(f"{_PID}{os.getpid()}", flush=True)
-                print(_last_word(run, line.rstrip("\n").split(" ")), flush=True)
+                print(_last_word(run, line.rstrip("\n").split(_BETWEEN)), flush=True)
             finally:
                 os._exit(0)
         os.waitpid(child, 0)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -27,6 +23,7 @@ from aegis.live_trading.flattening import flatten_progress
 from aegis.live_trading.held_positions import journalled_positions
 from aegis.live_trading.kill_switch import KillSwitch
 from tests.integration.live_trading import trading_process as trading
+from tests.integration.live_trading.forked_runs import forked_runs
 from tests.integration.live_trading.test_killed_trading import Trading
 from tests.integration.monitoring.watched_account import WatchedAccount
 from tests.integration.venues.alpaca.server import AlpacaVenue
@@ -293,18 +290,15 @@ class FlattenRuns(Trading):
                 if order["filled_qty"] == "0":
                     venue.book.fill(order["client_order_id"], order["qty"], "10.00")
             if number == kill_at:
-                os.kill(self.pid, signal.SIGKILL)
+                self._runs.kill()
 
         venue.rest.boundary = boundary
 
 
 @pytest.fixture(scope="module")
 def runs(running: AlpacaVenue) -> Iterator[FlattenRuns]:
-    arguments = [sys.executable, trading.__file__]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
-        yield FlattenRuns(process, running)
-        assert process.stdin is not None
-        process.stdin.close()
+    with forked_runs(trading.__name__) as started:
+        yield FlattenRuns(started, running)
 
 
 def _hold(venue: AlpacaVenue) -> None:

@@ -1,4 +1,4 @@
-"""Trading on paper that dies at every line of its file, every commit and random instants: the same account comes out."""
+"""Trading on paper killed at every line of its file, every commit and random instants comes to the same account."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> int:
 
 
 def require_same(account: dict[str, Any], folder: Path) -> None:
-    """Compare an account with the one by hand, and its file with what was asked for: each order once, each minute once."""
+    """Compare an account with the one by hand, and its file with what came: each order and each minute once."""
     assert account == ACCOUNT
     records = PaperLog(folder / paper.PAPER_FILE).take()
     submitted = Counter(record["submit"]["client_order_id"] for record in records if "submit" in record)

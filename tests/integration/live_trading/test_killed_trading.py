@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,6 +18,7 @@ from aegis.execution.order_states import OrderState
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.held_positions import journalled_positions
 from tests.integration.live_trading import trading_process as trading
+from tests.integration.live_trading.forked_runs import ForkedRuns, forked_runs
 from tests.integration.venues.alpaca.server import AlpacaVenue
 
 SEED = 20260604
@@ -33,26 +29,16 @@ RESTARTED_WITHIN_SECONDS = 60.0
 class Trading:
     """Starts trading runs at a venue and kills them."""
 
-    def __init__(self, process: subprocess.Popen[str], venue: AlpacaVenue) -> None:
-        self._process = process
+    def __init__(self, runs: ForkedRuns, venue: AlpacaVenue) -> None:
+        self._runs = runs
         self._venue = venue
-        self.pid = 0
 
     def run(self, folder: Path, *, kill_at: int | None = None, kill_after: float | None = None) -> str:
         """Run to the end, to a boundary of the venue or to an instant, and return the run's last word."""
-        assert self._process.stdin is not None
         folder.mkdir(parents=True, exist_ok=True)
         self._begin_again(kill_at)
-        self._process.stdin.write(f"{self._venue.rest.url} {self._venue.stream.url} {folder}\n")
-        self._process.stdin.flush()
-        self.pid = int(self._line().removeprefix("pid "))
-        if kill_after is not None:
-            threading.Event().wait(kill_after)  # the instant is the test's input, nothing is waited for
-            os.kill(self.pid, signal.SIGKILL)
-        word = ""
-        while (line := self._line()) != "ended":
-            word = line
-        return word
+        venue = self._venue
+        return self._runs.run(venue.rest.url, venue.stream.url, folder, kill_after_seconds=kill_after)
 
     def _begin_again(self, kill_at: int | None) -> None:
         venue = self._venue
@@ -63,15 +49,9 @@ class Trading:
         def boundary(number: int) -> None:
             fill_the_first_half(venue)
             if number == kill_at:
-                os.kill(self.pid, signal.SIGKILL)
+                self._runs.kill()
 
         venue.rest.boundary = boundary
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline().rstrip("\n")
-        assert line, "the trading process died"
-        return line
 
 
 def fill_the_first_half(venue: AlpacaVenue) -> None:
@@ -79,15 +59,6 @@ def fill_the_first_half(venue: AlpacaVenue) -> None:
     for order in list(venue.book.orders.values()):
         if order["symbol"] == "ABC" and order["type"] == "market" and order["filled_qty"] == "0":
             venue.book.fill(order["client_order_id"], "50", "10.01")
-
-
-@contextmanager
-def _trading(venue: AlpacaVenue) -> Iterator[Trading]:
-    arguments = [sys.executable, trading.__file__]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
-        yield Trading(process, venue)
-        assert process.stdin is not None
-        process.stdin.close()
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +69,8 @@ def venue() -> Iterator[AlpacaVenue]:
 
 @pytest.fixture(scope="module")
 def runs(venue: AlpacaVenue) -> Iterator[Trading]:
-    with _trading(venue) as started:
-        yield started
+    with forked_runs(trading.__name__) as started:
+        yield Trading(started, venue)
 
 
 def require_recovered(venue: AlpacaVenue, folder: Path) -> None:
@@ -171,8 +142,7 @@ def test_a_rebalance_killed_at_a_hundred_random_instants_is_finished_once_by_the
     killed = 0
     for number in range(100):
         folder = tmp_path / str(number)
-        with suppress(ProcessLookupError):
-            killed += runs.run(folder, kill_after=instants.uniform(0.0, LATEST_KILL_SECONDS)) == ""
+        killed += runs.run(folder, kill_after=instants.uniform(0.0, LATEST_KILL_SECONDS)) == ""
         require_recovered(venue, folder)
     assert killed >= 50
 

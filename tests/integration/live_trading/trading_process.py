@@ -1,14 +1,11 @@
 """A process that trades a rebalance through the execution system, started to be killed; imports once, forks each run.
 
-Reads one run a line on standard input, ``<REST address> <stream address> <folder>``, and answers with the process to
-kill and how it ended. Imports nothing of the tests: it is a program of its own.
+One run a line on standard input: the venue's REST address, the address of its stream, and the account's folder.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +14,6 @@ from typing import Any
 from aegis.calendars import trading_calendar
 from aegis.clock import SimulatedClock
 from aegis.config_brokers import AlpacaBrokerSettings
-from aegis.errors import AegisError
 from aegis.execution.account_state import Position
 from aegis.execution.brokers.alpaca import AlpacaBroker
 from aegis.execution.brokers.broker import AccountBalance
@@ -30,6 +26,7 @@ from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.standing_breakers import BreakerRecord
 from aegis.live_trading.stopping import stop_account
 from aegis.risk.exit_view import ExitRow, ExitVerdict
+from tests.integration.live_trading.forked_runs import fork_each_run
 
 ACCOUNT = "paper"
 IN_SESSION = datetime(2014, 6, 6, 13, 31, tzinfo=UTC)
@@ -122,37 +119,19 @@ def flatten(system: ExecutionSystem, broker: AlpacaBroker, folder: Path) -> None
             return
 
 
-def run(url: str, stream_url: str, folder: Path) -> None:
-    """Trade until killed, or to the end, and say how it ended; a folder that is named so flattens instead."""
+def run(words: Sequence[str]) -> str:
+    """Trade until killed, or to the end, and say that it is complete; a folder that is named so flattens instead."""
+    url, stream_url, folder = words[0], words[1], Path(words[2])
     clock = SimulatedClock(IN_SESSION)
-    try:
-        with broker_at(url, stream_url, clock) as broker:
-            system = ExecutionSystem(broker, config_in(folder, clock))
-            if folder.name.startswith(FLATTENS):
-                flatten(system, broker, folder)
-            else:
-                rebalance(system)
-            system.close()
-    except AegisError as error:
-        print(f"refused {type(error).__name__} {error}".replace("\n", " "), flush=True)
-    else:
-        print("complete", flush=True)
-
-
-def main() -> None:
-    """Fork a run for each line."""
-    for line in sys.stdin:
-        url, stream_url, folder = line.rstrip("\n").split(" ", 2)
-        child = os.fork()
-        if child == 0:
-            try:
-                print(f"pid {os.getpid()}", flush=True)
-                run(url, stream_url, Path(folder))
-            finally:
-                os._exit(0)
-        os.waitpid(child, 0)
-        print("ended", flush=True)
+    with broker_at(url, stream_url, clock) as broker:
+        system = ExecutionSystem(broker, config_in(folder, clock))
+        if folder.name.startswith(FLATTENS):
+            flatten(system, broker, folder)
+        else:
+            rebalance(system)
+        system.close()
+    return "complete"
 
 
 if __name__ == "__main__":
-    main()
+    fork_each_run(run)
