@@ -149,7 +149,7 @@ def written_tape() -> WrittenTape:
     return tape
 
 
-def trade(system: ExecutionSystem, moment: int) -> None:
+def ask(system: ExecutionSystem, moment: int) -> None:
     """Ask for what is asked for at one of the moments, whatever of it was done before."""
     if moment == 0:
         rebalance(system)
@@ -158,7 +158,6 @@ def trade(system: ExecutionSystem, moment: int) -> None:
     elif moment == 6:
         system.book_splits({"ABC": 2.0}, session=MONDAY)
         system.submit_order(system.order("DEF", 40, name="later", arrival_price_usd=20.0))
-    system.step()
 
 
 def play(folder: Path, boundaries: Boundaries) -> dict[str, Any]:
@@ -177,14 +176,13 @@ def play(folder: Path, boundaries: Boundaries) -> dict[str, Any]:
             clock=clock,
         )
         with closing(ExecutionSystem(broker, config_in(folder, clock))) as system:
-            today = clock.now_utc().date()
             for number, at_utc in enumerate(instants):
-                if at_utc.date() < today:
-                    continue  # an order of that name would be another one today
                 if at_utc > clock.now_utc():
                     replace_file(kept, at_utc.isoformat().encode())
                     clock.advance_to(at_utc)
-                trade(system, number)
+                if clock.now_utc() < CALENDAR.close_utc(at_utc.date()):  # afterwards it would be another order
+                    ask(system, number)
+                system.step()
             breaks = list(system.reconcile().breaks)
         return {"breaks": breaks, **_account(broker, folder)}
 
