@@ -121,11 +121,12 @@ class PaperBroker:
             return self._orders[client_order_id]
 
     def replace(self, order: Order, *, revision: int) -> OrderStatus:
-        """Give an open order another quantity or other prices; see :meth:`Broker.replace`."""
+        """Give an open order another quantity or other prices, unless it has them; see :meth:`Broker.replace`."""
         name = order.client_order_id
         with self._lock:
             self._pass_time()
-            if not self._orders.require(name).is_final:
+            status = self._orders.require(name)
+            if not status.is_final and status.order != order:  # a process that comes back asks for the same again
                 at = instant_text(self._clock.now_utc())
                 self._ask({"replace": order_record(order), "revision": revision, "at": at})
             return self._orders[name]

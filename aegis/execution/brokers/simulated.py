@@ -92,10 +92,10 @@ class SimulatedBroker:
         return self._orders.end_on_request(client_order_id, session=session, at_utc=now)[0]
 
     def replace(self, order: Order, *, revision: int) -> OrderStatus:
-        """Give an order other terms between sessions; see :meth:`Broker.replace`."""
+        """Give an order other terms between sessions, unless it has them; see :meth:`Broker.replace`."""
         name, orders, now = order.client_order_id, self._orders, self._clock.now_utc()
         status = orders.require(name)
-        if status.is_final:
+        if status.is_final or status.order == order:
             return status
         refusal = why_not_replaced(
             status,

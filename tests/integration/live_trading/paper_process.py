@@ -29,6 +29,7 @@ from aegis.execution.brokers.paper import PaperBroker
 from aegis.execution.brokers.paper_log import PaperLog
 from aegis.execution.journal import Journal
 from aegis.execution.order_projections import recorded_fills
+from aegis.execution.orders import OrderEventKind
 from aegis.live_trading.execution_system import ExecutionSystem
 from tests.integration.live_trading.forked_runs import fork_each_run
 from tests.integration.live_trading.trading_process import ACCOUNT, CALENDAR, IN_SESSION, config_in, rebalance
@@ -199,6 +200,7 @@ def _account(broker: PaperBroker, folder: Path) -> dict[str, Any]:
     with Journal.open(folder / JOURNAL_FILE, account=ACCOUNT) as journal:
         journal.verify()
         fills = recorded_fills(journal, first=FRIDAY, last=MONDAY)
+        told = journal.events(kinds=[OrderEventKind.REPLACED, OrderEventKind.REPLACE_REJECTED])
     balance = broker.account()
     found = {
         (fill.client_order_id, fill.fill_number): [
@@ -212,6 +214,7 @@ def _account(broker: PaperBroker, folder: Path) -> dict[str, Any]:
         "held": [[held.symbol, held.quantity_shares] for held in broker.positions()],
         "fills": sorted(found.values()),
         "repeated_fills": len(fills) - len(found),
+        "replacements": [row.kind for row in told],
     }
 
 

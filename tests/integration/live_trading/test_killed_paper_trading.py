@@ -42,6 +42,7 @@ ACCOUNT = {
         ["2014-06-09T13:32:00+00:00", "DEF", 40.0, 20.0],
     ],
     "repeated_fills": 0,
+    "replacements": ["replaced"],
 }
 
 
