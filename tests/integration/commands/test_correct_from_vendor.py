@@ -6,6 +6,7 @@ import io
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from aegis.clock import FixedClock

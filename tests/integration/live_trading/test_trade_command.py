@@ -46,9 +46,7 @@ def trading(config: AegisConfig) -> Iterator[Console]:
     """Trade in a thread until the test is over."""
     said, stop, ended = console(), threading.Event(), []
     thread = threading.Thread(
-        target=lambda: ended.append(
-            trade_command(config, console=said, every_seconds=0.01, clock=CLOCK, stop=stop)
-        )
+        target=lambda: ended.append(trade_command(config, console=said, every_seconds=0.01, clock=CLOCK, stop=stop))
     )
     thread.start()
     path = Workspace.of(config).monitor("paper") / STATUS_FILE

@@ -171,7 +171,10 @@ def test_an_algorithm_of_another_version_is_refused():
 
 
 def test_where_the_rates_leave_room_for_one_order_the_parents_take_turns(order_of, clock):
-    venue, names = ChildVenue(clock), {symbol: client_order_id("simulated", DECISION, symbol=symbol) for symbol in "ABC"}
+    venue, names = (
+        ChildVenue(clock),
+        {symbol: client_order_id("simulated", DECISION, symbol=symbol) for symbol in "ABC"},
+    )
     desk = _desk(venue, TextStore(), clock)
     for symbol, name in names.items():
         terms = {"client_order_id": name, "decision_id": DECISION, "symbol": symbol, "ticker": symbol}
