@@ -64,7 +64,7 @@ def test_it_says_what_it_trades_and_shows_itself(config: AegisConfig, trading: C
     assert status is not None
     assert (status.account, status.snapshot["has_lease"]) == ("paper", True)
     assert monitor_command(config, console=console(), clock=CLOCK) == 0
-    with pytest.raises(ExecutionError, match="another process"):
+    with pytest.raises(ExecutionError, match="is traded by process"):
         trade_command(config, console=console(), clock=CLOCK, stop=threading.Event())
 
 
