@@ -123,6 +123,7 @@ def test_after_a_blocked_session_the_schedules_go_on_and_its_book_holds(make_dae
     assert friday["data_checks_passed"] == "pass"
 
 
+@pytest.mark.long
 def test_an_evening_without_the_vendor_is_caught_up_and_the_book_with_it(make_daemon: Callable[..., Daemon]) -> None:
     """The vendor sends nonsense from Wednesday evening until Friday noon; the books of two sessions wait for it."""
     daemon = make_daemon(first_session=date(2014, 6, 3))

@@ -225,6 +225,7 @@ def test_every_model_and_column_is_described_and_a_stored_column_as_in_the_schem
                 assert described[column] == meaning[source.table, source.column], (name, column)
 
 
+@pytest.mark.long
 def test_documentation_of_the_project_is_generated_with_every_table(built: DbtLake) -> None:
     result = built.dbt("docs", "generate", "--no-compile")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -276,6 +277,7 @@ def test_numbers_that_do_not_add_up_fail_the_test_that_names_them(built: DbtLake
     assert [test for test in failing if f"Failure in test {test} " not in result.stdout] == []
 
 
+@pytest.mark.long
 def test_building_again_replaces_the_rows_and_keeps_the_old_snapshot(built: DbtLake) -> None:
     before = built.query("select max(snapshot_id) as snapshot_id from lake.snapshots()")["snapshot_id"].iloc[0]
     built.query("update lake.execution.fills set commission_usd = 3 where client_order_id = 'o4'")

@@ -94,7 +94,9 @@ class WithAction(WrappedSource):
 @pytest.mark.parametrize(
     ("action", "check"),
     [
-        ({"action": "dividend", "dividend_usd": 5000.0}, "recorded_actions_are_possible"),
+        pytest.param(
+            {"action": "dividend", "dividend_usd": 5000.0}, "recorded_actions_are_possible", marks=pytest.mark.long
+        ),
         pytest.param({"action": "split", "split_ratio": 1e9}, "recorded_actions_are_possible", marks=pytest.mark.long),
         ({"action": "split", "split_ratio": 1.5}, "prices_show_the_recorded_actions"),
     ],

@@ -126,6 +126,7 @@ def test_a_workspace_that_never_traded_needs_no_journal_and_gets_none(fetched: C
     assert not chain.workspace.journal(chain.desk.account).exists()
 
 
+@pytest.mark.long
 def test_a_book_that_has_decided_without_orders_needs_its_journal_as_well(make_chain: MakeChain) -> None:
     chain = make_chain(**settings())
     chain.fetch_and_trade(FIRST, SECOND)

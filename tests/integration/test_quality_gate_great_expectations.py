@@ -154,6 +154,7 @@ def test_many_faults_at_once_are_all_found():
     assert found_guilty(judge(market)) == market.guilty
 
 
+@pytest.mark.long
 def test_results_are_equal_in_one_range_two_halves_and_one_session_at_a_time():
     market = all_at_once()
     whole = judge(market)

@@ -154,6 +154,7 @@ def test_instruments_are_written_only_when_a_source_says_something_else(vendor: 
     assert vendor.read(tables.INSTRUMENTS)["sector"].ne(stored["sector"]).sum() == 1
 
 
+@pytest.mark.long
 def test_year_by_year_stores_what_one_run_stores(vendor: Vendor, tmp_path: Path) -> None:
     whole = Vendor(tmp_path / "other")
     whole.fetch(whole.whole, "corporate_actions", FIRST, LAST)

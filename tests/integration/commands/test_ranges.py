@@ -52,6 +52,7 @@ def test_another_first_session_than_that_of_the_book_is_refused_and_nothing_is_w
     assert contents(own.parent) == before
 
 
+@pytest.mark.long
 def test_missing_sessions_up_to_a_date_are_made_and_no_more(own: Path, ask: Ask) -> None:
     status, printed, errors = ask(own, "run", "--to", "2014-06-17", AEGIS_RUN__LAST_SESSION="2014-06-20")
     assert status == 0, printed + errors
