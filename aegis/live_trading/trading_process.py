@@ -23,6 +23,8 @@ from aegis.live_trading.risk_manager import LiveRiskManager
 from aegis.risk.exit_view import SymbolFacts
 
 _CLOCK_CHECK = timedelta(minutes=5)
+_ASK_AGAIN = timedelta(minutes=1)
+"""After a question that failed: a vendor is not asked at every step."""
 
 
 @runtime_checkable
@@ -91,16 +93,28 @@ class TradingProcess:
         self._session: date | None = None
         self._known: set[str] = set()
         self._clock_checked: datetime | None = None
+        self._preparations = {"splits": self._book_splits, "symbols": self._learn, "clock": self._check_clock}
+        self._failed: dict[str, tuple[datetime, str]] = {}
         feed.start()
 
     def step(self) -> TraderReport:
         """Look at everything once; what fails is in the report, and what needs it stops at the exit door."""
         failures: list[str] = []
-        for prepare in (self._book_splits, self._learn, self._check_clock, self._feed.step):
+        for name, prepare in self._preparations.items():
+            failed = self._failed.get(name)
+            if failed is not None and self._clock.now_utc() - failed[0] < _ASK_AGAIN:
+                failures.append(failed[1])
+                continue
             try:
                 prepare()
+                self._failed.pop(name, None)
             except AegisError as error:
                 failures.append(str(error))
+                self._failed[name] = self._clock.now_utc(), str(error)
+        try:
+            self._feed.step()
+        except AegisError as error:
+            failures.append(str(error))
         report = self._trader.attempt()
         report = report.with_failures(failures)
         if self._watch is not None:
