@@ -163,8 +163,8 @@ test: $(DEV_STAMP) ## Run the tests; TESTS=<paths> chooses some, TEST_WORKERS=<n
 	$(pytest) -m "not long" $(TESTS)
 
 .PHONY: test-long
-test-long: $(DEV_STAMP) ## Run the tests together with those of full size, which take much longer.
-	$(pytest) $(TESTS)
+test-long: $(DEV_STAMP) ## Run the tests of full size, file by file: hours. Started again, it goes on where it was.
+	$(BIN)/python tests/long_runs.py --workers $(TEST_WORKERS) $(TESTS)
 
 .PHONY: benchmark
 benchmark: $(RUNTIME_STAMP) ## Compare the backtesting engine with its peers, in one run; ARGS=--quick for small sizes.
