@@ -3,8 +3,8 @@
 Belongs here: which pieces there are, which of them this state of the source has passed, and their record. A piece is
 one test file: its tests share what is dear to make. The tests themselves fix their seeds.
 
-``make test-long`` runs ``python tests/long_runs.py --workers 2 tests``. Each piece leaves its log and pytest's own record
-in ``.long_runs/<state>/``, where the state is the commit, and beside it a hash of what was changed since. Started again
+``make test-long`` runs ``python tests/long_runs.py --workers 2 tests``. Each piece leaves its log and pytest's own
+record in ``.long_runs/<state>/``, where the state is the commit, with a hash of what was changed since. Started again
 at the same state, only pieces that have not passed are run; at another state, all.
 """
 

@@ -91,7 +91,8 @@ class BackupStore:
         if found.hexdigest() != digest:
             raise BackupError(
                 f"backup {self.location}: object {digest} of {target.name} has SHA-256 {found.hexdigest()}: the backup "
-                "is damaged; restore another one (`--backup`), or another copy of it"
+                "is damaged; restore another one (`--backup`), or another copy of it. So that the next backup does not "
+                f"rely on it, remove {self._object(digest)}: what the workspace still has is then stored anew"
             )
 
     def put_manifest(self, name: str, source: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from aegis.lake.tables import CORPORATE_ACTIONS
@@ -22,13 +23,13 @@ LARGE_DIVIDEND_SHARE = 0.25
 distributions of 25 % or more of a security's value: they exist, and they are not ordinary."""
 
 _KEY = ["session", "symbol", "session_number"]
-_SAID = ["dividend_usd", "previous_close_usd", "dividend_share", "impossible", "contradiction"]
+_SAID = ["dividend_usd", "previous_close_usd", "dividend_share", "impossible", "contradiction", "belated"]
 
 
 def action_evidence(
     raw_bars: pd.DataFrame, actions: pd.DataFrame, judged_bars: pd.DataFrame, *, sessions: JudgedSessions
 ) -> pd.DataFrame:
-    """Return the actions that go ex in a judged session, and the bars that do not show the actions recorded for them.
+    """Return the actions that go ex in a judged session, the bars that do not show them, and late actions.
 
     Parameters
     ----------
@@ -47,13 +48,16 @@ def action_evidence(
         ``session``, ``symbol``, ``session_number`` and, for each action, ``dividend_usd``, ``previous_close_usd`` (last
         positive raw close before the ex-session, at most 30 sessions old), ``dividend_share`` (dividend / that close;
         null where there is none, and for other actions) and ``impossible`` (what cannot be, null when it can). Below
-        them one row for each bar that contradicts its actions, with ``contradiction`` (the words); else null.
+        them one row for each bar that contradicts its actions, with ``contradiction`` (the words); else null. Last one
+        row for each action that became known in a judged session though its ex-session had been decided, with
+        ``belated`` (the words); else null.
 
     Notes
     -----
     A dividend is per share held before the ex-session, so a split of the same day does not scale it. Without an earlier
     close nothing is said: nobody can have held the share. A contradiction counts against the session of the first bar
-    from the ex-session on, as there is no price before it.
+    from the ex-session on, as there is no price before it. A session is decided when the last of its bars is known; an
+    action that becomes known more than 30 sessions after its ex-session is not looked for.
     """
     frame = CORPORATE_ACTIONS.conform(actions)
     frame = frame[np.isin(frame["session"].to_numpy(dtype="datetime64[D]"), sessions.days)].reset_index(drop=True)
@@ -64,7 +68,42 @@ def action_evidence(
     frame["impossible"] = _impossible(frame, is_dividend)
     contradicting = judged_bars[judged_bars["contradicts_actions"].eq(other=True)]
     said = _contradictions(contradicting.drop_duplicates(["session", "symbol"]))
-    return _stacked([*_KEY, *_SAID], frame, said)
+    return _stacked([*_KEY, *_SAID], frame, said, _belated(actions, raw_bars, sessions))
+
+
+def _belated(actions: pd.DataFrame, raw_bars: pd.DataFrame, sessions: JudgedSessions) -> pd.DataFrame:
+    """Return what became known after its ex-session was decided, by the session in which it did."""
+    days = sessions.with_lookback
+    known_with = pd.Series(_instants(raw_bars)).groupby(raw_bars["session"].to_numpy(dtype="datetime64[D]")).max()
+    # No session is decided after the next one: not that which has no bar, nor that of which a bar was corrected.
+    last_known = known_with.reindex(days).fillna(pd.Timestamp.max).to_numpy()
+    decided = np.minimum.accumulate(last_known[::-1])[::-1]
+    late = actions[(actions["action"] != "rename") & (actions["session"].to_numpy(dtype="datetime64[D]") >= days[0])]
+    ex = np.searchsorted(days, late["session"].to_numpy(dtype="datetime64[D]"))
+    known = np.searchsorted(decided, _instants(late))
+    first_judged = len(sessions.lookback)
+    is_late = (known > ex) & (known >= first_judged) & (known < len(days))
+    late, known = late[is_late], known[is_late]
+    return pd.DataFrame(
+        {
+            "session": pd.DatetimeIndex(days[known]),
+            "symbol": late["symbol"].to_numpy(),
+            "session_number": known - first_judged,
+            "belated": pd.Series([_belated_words(row) for row in late.to_dict("records")], dtype=object),
+        }
+    )
+
+
+def _instants(rows: pd.DataFrame) -> npt.NDArray[np.datetime64]:
+    return rows["known_at_utc"].to_numpy(dtype="datetime64[ns]")
+
+
+def _belated_words(row: Mapping[Any, Any]) -> str:
+    return (
+        f"a {row['action']} of {row['session']:%Y-%m-%d} became known at {row['known_at_utc']:%Y-%m-%d %H:%M} UTC, "
+        "after that session was decided: no book of it has the shares or the cash; decide again from there on "
+        f"(make run FROM={row['session']:%Y-%m-%d}), and book what a traded account missed"
+    )
 
 
 def _contradictions(bars: pd.DataFrame) -> pd.DataFrame:

@@ -106,6 +106,10 @@ def _shown_actions(_: QualitySettings) -> tuple[Expectation, ...]:
     return (Expectation("ExpectColumnValuesToBeNull", {"column": "contradiction"}),)
 
 
+def _timely_actions(_: QualitySettings) -> tuple[Expectation, ...]:
+    return (Expectation("ExpectColumnValuesToBeNull", {"column": "belated"}),)
+
+
 def _ordinary_dividends(_: QualitySettings) -> tuple[Expectation, ...]:
     terms = {"column": "dividend_share", "max_value": LARGE_DIVIDEND_SHARE, "strict_max": True}
     return (Expectation("ExpectColumnValuesToBeBetween", terms),)
@@ -309,6 +313,17 @@ CHECKS: tuple[CheckDefinition, ...] = (
         expectations=_ordinary_dividends,
         says="a dividend of {dividend_usd:.6g} USD is {dividend_share:.0%} of the previous close "
         "{previous_close_usd:.6g}; compare it with another source",
+        may_become=("block",),
+    ),
+    CheckDefinition(
+        name="actions_are_known_when_they_are_booked",
+        description="No split, dividend, merger or delisting becomes known after its ex-session was decided. The books "
+        "of the sessions in between went without it, so this warns in the session that learns of it.",
+        on_failure="warn",
+        version="1",
+        evidence="actions",
+        expectations=_timely_actions,
+        says="{belated}",
         may_become=("block",),
     ),
     CheckDefinition(

@@ -7,7 +7,7 @@ Belongs here: the normal form of such facts and which of them a decision may see
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -155,7 +155,7 @@ def rows_as_known(
     return found
 
 
-def tick_sizes(instruments: pd.DataFrame, session: date) -> dict[str, float]:
+def tick_sizes(instruments: pd.DataFrame, session: date, *, known_by: datetime) -> dict[str, float]:
     """Return the tick of each symbol that has one in a session, USD, as a backtest's settings take them.
 
     Parameters
@@ -164,9 +164,11 @@ def tick_sizes(instruments: pd.DataFrame, session: date) -> dict[str, float]:
         :data:`aegis.lake.tables.INSTRUMENTS`.
     session : date
         The row that holds in it; a backtest has one tick for a symbol, so its first session looks into no future.
+    known_by : datetime
+        Aware UTC, such as the opening of that session: rows that became known later are not seen.
     """
-    held = instruments[instruments["first_session"] <= pd.Timestamp(session)].sort_values("first_session")
-    newest = held.drop_duplicates("symbol", keep="last")
+    is_held = (instruments["first_session"] <= pd.Timestamp(session)) & (instruments["known_at_utc"] <= known_by)
+    newest = instruments[is_held].sort_values("first_session").drop_duplicates("symbol", keep="last")
     with_tick = newest[newest["tick_usd"] > 0].sort_values("symbol")
     return dict(zip(with_tick["symbol"], with_tick["tick_usd"].tolist(), strict=True))
 

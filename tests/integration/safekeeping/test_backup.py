@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -19,7 +20,7 @@ import pytest
 from aegis.backup.making import back_up, without_secrets
 from aegis.backup.manifest import BackupManifest
 from aegis.backup.restoring import chosen_backup, drill, restore
-from aegis.backup.store import BackupStore
+from aegis.backup.store import BackupStore, digest_of
 from aegis.errors import BackupError, JournalError
 from aegis.execution.journal import Journal, NewEvent
 from aegis.lake.attachment import LakeLocation, connect
@@ -205,6 +206,22 @@ def test_a_damaged_or_incomplete_backup_is_refused_and_leaves_nothing(
     with pytest.raises(BackupError, match=message):
         restore(store, manifest, tmp_path / "places" / "restored")
     assert not (tmp_path / "places").exists() or list((tmp_path / "places").iterdir()) == []
+
+
+def test_a_damaged_object_that_is_removed_is_stored_anew(
+    workspace: Workspace, store: BackupStore, tmp_path: Path
+) -> None:
+    manifest = _taken(workspace, store)
+    victim = next(file for file in manifest.files if file.path.startswith("lake/data/"))
+    _flip(Path(store.location) / "objects" / victim.sha256[:2] / victim.sha256)
+    with pytest.raises(BackupError, match="is damaged") as refusal:
+        restore(store, manifest, tmp_path / "refused")
+    named = re.search(r"remove (.+): what the workspace still has is then stored anew", str(refusal.value))
+    assert named is not None
+
+    Path(named[1]).unlink()
+    restore(store, _taken(workspace, store), tmp_path / "restored")
+    assert digest_of(tmp_path / "restored" / victim.path) == victim.sha256
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def test_only_the_checks_that_true_markets_can_break_do_not_block():
     assert warnings == {
         "jumps_are_explained_by_actions",
         "dividends_are_a_small_share_of_the_close",
+        "actions_are_known_when_they_are_booked",
         "closes_are_not_stale",
         "ranges_and_volumes_agree_across_sources",
         "moves_are_within_robust_volatility",

@@ -149,5 +149,14 @@ def test_ticks_are_those_of_the_session_and_only_where_there_is_one() -> None:
         ]
     )
     found = normalise_instruments(rows, XNYS, source="files")
-    assert tick_sizes(found, MONDAY) == {"AAA": 0.05}
-    assert tick_sizes(found, date(2014, 7, 2)) == {"AAA": 0.01, "CCC": 0.01}
+    later = XNYS.open_utc(date(2014, 7, 2))
+    assert tick_sizes(found, MONDAY, known_by=later) == {"AAA": 0.05}
+    assert tick_sizes(found, date(2014, 7, 2), known_by=later) == {"AAA": 0.01, "CCC": 0.01}
+
+
+def test_a_tick_that_became_known_later_is_not_seen() -> None:
+    told_late = fact(first_session=date(2014, 7, 1), tick_usd=0.01, known_at_utc="2014-07-03T12:00:00Z")
+    found = normalise_instruments(pd.concat([fact(tick_usd=0.05), told_late]), XNYS, source="files")
+    day = date(2014, 7, 2)
+    assert tick_sizes(found, day, known_by=XNYS.open_utc(day)) == {"AAA": 0.05}
+    assert tick_sizes(found, day, known_by=XNYS.close_utc(date(2014, 7, 3))) == {"AAA": 0.01}

@@ -151,6 +151,46 @@ def test_a_dividend_before_the_first_bar_has_nothing_to_be_compared_with():
     assert result_of(found, "recorded_actions_are_possible", FIRST)["outcome"] == "pass"
 
 
+TIMELY = "actions_are_known_when_they_are_booked"
+
+
+@pytest.mark.parametrize(
+    ("ex_session", "known_at", "warned"),
+    [
+        (FIRST, "2014-06-05T13:30", None),  # at the opening
+        (FIRST, "2014-06-05T20:00", None),  # with the bars of its session
+        (FIRST, "2014-06-05T20:01", date(2014, 6, 6)),
+        (FIRST, "2014-06-07T12:00", SPLIT),  # a Saturday: Monday's decision is the first to know
+        (SESSIONS[0], "2014-06-10T20:00", LAST),  # ex before the judged range
+        (FIRST, "2014-06-10T20:01", None),  # not known yet
+    ],
+)
+def test_an_action_that_became_known_after_it_was_due_warns_in_the_session_that_learns_of_it(
+    ex_session, known_at, warned
+):
+    late = coke_dividend(0.31, ex_session)
+    late.loc[late["symbol"] == "KO", "known_at_utc"] = pd.Timestamp(known_at, tz="UTC")
+    found = gate(actions=late)
+    rows = found.check_results[found.check_results["check"] == TIMELY]
+    assert rows.loc[rows["outcome"] == "warn", "session"].dt.date.tolist() == ([] if warned is None else [warned])
+    assert found.blocked_sessions == {}
+    if warned is not None:
+        assert result_of(found, TIMELY, warned)["detail"] == (
+            f"KO {warned}: a dividend of {ex_session} became known at {known_at.replace('T', ' ')} UTC, after that "
+            "session was decided: no book of it has the shares or the cash; decide again from there on "
+            f"(make run FROM={ex_session}), and book what a traded account missed"
+        )
+        alone = gate(actions=late, first=warned, last=warned)
+        assert result_of(alone, TIMELY, warned)["detail"] == result_of(found, TIMELY, warned)["detail"]
+
+
+def test_a_corrected_bar_does_not_make_a_late_action_timely():
+    bars, late = make_bars(), coke_dividend(0.31, FIRST)
+    bars.loc[(bars["session"] == pd.Timestamp(FIRST)), "known_at_utc"] = pd.Timestamp("2014-07-01T12:00", tz="UTC")
+    late.loc[late["symbol"] == "KO", "known_at_utc"] = pd.Timestamp("2014-06-09T12:00", tz="UTC")
+    assert result_of(gate(bars, actions=late), TIMELY, SPLIT)["outcome"] == "warn"
+
+
 def test_a_recorded_split_that_the_prices_do_not_show_blocks_even_where_nobody_holds_the_symbol():
     split = apple_split().assign(symbol="KO")
     found = gate(
