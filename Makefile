@@ -13,6 +13,10 @@ TESTS ?= tests
 
 BIN := $(VENV)/bin
 
+# A command imports thousands of modules. Where images forbid bytecode on disk, each start would compile them all again
+# and take twice as long; it lies in the environment and in the clone, and `make clean` removes it.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A stamp's name holds a hash of all that its environment depends on, so that asking whether it is up to date costs two cksums.
 # The clone's place is part of it: an environment's scripts do not survive a move.
 stamp_hash = $(shell { echo "$(CURDIR)"; cat $(1) pyproject.toml deploy/build_environment.py; } | cksum | cut -d ' ' -f 1)
