@@ -28,7 +28,13 @@ Cell = str | int | float | None
 CellKind = Literal["text", "integer", "float"]
 
 _CHANGING = frozenset(
-    {OrderEventKind.RESCALED, OrderEventKind.REPLACED, OrderEventKind.REDUCED, OrderEventKind.RELEASED}
+    {
+        OrderEventKind.ADJUSTED,
+        OrderEventKind.RESCALED,
+        OrderEventKind.REPLACED,
+        OrderEventKind.REDUCED,
+        OrderEventKind.RELEASED,
+    }
 )
 
 

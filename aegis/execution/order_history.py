@@ -38,6 +38,7 @@ ENDS = (_E.REJECTED, _E.CANCELLED, _E.EXPIRED)
 _PHASES: Mapping[OrderEventKind, int] = {
     _E.APPROVED: 0,
     _E.REFUSED: 0,
+    _E.ADJUSTED: 0,
     _E.SUBMITTED: 1,
     _E.HELD: 2,
     _E.ACCEPTED: 3,

@@ -40,6 +40,8 @@ class OrderReason(StrEnum):
     DELISTED = "delisted"
     SPLIT = "split"
     SPLIT_LEAVES_NOTHING = "split leaves nothing"
+    DIVIDEND = "dividend"
+    RENAMED = "renamed"
     LIQUIDATION = "liquidation"
     WRONG_ACCOUNT = "wrong account"
     LOOK_AHEAD = "look-ahead"
@@ -80,6 +82,8 @@ EXPLANATIONS: Mapping[OrderReason, str] = {
     _R.DELISTED: "the symbol is no longer listed",
     _R.SPLIT: "the shares were split, and its terms with them",
     _R.SPLIT_LEAVES_NOTHING: "a split leaves no whole share of it",
+    _R.DIVIDEND: "the venue lowered its price by a dividend",
+    _R.RENAMED: "the symbol trades under another ticker",
     _R.LIQUIDATION: "the account fell below its maintenance margin",
     _R.WRONG_ACCOUNT: "it is for another account",
     _R.LOOK_AHEAD: "it would execute on the bar that it was decided on",

@@ -39,7 +39,7 @@ _S, _E = OrderState, OrderEventKind
 REQUESTS = (_E.REPLACE_REQUESTED, _E.REPLACE_REJECTED, _E.CANCEL_REQUESTED, _E.CANCEL_REJECTED)
 """What is asked of a venue and what it declines: the order stays where it stands, and may fill meanwhile."""
 
-CHANGES = (_E.RELEASED, _E.RESCALED, _E.REPLACED, _E.REDUCED)
+CHANGES = (_E.ADJUSTED, _E.RELEASED, _E.RESCALED, _E.REPLACED, _E.REDUCED)
 """What gives an order new terms."""
 
 
@@ -51,7 +51,9 @@ TRANSITIONS: Mapping[OrderState, Mapping[OrderEventKind, OrderState]] = {
     _S.INTENT_RECORDED: {_E.APPROVED: _S.APPROVED, _E.REFUSED: _S.REFUSED},
     # A child that we keep back ourselves stays approved: 'held' is what the venue does with what it was sent.
     # A parent that children work is never sent itself; it ends when all that could be done for it is done.
+    # A split or a new ticker changes its terms before it is sent; what is at a venue is 'rescaled' there.
     _S.APPROVED: {
+        **_stays(_S.APPROVED, _E.ADJUSTED),
         _E.SUBMITTED: _S.SUBMITTED,
         _E.WORKED: _S.WORKED,
         _E.CANCELLED: _S.CANCELLED,

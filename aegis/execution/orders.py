@@ -23,6 +23,7 @@ class OrderEventKind(StrEnum):
 
     APPROVED = "approved"
     REFUSED = "refused"
+    ADJUSTED = "adjusted"
     SUBMITTED = "submitted"
     HELD = "held"
     ACCEPTED = "accepted"
@@ -217,13 +218,13 @@ class OrderEvent:
     fill : Fill, optional
         The execution, for the two fill kinds only.
     order : Order, optional
-        The order's terms after 'rescaled', 'replaced' and 'reduced', and after 'released' where they change; what
-        'replace requested' asks for.
+        The order's terms after 'adjusted', 'rescaled', 'replaced' and 'reduced', and after 'released' where they
+        change; what 'replace requested' asks for.
     revision : int
         Number of a change, request or release among those of its order, from 1; an answer has the number of its
         request. 0 where the sender does not count: then an order knows one event of each kind.
     split_ratio : float, optional
-        New shares for one old share, for 'rescaled'; needed once something is filled.
+        New shares for one old share, for 'rescaled', needed once something is filled, and for 'adjusted'.
     """
 
     kind: OrderEventKind

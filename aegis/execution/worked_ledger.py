@@ -6,7 +6,7 @@ Belongs here: what a process that trades writes beyond decisions and events. The
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -20,8 +20,16 @@ from aegis.execution.order_records import order_from_record
 from aegis.execution.order_states import OrderState, OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 
-TOLD_OF_ORDERS = frozenset(OrderEventKind) - {OrderEventKind.APPROVED, OrderEventKind.REFUSED, OrderEventKind.SUBMITTED}
+TOLD_OF_ORDERS = frozenset(OrderEventKind) - {
+    OrderEventKind.APPROVED,
+    OrderEventKind.REFUSED,
+    OrderEventKind.ADJUSTED,
+    OrderEventKind.SUBMITTED,
+}
 """What a venue says of an order that it was sent."""
+
+_UNSENT_TERMS = (*sorted(INTENTS), OrderEventKind.ADJUSTED)
+"""Rows with the terms that an order is sent on; the last one counts."""
 
 
 class WorkedLedger(DecisionLedger):
@@ -39,6 +47,7 @@ class WorkedLedger(DecisionLedger):
         super().__init__(journal, first=first, last=date.max)
         self._kept: dict[str, int] = {}
         self._terms: dict[str, Order] = {}
+        self._first_terms: dict[str, Order] = {}
         self._verdicts: dict[str, int] = {}
 
     def status(self, client_order_id: str) -> OrderStatus | None:
@@ -63,7 +72,7 @@ class WorkedLedger(DecisionLedger):
         return tuple(name for name in names if not self._status(name).is_final)
 
     def committed_order(self, client_order_id: str) -> Order:
-        """Return an order's terms as they were committed, whatever became of them.
+        """Return an order's terms as they were committed or, before it was sent, adjusted, whatever became of them.
 
         Raises
         ------
@@ -72,7 +81,9 @@ class WorkedLedger(DecisionLedger):
         """
         known = self._terms.get(client_order_id)
         if known is None:
-            for row in self._journal.events(client_order_ids=[client_order_id], kinds=sorted(INTENTS)):
+            for row in self._journal.events(client_order_ids=[client_order_id], kinds=_UNSENT_TERMS):
+                if known is not None:
+                    self._first_terms.setdefault(client_order_id, known)
                 known = self._terms[client_order_id] = order_from_record(row.payload["order"])
         if known is None:
             raise JournalError(
@@ -80,11 +91,26 @@ class WorkedLedger(DecisionLedger):
             )
         return known
 
+    def first_terms(self, client_order_id: str) -> Order:
+        """Return an order's terms as they were committed, adjusted or not."""
+        now = self.committed_order(client_order_id)
+        return self._first_terms.get(client_order_id, now)
+
     def commit(self, decision: Decision, *, at_utc: datetime) -> CommitOutcome:
         """Commit a decision, or find it committed; see :meth:`DecisionLedger.commit`."""
         outcome = super().commit(decision, at_utc=at_utc)
-        self._terms |= {order.client_order_id: order for order in (*outcome.orders, *outcome.refused_orders)}
+        if outcome.is_new:  # one that was committed before may have been adjusted since
+            self._terms |= {order.client_order_id: order for order in (*outcome.orders, *outcome.refused_orders)}
         return outcome
+
+    def record(self, events: Sequence[OrderEvent]) -> tuple[str, ...]:
+        """Record what happened to committed orders; see :meth:`DecisionLedger.record`."""
+        conflicts = super().record(events)
+        for event in events:
+            if event.kind is OrderEventKind.ADJUSTED and event.order is not None:
+                self._first_terms.setdefault(event.client_order_id, self.committed_order(event.client_order_id))
+                self._terms[event.client_order_id] = event.order
+        return conflicts
 
     def commit_child(self, order: Order, refusal: str | None, *, session: date, at_utc: datetime) -> None:
         """Record a child of a committed order with the exit door's verdict; one that is recorded stays as it is.

@@ -7,6 +7,7 @@ is :mod:`aegis.live_trading.exit_door`; what may be written :mod:`aegis.executio
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 
 from aegis.clock import Clock
@@ -16,6 +17,7 @@ from aegis.execution.order_states import OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 from aegis.execution.worked_ledger import WorkedLedger
 from aegis.live_trading.exit_review import MadeBy
+from aegis.live_trading.opening_terms import OpeningTerms
 from aegis.risk.exit_view import ExitVerdict
 
 
@@ -93,6 +95,13 @@ class DoorRecord:
             order=terms,
         )
 
+    def adjustment(self, order: Order, terms: OpeningTerms) -> OrderEvent:
+        """Return the event of now by which an order takes the terms of its session, or ends without any."""
+        if terms.order is None:
+            return self.event(order, OrderEventKind.CANCELLED, reason=terms.reason)
+        found = self.event(order, OrderEventKind.ADJUSTED, reason=terms.reason, revision=1, terms=terms.order)
+        return replace(found, split_ratio=terms.split_ratio)
+
     def known(self, order: Order) -> OrderStatus | None:
         """Return where an order stands that was committed, None for a new one.
 
@@ -105,7 +114,7 @@ class DoorRecord:
         if status is None:
             return None
         committed = self._ledger.committed_order(order.client_order_id)
-        if committed != order:
+        if order not in (committed, self._ledger.first_terms(order.client_order_id)):
             raise OrderRejected(
                 f"order {order.client_order_id} ({order.symbol}): {committed.quantity_shares:g} {committed.symbol} "
                 f"{committed.order_type} was committed under this id, found {order.quantity_shares:g} {order.symbol} "

@@ -28,6 +28,7 @@ from aegis.live_trading.door_record import DoorRecord
 from aegis.live_trading.exit_permits import ExitPermit, FlattenPermit, OrdinaryPermit, flatten_request
 from aegis.live_trading.exit_review import ExitReview, MadeBy
 from aegis.live_trading.kill_switch import KillSwitch
+from aegis.live_trading.opening_terms import OpeningTerms
 from aegis.live_trading.sending_lock import SendingLock
 
 KILL_SWITCH_RULE = "kill_switch_is_released"
@@ -119,6 +120,7 @@ class ExitDoor:
         name = order.client_order_id
         with self._lock:
             status = self._record.known(order)
+            order = order if status is None else self._ledger.committed_order(name)
             if status is not None and status.state is not OrderState.APPROVED:
                 if status.is_final or (status.state is not OrderState.SUBMITTED and name not in self._doubtful):
                     return status
@@ -140,6 +142,37 @@ class ExitDoor:
                     permit.withdraw(name)
                 raise
             return self._require(name) if refusal else self._send(order)
+
+    def adjust(self, order: Order, terms: OpeningTerms) -> OrderStatus:
+        """Give an order that was not sent the terms of its session, once, and return where it stands.
+
+        Parameters
+        ----------
+        order : Order
+            As it was committed.
+        terms : OpeningTerms
+            What the actions of its session make of it; without an order it ends here.
+
+        Raises
+        ------
+        ExecutionError
+            It was adjusted to other terms before: the actions of its session are not those of then. It stays as it is.
+        """
+        name = order.client_order_id
+        with self._lock:
+            status = self._require(name)
+            if status.state is not OrderState.APPROVED or status.order == terms.order:
+                return status
+            if status.order != order:
+                raise ExecutionError(
+                    f"order {name} ({order.symbol}, session {order.execution_session}): it was adjusted to "
+                    f"{status.order.quantity_shares:g} {status.order.ticker}, and the session's corporate actions now "
+                    f"make it {0.0 if terms.order is None else terms.order.quantity_shares:g}; it is not sent. Correct "
+                    "the actions at the source, or let it end with its session"
+                )
+            self._ledger.record([self._record.adjustment(order, terms)])
+            self._ledger.flush()
+            return self._require(name)
 
     def cancel(self, client_order_id: str) -> OrderStatus:
         """Ask for the end of an order and return where it stands; never held up by a rule or the kill switch.

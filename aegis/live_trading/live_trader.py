@@ -9,20 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
+from aegis.backtesting.session_market import CorporateAction
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
 from aegis.config_eval import ExecutionEval
-from aegis.errors import AegisError
+from aegis.errors import AegisError, DecisionConflict, JournalError
 from aegis.execution.algorithms.parent_desk import ParentDesk
 from aegis.execution.algorithms.parent_state import ParentState
 from aegis.execution.algorithms.planning import PastMarket, plan
 from aegis.execution.journal import Journal
 from aegis.execution.order_projections import committed_decisions
+from aegis.execution.order_reasons import OrderReason, reason_text
 from aegis.execution.order_states import OrderState
 from aegis.execution.orders import Order
 from aegis.live_data.port import MarketFeed
 from aegis.live_trading.execution_system import ExecutionSystem
+from aegis.live_trading.opening_terms import terms_at_opening
+from aegis.live_trading.session_actions import no_actions
 from aegis.live_trading.untraded_orders import end_untraded
 from aegis.live_trading.worked_parents import ChildrenThroughTheDoor, JournalledParents
 
@@ -79,12 +84,19 @@ class LiveTrader:
         From an order to what past sessions tell of its symbol.
     has_room : callable, optional
         Whether the order rates leave room for one more order now.
+    actions : callable, optional
+        From a session to its corporate actions, as they are known now; by default there are none.
 
     Notes
     -----
     Only decisions whose execution session is open, or the next one, are released: what was not traded in its session is
     not made up for. Parents that an earlier process was working are taken over as they were kept. An order that goes to
     the venue whole waits for a quote that is no older than ``max_data_age_seconds``: the rules at the door need one.
+
+    An order was decided in the shares and under the ticker of an evening. Before it is released, on the day of its
+    session, it takes the terms of the session (:mod:`aegis.live_trading.opening_terms`), so nothing is released while
+    the session's corporate actions are not known. Before the opening they count as they were announced, and are asked
+    for again when it comes: what is not at the venue then, and would go out on other terms, is ended.
     """
 
     def __init__(
@@ -98,6 +110,7 @@ class LiveTrader:
         feed: MarketFeed,
         past: Callable[[Order], PastMarket],
         has_room: Callable[[], bool] = lambda: True,
+        actions: Callable[[date], Sequence[CorporateAction]] = no_actions,
     ) -> None:
         self._system = system
         self._journal = journal
@@ -107,11 +120,14 @@ class LiveTrader:
         self._feed = feed
         self._past = past
         self._has_room = has_room
+        self._actions = actions
+        self._zone = ZoneInfo(calendar.time_zone)
         self._venue = ChildrenThroughTheDoor(system.door)
         parents = JournalledParents(system.ledger, clock=clock, session_of=system.session_of)
         self._desk = ParentDesk(self._venue, parents, clock=clock, observe=feed.observe)
         self._released: set[str] = set()
         self._waiting: dict[str, Order] = {}
+        self._not_yet: dict[str, Order] = {}
         self._seen: object = None
         self._ended_before: date | None = None
         for kept in parents.kept():
@@ -166,7 +182,7 @@ class LiveTrader:
     def symbols(self) -> set[str]:
         """Return the permanent symbols that matter now: of parents at work, orders that wait, and what is held."""
         ordered = {state.order.symbol for state in self._desk.states()}
-        waiting = {order.symbol for order in self._waiting.values()}
+        waiting = {order.symbol for order in (*self._waiting.values(), *self._not_yet.values())}
         return ordered | waiting | set(self._system.held_symbols)
 
     def execution_session(self) -> date:
@@ -174,25 +190,73 @@ class LiveTrader:
         return self._execution_session(self._clock.now_utc())
 
     def _release(self) -> None:
-        """Send, or begin to work, the approved orders of the session that is open or comes next."""
+        """Send, or begin to work, the approved orders of the session that is open or comes next, from its day on."""
         head = self._journal.head()
         now = self._clock.now_utc()
         session = self._execution_session(now)
-        if (head, session) == self._seen:
+        is_its_day = now.astimezone(self._zone).date() >= session
+        is_open = now >= self._calendar.open_utc(session)
+        if (head, session, is_its_day, is_open) == self._seen:
             return
+        if is_open:
+            self._end_outdated(session)
         decided_in = self._calendar.previous(session)
+        have_begun = True
+        self._not_yet = {}
         for decision in committed_decisions(self._journal, first=decided_in, last=decided_in).values():
             for order in decision.approved:
                 if order.execution_session == session and order.client_order_id not in self._released:
-                    self._begin(order, now)
-        self._seen = (self._journal.head(), session)
+                    if is_its_day:
+                        have_begun &= self._has_begun(order, now)
+                    else:
+                        self._not_yet[order.client_order_id] = order
+        if have_begun:
+            self._seen = (self._journal.head(), session, is_its_day, is_open)
+
+    def _has_begun(self, order: Order, now_utc: datetime) -> bool:
+        """Begin with an order; where that fails it is told, the others go on, and the next step tries again."""
+        try:
+            self._begin(order, now_utc)
+        except (DecisionConflict, JournalError):
+            raise  # nothing more may be done
+        except AegisError as error:
+            self._venue.failures.append(str(error))
+            return False
+        return True
+
+    def _end_outdated(self, session: date) -> None:
+        """End what began before the opening on terms that the session's actions, known since, make others.
+
+        Raises
+        ------
+        AegisError
+            They are not known.
+        """
+        begun = [state.order for state in self._desk.states() if not state.has_ended and not state.children]
+        if not self._waiting and not begun:
+            return
+        actions = self._actions(session)
+        for order in (*begun, *self._waiting.values()):
+            first = self._system.ledger.first_terms(order.client_order_id)
+            terms = terms_at_opening(first, actions)
+            if order.execution_session == session and terms.order != order:
+                why = f"it began before the opening, when the session's actions were others: {terms.reason}"
+                if order.client_order_id in self._waiting:
+                    del self._waiting[order.client_order_id]
+                    self._system.door.give_up(order.client_order_id, reason_text(OrderReason.NEVER_SENT, why))
+                else:
+                    self._desk.cancel(order.client_order_id, reason=why)
 
     def _begin(self, order: Order, now_utc: datetime) -> None:
         name = order.client_order_id
         status = self._system.door.status(name)
+        if status is not None and status.state is OrderState.APPROVED:
+            terms = terms_at_opening(order, self._actions(order.execution_session))
+            status = self._system.door.adjust(order, terms)
         if status is None or status.state is not OrderState.APPROVED:
             self._released.add(name)
             return
+        order = status.order
         if order.algorithm == _AT_ONCE:
             self._waiting[name] = order
         else:

@@ -12,7 +12,8 @@ from datetime import datetime
 
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 
-_VERDICTS = (OrderEventKind.APPROVED, OrderEventKind.REFUSED)
+_UNSENT = (OrderEventKind.APPROVED, OrderEventKind.REFUSED, OrderEventKind.ADJUSTED)
+"""What happens to an order before it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class RestoredOrder:
     Parameters
     ----------
     order : Order
-        As it was committed.
+        As it was sent.
     events : tuple of OrderEvent
         All that were told, oldest first.
     sent_at_utc : datetime
@@ -68,12 +69,15 @@ def restored_orders(
     found = []
     for order in orders:
         own = sorted(told.get(order.client_order_id, ()), key=lambda event: event.at_utc)
-        beyond = [event for event in own if event.kind not in _VERDICTS]
+        beyond = [event for event in own if event.kind not in _UNSENT]
         if not beyond:
             continue
         sent = next((event for event in beyond if event.kind is OrderEventKind.SUBMITTED), beyond[0])
-        touch = touches_usd.get(order.client_order_id, _dearest(order) * (1.0 + collar))
-        found.append(RestoredOrder(order, tuple(own), sent.at_utc, touch))
+        adjusted = [event for event in own if event.kind is OrderEventKind.ADJUSTED]
+        sent_on = next((event.order for event in reversed(adjusted) if event.order is not None), order)
+        told_since = tuple(event for event in own if event not in adjusted)
+        touch = touches_usd.get(order.client_order_id, _dearest(sent_on) * (1.0 + collar))
+        found.append(RestoredOrder(sent_on, told_since, sent.at_utc, touch))
     return tuple(sorted(found, key=lambda item: (item.sent_at_utc, item.order.client_order_id)))
 
 

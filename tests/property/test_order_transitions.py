@@ -43,6 +43,8 @@ LEGAL = {
     ("partially filled", "filled"): "filled",
     ("partially filled", "cancelled"): "cancelled",
     ("partially filled", "expired"): "expired",
+    # A split or a new ticker changes the terms of what was not sent yet.
+    ("approved", "adjusted"): "approved",
     # The venue may hold a child until its parent fills, and releases it for more with each further fill.
     ("submitted", "held"): "held",
     ("held", "released"): "accepted",

@@ -73,13 +73,17 @@ def why_wrong_price(order: Order) -> str:
     """Return why a price of an order is not one that US shares trade at, empty if all are."""
     for name, price in (("limit_price_usd", order.limit_price_usd), ("stop_price_usd", order.stop_price_usd)):
         if price is not None:
-            number = Decimal(repr(float(price)))
-            tick = _CENT if number >= 1 else _FINE_TICK
-            if number % tick != 0:
+            tick = tick_usd(price)
+            if Decimal(repr(float(price))) % tick != 0:
                 return reason_text(OrderReason.TICK_SIZE, f"{name} {price!r} is not a multiple of {tick}; round it")
     if order.trail_usd is not None and Decimal(repr(float(order.trail_usd))) % _CENT != 0:
         return reason_text(OrderReason.TICK_SIZE, f"trail_usd {order.trail_usd!r} is not a multiple of {_CENT}")
     return ""
+
+
+def tick_usd(price_usd: float) -> Decimal:
+    """Return the smallest step of a price, USD."""
+    return _CENT if price_usd >= 1 else _FINE_TICK
 
 
 def exact(number: float) -> str:
