@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from types import TracebackType
 from typing import Any, Self
 
+from aegis.backtesting.session_market import CorporateAction
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
 from aegis.config_brokers import AlpacaBrokerSettings
@@ -31,6 +32,7 @@ from aegis.execution.brokers.alpaca_terms import why_not
 from aegis.execution.brokers.begun_sessions import begun_sessions
 from aegis.execution.brokers.broker import AccountBalance, BrokerEvent
 from aegis.execution.brokers.broker_book import BrokerBook
+from aegis.execution.brokers.followed_actions import FollowedActions
 from aegis.execution.brokers.live_confirmation import LivePermission
 from aegis.execution.brokers.live_orders import why_not_live
 from aegis.execution.brokers.stream_health import StreamHealth
@@ -105,8 +107,9 @@ class AlpacaBroker:
             session_of=self._session_of,
             why_not_live=self._why_not_live,
         )
+        self._followed = FollowedActions(self._book, symbols or {}, calendar=calendar, now=clock.now_utc)
         self._statement = AlpacaStatement(
-            self._requests, account, clock=clock, session_of=self._session_of, symbols=dict(symbols or {})
+            self._requests, account, clock=clock, session_of=self._session_of, symbols=self._followed.tickers
         )
         self._sent: set[str] = set()
         self._catching = threading.Lock()
@@ -261,6 +264,12 @@ class AlpacaBroker:
     def fees(self, since: date) -> tuple[AccountFee, ...]:
         """Return the fees that Alpaca charged to the account since a day; it states none by execution."""
         return self._statement.fees(since)
+
+    def follow_actions(self, actions: Sequence[CorporateAction], *, session: date) -> None:
+        """Find out what Alpaca did to our open orders for corporate actions; see :class:`FollowsActions`."""
+        self._followed.rename(actions)
+        self.catch_up()
+        self._followed.follow(actions, session=session, held=self._intake.held_terms())
 
     def contradictions(self) -> tuple[str, ...]:
         """Return what Alpaca told in two ways or took back; reconciliation decides."""

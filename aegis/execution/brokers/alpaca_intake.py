@@ -19,6 +19,7 @@ from typing import Any
 
 from aegis.execution.brokers.alpaca_reports import ENDED, VenueExecution, VenueOrder, streamed_execution, venue_order
 from aegis.execution.brokers.broker_book import BrokerBook, Execution
+from aegis.execution.brokers.followed_actions import HeldTerms
 from aegis.execution.order_ids import replaced_order
 from aegis.execution.order_reasons import OrderReason, reason_text
 from aegis.execution.order_states import FILL_TOLERANCE_SHARES
@@ -62,6 +63,7 @@ class AlpacaIntake:
         self._foreign: dict[str, VenueOrder] = {}
         self._asked: dict[tuple[str, int], Order] = {}
         self._cancelling: set[str] = set()
+        self._words: dict[str, str] = {}
 
     def recall(self, events: Iterable[OrderEvent]) -> None:
         """Take note of recorded fills, so that they are not asked for again."""
@@ -84,6 +86,21 @@ class AlpacaIntake:
         with self._lock:
             venue_id = self._newest.get(client_order_id)
             return None if venue_id is None else self._orders[venue_id]
+
+    def held_terms(self) -> dict[str, HeldTerms]:
+        """Return our open orders on the terms that Alpaca holds them on, by client order id."""
+        with self._lock:
+            found = {}
+            for name in self._book.open_ids():
+                order = self.newest(name)
+                if order is not None and order.status not in ENDED:
+                    found[name] = HeldTerms(
+                        ticker=order.ticker,
+                        quantity_shares=self._total(name, order, self._book.status(name).order.quantity_shares),
+                        limit_price_usd=order.limit_price_usd,
+                        stop_price_usd=order.stop_price_usd,
+                    )
+            return found
 
     def foreign_orders(self) -> tuple[VenueOrder, ...]:
         """Return open orders of the account that are not ours, by Alpaca's id."""
@@ -160,6 +177,7 @@ class AlpacaIntake:
         event, order = str(data.get("event")), venue_order(data.get("order"))
         execution = streamed_execution(data) if event in _FILLS else None
         with self._lock:
+            self._words[order.venue_id] = str(data.get("reason") or "")
             root = self.take_order(order)
             if root is None:
                 return
@@ -228,16 +246,19 @@ class AlpacaIntake:
             self._tell(root, _E.REPLACE_REJECTED, order.changed_at_utc, revision=revision, reason=_UNEXPLAINED)
             self._newest[root] = order.replaces or order.venue_id
             return
-        event = self._event(root, kind, order.changed_at_utc, reason=self._why(root, kind))
+        event = self._event(root, kind, order.changed_at_utc, reason=self._why(root, kind, order.venue_id))
         self._book.tell_end(event, filled_shares=abs(self._filled(root, order)))
 
-    def _why(self, root: str, kind: OrderEventKind) -> str:
+    def _why(self, root: str, kind: OrderEventKind, venue_id: str) -> str:
         order = self._book.status(root).order
         if kind is _E.EXPIRED:
             return reason_text(_WHY_ENDED.get(order.time_in_force, OrderReason.END_OF_SESSION))
         if kind is _E.CANCELLED:
             if root in self._cancelling:
                 return str(OrderReason.BY_REQUEST)
+            said = self._words.get(venue_id, "")
+            if said:
+                return reason_text(OrderReason.VENUE, said[:200])
             return reason_text(_WHY_ENDED.get(order.time_in_force, OrderReason.VENUE))
         return _UNEXPLAINED
 

@@ -5,9 +5,12 @@ Belongs here: protocols. The port that every broker has is :mod:`aegis.execution
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any, Protocol, runtime_checkable
 
+from aegis.backtesting.session_market import CorporateAction
+from aegis.execution.brokers.account_fees import AccountFee
 from aegis.execution.order_states import OrderStatus
 from aegis.execution.orders import Order, OrderEvent
 
@@ -35,3 +38,25 @@ class SharedBroker(Protocol):
 
     def contradictions(self) -> Iterable[str]:
         """Return what the venue told in two ways."""
+
+
+@runtime_checkable
+class FollowsActions(Protocol):
+    """A broker whose venue changes orders and tickers by itself when a corporate action takes effect."""
+
+    def follow_actions(self, actions: Sequence[CorporateAction], *, session: date) -> None:
+        """Find out what the venue did to our open orders and to tickers; what it did is told as events.
+
+        Raises
+        ------
+        BrokerUnavailable
+            The venue gives no usable answer; ask again.
+        """
+
+
+@runtime_checkable
+class StatesFees(Protocol):
+    """A broker that states what it charged the account beside commissions of fills."""
+
+    def fees(self, since: date) -> tuple[AccountFee, ...]:
+        """Return the fees charged since a day."""

@@ -79,6 +79,7 @@ class BrokerBook:
         self._known: dict[str, _Known] = {}
         self._events: list[BrokerEvent] = []
         self._contradictions: list[str] = []
+        self._doubts: dict[tuple[str, str], str] = {}
 
     def know(self, order: Order, told: Iterable[OrderEvent] = ()) -> bool:
         """Take note of an order of ours, with what is recorded of it, and return whether it is new.
@@ -220,11 +221,40 @@ class BrokerBook:
             if contradiction not in self._contradictions:
                 self._contradictions.append(contradiction)
 
+    def doubt(self, client_order_id: str, about: str, said: str) -> None:
+        """Keep in which way a venue holds an open order otherwise than we do; an empty text says that it does not.
+
+        Parameters
+        ----------
+        client_order_id : str
+            The order; with its end the doubt is over.
+        about : str
+            Which doubt of it.
+        said : str
+            For a person, with the remedy.
+        """
+        with self._changed:
+            self._doubts.pop((client_order_id, about), None)
+            if said:
+                self._doubts[client_order_id, about] = said
+
+    def was_told(self, client_order_id: str, kind: OrderEventKind, revision: int) -> bool:
+        """Whether an event of an order of ours is known, from now or from what was recorded."""
+        with self._changed:
+            return (kind, revision) in self._known[client_order_id].told
+
+    def acknowledged_at(self, client_order_id: str) -> datetime | None:
+        """Return when the venue first said something of an order of ours, None before it does."""
+        with self._changed:
+            return min((event.at_utc for event in self._orders.history(client_order_id).events), default=None)
+
     def contradictions(self) -> tuple[str, ...]:
-        """Return what was told of one execution in two ways, and what does not fit an order's life."""
+        """Return what was told in two ways, what does not fit an order's life, and what open orders are in doubt."""
         with self._changed:
             breaks = tuple(found.explanation for found in self._orders.breaks())
-            return (*self._contradictions, *breaks)
+            open_ids = set(self.open_ids()) if self._doubts else set()
+            doubts = tuple(said for (name, _), said in sorted(self._doubts.items()) if name in open_ids)
+            return (*self._contradictions, *breaks, *doubts)
 
     def _release_end(self, name: str) -> None:
         waiting = self._known[name].waiting_end

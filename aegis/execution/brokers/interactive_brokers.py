@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 from zoneinfo import ZoneInfo
 
+from aegis.backtesting.session_market import CorporateAction
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
 from aegis.config_brokers import InteractiveBrokersBrokerSettings
@@ -24,12 +25,14 @@ from aegis.execution.brokers.account_fees import AccountFee
 from aegis.execution.brokers.begun_sessions import begun_sessions
 from aegis.execution.brokers.broker import AccountBalance, BrokerEvent
 from aegis.execution.brokers.broker_book import BrokerBook
+from aegis.execution.brokers.followed_actions import FollowedActions
 from aegis.execution.brokers.interactive_brokers_account import (
     chosen_account,
     require_allowed_account,
     require_allowed_port,
 )
 from aegis.execution.brokers.interactive_brokers_connection import InteractiveBrokersConnection
+from aegis.execution.brokers.interactive_brokers_ends import LOST
 from aegis.execution.brokers.interactive_brokers_intake import InteractiveBrokersIntake
 from aegis.execution.brokers.interactive_brokers_reports import GatewayOrder
 from aegis.execution.brokers.interactive_brokers_sending import InteractiveBrokersSending
@@ -116,13 +119,14 @@ class InteractiveBrokersBroker:
         self._sending = InteractiveBrokersSending(
             self._connection, self._intake, self._book, settings=settings, today=self._venue_day
         )
+        self._followed = FollowedActions(self._book, symbols or {}, calendar=calendar, now=self._venue_now)
         self._statement = InteractiveBrokersStatement(
             self._connection,
             account,
             account_code=lambda: self._intake.account_code,
             clock=clock,
             session_of=session_of,
-            symbols=dict(symbols or {}),
+            symbols=self._followed.tickers,
         )
         self._sent: set[str] = set()
         self._catching = threading.Lock()
@@ -265,16 +269,18 @@ class InteractiveBrokersBroker:
             self._intake.forget_foreign_orders()
             # What is submitted while the question is under way is not absent, though the answer may not name it.
             before = {name: self._book.status(name).state for name in self._book.open_ids()}
-            unknown = frozenset(self._sending.unknown_orders)
-            absent = frozenset(before) - self._sending.sweep() - unknown
+            absent = frozenset(before) - frozenset(self._sending.unknown_orders) - self._sending.sweep()
             absent &= frozenset(self._book.open_ids())
-            for name in sorted(absent):
-                if before[name] is not OrderState.SUBMITTED:
-                    self._book.note(
-                        f"order {name}: Interactive Brokers acknowledged it and tells of it no more; it tells of "
-                        "today's orders and executions only: look for its order reference in the statement"
-                    )
+            for name, state in before.items():
+                is_lost = name in absent and state is not OrderState.SUBMITTED
+                self._book.doubt(name, "lost", f"order {name}: {LOST}" if is_lost else "")
             return absent
+
+    def follow_actions(self, actions: Sequence[CorporateAction], *, session: date) -> None:
+        """Find out what became of our open orders for corporate actions; see :class:`FollowsActions`."""
+        self._followed.rename(actions)
+        absent = self.catch_up()
+        self._followed.follow(actions, session=session, held=self._intake.held_terms(), absent=absent)
 
     def foreign_orders(self) -> tuple[GatewayOrder, ...]:
         """Return open orders of the account that are not ours, as of the last catching up and since."""

@@ -18,6 +18,11 @@ _WHY_ENDED = {
     "OPG": OrderReason.MISSED_AUCTION,
     "CLS": OrderReason.MISSED_AUCTION,
 }
+LOST = (
+    "Interactive Brokers acknowledged it and tells of it no more; it tells of today's orders and executions only: look "
+    "for its order reference in the statement"
+)
+"""What is said of an order that is neither open nor over there."""
 _AUCTIONS = frozenset({"market_on_open", "limit_on_open", "market_on_close", "limit_on_close"})
 _BY_PERSON = "by trader"
 """What the status of an order that is over says after any request to cancel it, whoever made it."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from aegis.execution.brokers.account_fees import AccountFee
 from aegis.execution.brokers.broker_book import BrokerBook, Execution
+from aegis.execution.brokers.followed_actions import HeldTerms
 from aegis.execution.brokers.interactive_brokers_ends import end_of
 from aegis.execution.brokers.interactive_brokers_reports import (
     CANCELLED,
@@ -28,7 +29,7 @@ from aegis.execution.brokers.interactive_brokers_reports import (
     GatewayRefusal,
     GatewayStatus,
 )
-from aegis.execution.brokers.interactive_brokers_terms import has_terms
+from aegis.execution.brokers.interactive_brokers_terms import has_terms, held_terms
 from aegis.execution.order_reasons import OrderReason, reason_text
 from aegis.execution.order_states import FILL_TOLERANCE_SHARES
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
@@ -157,6 +158,11 @@ class InteractiveBrokersIntake:
         """Return an order of ours as the gateway last described it, its place among the open ones included."""
         with self._lock:
             return self._orders.get(client_order_id)
+
+    def held_terms(self) -> dict[str, HeldTerms]:
+        """Return orders of ours on the terms that the gateway last described, by client order id."""
+        with self._lock:
+            return {name: held_terms(order) for name, order in self._orders.items()}
 
     def order_id(self, client_order_id: str) -> tuple[int, int] | None:
         """Return the client id and number of an order, our own client's where it has one, the newest known."""
@@ -333,20 +339,16 @@ class InteractiveBrokersIntake:
                 return
 
     def _note_other_terms(self, name: str) -> None:
-        """Note an open order that the gateway holds on terms that are not ours."""
+        """Doubt an open order that the gateway holds on terms that are not ours."""
         held, ours = self._orders.get(name), self._book.status(name).order
-        if (
-            held is None
-            or held.status in ENDED
-            or has_terms(held, ours)
-            or any(asked == name for asked, _ in self._asked)
-        ):
+        if held is None or held.status in ENDED or any(asked == name for asked, _ in self._asked):
             return
-        self._book.note(
+        said = (
             f"order {name} ({ours.symbol}): Interactive Brokers holds {held.quantity_shares:g} {held.ticker} at "
             f"{held.limit_price_usd} / {held.auxiliary_usd}, expected {ours.quantity_shares:g} {ours.ticker} at "
             f"{ours.limit_price_usd} / {ours.stop_price_usd}; somebody else changed it"
         )
+        self._book.doubt(name, "terms", "" if has_terms(held, ours) else said)
 
     def _counted(self, name: str) -> float:
         """Return the unsigned shares of the executions that came, told or waiting for their commission."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
+from aegis.execution.brokers.followed_actions import HeldTerms
 from aegis.execution.brokers.interactive_brokers_reports import GatewayOrder
 from aegis.execution.brokers.us_stock_terms import why_not_changed, why_not_meant, why_wrong_price
 from aegis.execution.order_reasons import OrderReason, reason_text
@@ -89,6 +90,16 @@ def has_terms(held: GatewayOrder, order: Order) -> bool:
             ("trailingPercent", held.trail_percent),
         )
         if name in wanted
+    )
+
+
+def held_terms(held: GatewayOrder) -> HeldTerms:
+    """Return the terms that the gateway holds an order on."""
+    return HeldTerms(
+        ticker=held.ticker,
+        quantity_shares=held.quantity_shares,
+        limit_price_usd=held.limit_price_usd,
+        stop_price_usd=held.auxiliary_usd,
     )
 
 

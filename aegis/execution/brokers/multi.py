@@ -7,18 +7,20 @@ Belongs here: where an order goes and stays, one stream of events of all, and to
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 from typing import Any, TypeVar
 
+from aegis.backtesting.session_market import CorporateAction
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
 from aegis.errors import BrokerUnavailable, ConfigurationError, ExecutionError, OrderRejected, SubmissionUnknown
 from aegis.execution.account_state import Position
 from aegis.execution.brokers.begun_sessions import begun_sessions
 from aegis.execution.brokers.broker import AccountBalance, Broker, BrokerEvent
-from aegis.execution.brokers.broker_abilities import ConnectedBroker, SharedBroker
+from aegis.execution.brokers.broker_abilities import ConnectedBroker, FollowsActions, SharedBroker
 from aegis.execution.brokers.broker_book import BrokerBook
 from aegis.execution.brokers.broker_totals import total_balance, total_positions
 from aegis.execution.brokers.concurrent_questions import ConcurrentQuestions
@@ -232,6 +234,12 @@ class MultiBroker:
             if isinstance(broker, SharedBroker)
             for told in broker.contradictions()
         )
+
+    def follow_actions(self, actions: Sequence[CorporateAction], *, session: date) -> None:
+        """Have each broker find out what its venue did for corporate actions; see :class:`FollowsActions`."""
+        for name, broker in self._brokers.items():
+            if isinstance(broker, FollowsActions):
+                self._noting(name, partial(broker.follow_actions, actions, session=session))
 
     def broker_of(self, client_order_id: str) -> str | None:
         """Return the broker that an order was sent to, None where it is not known or was routed nowhere."""
