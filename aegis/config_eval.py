@@ -132,6 +132,9 @@ class LiveTradingEval(Section):
     paper_trading: bool = True
     risk_limits: LiveRiskLimits = LiveRiskLimits()
     market_data: LiveDataSettings = LiveDataSettings()
+    cash_tolerance_usd: float = Field(
+        0.05, ge=0, le=1e6, description="Difference from the broker's cash that is no break, beside half a cent a fill."
+    )
 
 
 class MetricsEval(Section):

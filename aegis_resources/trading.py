@@ -27,7 +27,7 @@ from aegis.execution.algorithms.planning import PastMarket
 from aegis.execution.brokers.broker import Broker
 from aegis.execution.brokers.paper_log import PaperLog
 from aegis.execution.journal import Journal
-from aegis.live_data.past_market import past_market
+from aegis.live_data.past_market import last_closes, past_market
 from aegis.live_data.port import LiveMarketData
 from aegis.live_data.registry import live_market_data, played_sessions
 from aegis.live_trading.execution_config import ExecutionConfig
@@ -40,6 +40,7 @@ from aegis.live_trading.live_trader import LiveTrader
 from aegis.live_trading.paper_tapes import PlayedTape
 from aegis.live_trading.quotes_at_the_door import QuotesAtTheDoor
 from aegis.live_trading.risk_manager import LiveRiskManager
+from aegis.live_trading.session_actions import SessionActions
 from aegis.live_trading.symbol_knowledge import symbol_facts
 from aegis.live_trading.trading_process import Knowledge, TradingProcess
 from aegis.monitoring.alert_channels import configured_channels
@@ -146,6 +147,7 @@ def traded_account(
             listener=QuotesAtTheDoor(rules[0]),
         )
         opened.callback(feed.close)
+        actions = SessionActions(sources.actions, calendar=market.calendar, clock=clock)
         trader = LiveTrader(
             system,
             opened.enter_context(Journal.open(execution.journal, account=desk.account)),
@@ -155,6 +157,7 @@ def traded_account(
             feed=feed,
             past=lambda order: sources.past(order.symbol, order.execution_session),
             has_room=rules[0].has_room,
+            actions=actions.of,
         )
         monitor = _monitor(opened, system, execution, rules[0], feed, desk, clock)
         if listens:
@@ -165,7 +168,7 @@ def traded_account(
                 trader,
                 rules[0],
                 feed,
-                Knowledge(facts=sources.facts, actions=sources.actions),
+                Knowledge(facts=sources.facts, actions=actions.of, closes=sources.closes),
                 venue=made.broker,
                 clock=clock,
                 watch=monitor.observe,
@@ -258,6 +261,11 @@ class _Sources:
             rows = self._market.source.corporate_actions(session, session)
         return actions_by_session(rows, {}).get(session, ())
 
+    def closes(self, symbols: Iterable[str], session: date) -> Mapping[str, float]:
+        """Return the last raw closes of symbols that were known before the opening of a session."""
+        with self._lake.open() as store:
+            return last_closes(store, symbols, session, calendar=self._market.calendar)
+
     def symbols(self, session: date) -> tuple[str, ...]:
         """Return the permanent symbols that are listed in a session; those of the newest are remembered."""
         if self._listed is None or self._listed[0] != session:
@@ -306,4 +314,5 @@ def _execution_config(
         clock=clock,
         book=config.run.book,
         why_only_reducing=why_only_reducing,
+        cash_tolerance_usd=config.eval.live_trading.cash_tolerance_usd,
     )

@@ -7,7 +7,7 @@ stands in where it is thin, is the planner's.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 import numpy as np
@@ -95,6 +95,32 @@ def past_market(
         else _impact(daily, actions, symbol, calendar, daily_volume, spread_fraction, session),
         full_session_seconds=full or _longest_session_seconds(calendar, last),
     )
+
+
+def last_closes(lake: Lake, symbols: Iterable[str], session: date, *, calendar: TradingCalendar) -> dict[str, float]:
+    """Return the last raw closes of symbols before a session, USD; a symbol without a bar in ten sessions is left out.
+
+    Parameters
+    ----------
+    lake : Lake
+        Read only: ``market_data/daily_bars``.
+    symbols : iterable of str
+        Permanent symbols.
+    session : date
+        Neither it nor anything later is read.
+    calendar : TradingCalendar
+        Sessions and their hours.
+
+    Raises
+    ------
+    LakeError
+        The lake cannot be read.
+    """
+    last = calendar.previous(session)
+    rows = lake.read(DAILY_BARS, first=calendar.offset(last, -9), last=last, symbols=sorted(symbols))
+    rows = rows[rows["known_at_utc"] <= pd.Timestamp(calendar.open_utc(session))].sort_values("session")
+    newest = rows.groupby("symbol")["close_raw_usd"].last()
+    return {str(symbol): float(close) for symbol, close in newest.items()}
 
 
 def _volumes(

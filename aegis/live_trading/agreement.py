@@ -1,25 +1,42 @@
 """Whether the books of a traded account agree with its broker: looking, taking over, and what is written for it.
 
 Belongs here: reconciliation as something that is done again and again, and its rows in the journal. What is compared
-is :mod:`aegis.live_trading.broker_account`, what the journal says is held :mod:`aegis.live_trading.held_positions`.
+is :mod:`aegis.live_trading.broker_account` and :mod:`aegis.live_trading.cash_agreement`, what the journal says is held
+:mod:`aegis.live_trading.held_positions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime
+from typing import Any
 
+from aegis.backtesting.session_market import CorporateAction
 from aegis.errors import DuplicateEvent
 from aegis.execution.brokers.broker import Broker
+from aegis.execution.brokers.broker_abilities import FollowsActions
 from aegis.execution.journal import Journal, NewEvent
+from aegis.live_trading.booked_actions import (
+    coming_exchanges,
+    exchange_entry,
+    is_exchanged,
+    not_exchanged,
+    opening_entries,
+    opening_marker,
+)
 from aegis.live_trading.broker_account import AccountReview, review_account
+from aegis.live_trading.cash_agreement import CashAgreement
+from aegis.live_trading.cash_balance import cash_balance
 from aegis.live_trading.execution_config import ExecutionConfig
 from aegis.live_trading.exit_door import ExitDoor
 from aegis.live_trading.exit_review import ExitReview
-from aegis.live_trading.held_positions import adoption_entry, breakers_entry, journalled_positions, split_entry
+from aegis.live_trading.held_positions import AccountEventKind, adoption_entry, breakers_entry, held_shares
 
-_LOOKS = 3
+_LOOKS = 4
+_MOST_MISSED = 20
+"""Openings that are made up for after a pause; a longer one ends with a person who takes the broker's word."""
 
 
 class Agreement:
@@ -55,6 +72,16 @@ class Agreement:
         self._rules, self._config = rules, config
         self._session_of = session_of
         self._remembered: object = ((), None)
+        self._is_taken_over = False
+        self._today: tuple[date, tuple[CorporateAction, ...]] = (date.min, ())
+        self._cash = CashAgreement(
+            broker,
+            account=config.account,
+            calendar=config.calendar,
+            tolerance_usd=config.cash_tolerance_usd,
+            lag_seconds=config.cash_lag_seconds,
+            append=self._append,
+        )
         self.breaks: tuple[str, ...] = ("it has not been compared with the broker yet",)
         """What differs from the broker."""
         self.looked_at: datetime | None = None
@@ -65,19 +92,16 @@ class Agreement:
     def look(self) -> AccountReview:
         """Compare the journal with the broker, and tell the rules; see :meth:`ExecutionSystem.reconcile`."""
         config, now = self._config, self._config.clock.now_utc()
-        if config.takes_over and journalled_positions(self._journal) is None:
-            self.take_over("first start of this account", "aegis")
-        label = f"{config.account} {now:%Y-%m-%dT%H:%M:%SZ}"
+        if config.takes_over and not self._is_taken_over:
+            if held_shares(self._journal.events()) is None:
+                self.take_over("first start of this account", "aegis")
+            self._is_taken_over = True
+        self._follow_actions()
         for _ in range(_LOOKS):
             self._door.take_events()
-            found = review_account(
-                self._broker,
-                journalled_positions(self._journal) or {},
-                label=label,
-                contradictions=self._door.contradictions(),
-            )
+            found, has_booked = self._compare(now)
             # What filled while the broker was being asked is in its positions and not yet in the journal.
-            if found.is_clean or not self._door.take_events():
+            if not has_booked and (found.is_clean or not self._door.take_events()):
                 break
         self.breaks, self.looked_at, self.review = found.breaks, now, found
         self._rules.observe_account(found.balance, found.positions, at_utc=now)
@@ -92,21 +116,100 @@ class Agreement:
         return since is None or (now_utc - since).total_seconds() >= self._config.reconcile_seconds
 
     def take_over(self, reason: str, actor: str) -> None:
-        """Write down that the broker's word is taken for what the account holds."""
+        """Write down that the broker's word is taken for what the account holds.
+
+        Notes
+        -----
+        Cash is counted from the first time on. Later what cash differs by then, and nothing explains, is booked as a
+        transfer for the same reason: the shares that came or went are none of our trades, and so is their price.
+        """
         now = self._config.clock.now_utc()
         with self._door.held():
             self._door.take_events()
             held, session = self._broker.positions(), self._session_of(now)
-            self._append(adoption_entry(held, reason=reason, actor=actor, session=session, at_utc=now))
+            cash_usd, known = self._broker.account().cash_usd, cash_balance(self._journal.events())
+            self._append(
+                adoption_entry(held, reason=reason, actor=actor, session=session, at_utc=now, cash_usd=cash_usd)
+            )
+            self._cash.take_over(cash_usd, known, reason=reason, actor=actor, session=session, at_utc=now)
 
-    def book_splits(self, ratios: Mapping[str, float], *, session: date) -> bool:
-        """Write down the splits of what is held, each once; return whether there was one."""
-        held, now = journalled_positions(self._journal) or {}, self._config.clock.now_utc()
-        split = sorted(held.keys() & ratios.keys())
-        for symbol in split:
-            with self._door.held(), suppress(DuplicateEvent):
-                self._append(split_entry(symbol, ratios[symbol], session=session, at_utc=now))
-        return bool(split)
+    def unbooked_sessions(self, session: date) -> tuple[date, ...]:
+        """Return the sessions whose openings were not booked, up to and with `session`, which is always one of them."""
+        rows = self._journal.events(kinds=[AccountEventKind.OPENING_BOOKED])
+        if not rows or rows[-1].session_date >= session:
+            return (session,)
+        calendar = self._config.calendar
+        return tuple(calendar.sessions(calendar.next(rows[-1].session_date), session)[-_MOST_MISSED:])
+
+    def book_actions(
+        self, actions: Sequence[CorporateAction], *, session: date, closes_usd: Mapping[str, float]
+    ) -> bool:
+        """Write down, once a session, the dividends and splits of what is held; return whether another look is needed.
+
+        Notes
+        -----
+        What was taken over since the session opened is in the shares of after, and belongs to the broker's word.
+        Mergers and delistings are announced in the journal, and booked by the look that finds them made.
+        """
+        rows, now = self._journal.events(), self._config.clock.now_utc()
+        held = held_shares(rows) or {}
+        self._today = session, tuple(actions)
+        if any(row.kind == AccountEventKind.OPENING_BOOKED and row.session_date == session for row in rows):
+            return self._is_concerned(actions, held)  # what was bought since holds no claim on what the opening booked
+        opened = self._config.calendar.open_utc(session)
+        if any(row.kind == AccountEventKind.POSITIONS_ADOPTED and row.instant_utc >= opened for row in rows):
+            held = {}
+        about: dict[str, Any] = {"session": session, "at_utc": now, "closes_usd": closes_usd}
+        with self._door.held(), self._journal.batch() as batch:
+            for entry in (*opening_entries(actions, held, **about), opening_marker(actions, held, **about)):
+                batch.append(entry)
+        return self._is_concerned(actions, held)
+
+    def _compare(self, now: datetime) -> tuple[AccountReview, bool]:
+        """Return what a comparison finds, and whether it wrote down what it will find otherwise the next time."""
+        config = self._config
+        label = f"{config.account} {now:%Y-%m-%dT%H:%M:%SZ}"
+        rows = self._journal.events()
+        held = held_shares(rows) or {}
+        found = review_account(self._broker, held, label=label, contradictions=self._door.contradictions())
+        theirs = {item.symbol: item.quantity_shares for item in found.positions}
+        coming = coming_exchanges(rows, held)
+        made = [each for each in coming if is_exchanged(each.action, held, theirs)]
+        if made:
+            with self._door.held():
+                for each in made:
+                    self._append(exchange_entry(each, at_utc=now))
+            return found, True
+        late = [not_exchanged(each, label=label) for each in coming if self._is_over(each.session, now)]
+        if found.breaks or late:
+            # A trade that nobody told moves cash too: shares first.
+            return replace(found, breaks=(*found.breaks, *late)), False
+        before = self._journal.head()
+        with self._door.held():
+            breaks = self._cash.compare(
+                found.balance.cash_usd, cash_balance(rows), session=self._session_of(now), now_utc=now
+            )
+        return replace(found, breaks=breaks), not breaks and self._journal.head() != before
+
+    def _is_over(self, session: date, now: datetime) -> bool:
+        """Whether a session closed, and so long ago that the broker was asked since."""
+        return (now - self._config.calendar.close_utc(session)).total_seconds() > self._config.reconcile_seconds
+
+    def _follow_actions(self) -> None:
+        """Have the broker find out what its venue did today to open orders and tickers."""
+        session, actions = self._today
+        if not actions or session != self._session_of(self._config.clock.now_utc()):
+            return
+        if isinstance(self._broker, FollowsActions) and self._is_concerned(
+            actions, held_shares(self._journal.events()) or {}
+        ):
+            self._broker.follow_actions(actions, session=session)
+
+    def _is_concerned(self, actions: Sequence[CorporateAction], held: Mapping[str, float]) -> bool:
+        """Whether actions are of what is held or ordered, or rename what may be."""
+        ordered = (self._door.status(name) for name in self._door.open_ids())
+        symbols = {*held, *(status.order.symbol for status in ordered if status is not None)}
+        return any(action.action == "rename" or action.symbol in symbols for action in actions)
 
     def _keep_breakers(self, now_utc: datetime) -> None:
         """Write down what the breakers must remember, where it is another than before; today's equity alone is not."""
@@ -120,5 +223,5 @@ class Agreement:
         self._remembered = remembered
 
     def _append(self, entry: NewEvent) -> None:
-        with self._journal.batch() as batch:
+        with suppress(DuplicateEvent), self._journal.batch() as batch:
             batch.append(entry)

@@ -70,47 +70,79 @@ class CashBooking:
             )
 
 
-def cash_entry(booking: CashBooking, *, at_utc: datetime) -> NewEvent:
+def cash_entry(
+    booking: CashBooking, *, at_utc: datetime, key: str | None = None, fee_id: str | None = None
+) -> NewEvent:
     """Return the row of a booking.
+
+    Parameters
+    ----------
+    booking : CashBooking
+        What came or went.
+    at_utc : datetime
+        When somebody said so.
+    key : str, optional
+        What makes it the same booking, whatever else it says: a line of the broker's statement, for one.
+    fee_id : str, optional
+        The broker's own name of a fee that it states.
 
     Notes
     -----
-    The same amount for the same reason in the same session is the same booking, however often it is typed. Two equal
-    amounts of one session need two reasons.
+    Without a key, the same amount for the same reason in the same session is the same booking, however often it is
+    typed. Two equal amounts of one session need two reasons then.
     """
     said = canonical_json([booking.amount_usd, booking.kind, booking.reason])
-    name = hashlib.sha256(said.encode()).hexdigest()
-    payload = {
+    name = f"{booking.session}:{hashlib.sha256(said.encode()).hexdigest()}" if key is None else f"key:{key}"
+    payload: dict[str, object] = {
         "amount_usd": booking.amount_usd,
         "cash_kind": str(booking.kind),
         "reason": booking.reason,
         "actor": booking.actor,
     }
+    if fee_id is not None:
+        payload["fee_id"] = fee_id
     return NewEvent(
         kind=AccountEventKind.CASH_BOOKED,
         session=booking.session,
         at_utc=at_utc,
         payload_json=canonical_json(payload),
-        idempotency_key=f"{AccountEventKind.CASH_BOOKED}:{booking.session}:{name}",
+        idempotency_key=f"{AccountEventKind.CASH_BOOKED}:{name}",
     )
 
 
 def cash_bookings(rows: Iterable[JournalRow]) -> list[CashBooking]:
-    """Return the bookings among `rows`, in their order."""
-    return [
-        CashBooking(
-            session=row.session_date,
-            amount_usd=float(row.payload["amount_usd"]),
-            kind=CashKind(row.payload["cash_kind"]),
-            reason=str(row.payload["reason"]),
-            actor=str(row.payload["actor"]),
-        )
-        for row in rows
-        if row.kind == AccountEventKind.CASH_BOOKED
-    ]
+    """Return the bookings among `rows`, in their order; of a payment that was estimated, what it differs by."""
+    found = []
+    for row in rows:
+        if row.kind == AccountEventKind.CASH_BOOKED:
+            found.append(
+                CashBooking(
+                    session=row.session_date,
+                    amount_usd=float(row.payload["amount_usd"]),
+                    kind=CashKind(row.payload["cash_kind"]),
+                    reason=str(row.payload["reason"]),
+                    actor=str(row.payload["actor"]),
+                )
+            )
+        elif row.kind == AccountEventKind.CASH_PAID:
+            beyond = float(row.payload["amount_usd"]) - float(row.payload["expected_usd"])
+            if beyond != 0.0:
+                told = f"{row.payload['told']}: paid otherwise than expected"
+                found.append(
+                    CashBooking(
+                        session=row.session_date,
+                        amount_usd=beyond,
+                        kind=CashKind.OTHER,
+                        reason=told,
+                        actor="the broker's cash",
+                    )
+                )
+    return found
 
 
-def book_cash(journal: Journal, booking: CashBooking, *, booked_up_to: date | None, at_utc: datetime) -> bool:
+def book_cash(
+    journal: Journal, booking: CashBooking, *, booked_up_to: date | None, at_utc: datetime, key: str | None = None
+) -> bool:
     """Record a booking and return whether it is new; one that is recorded already stays as it is.
 
     Parameters
@@ -123,17 +155,20 @@ def book_cash(journal: Journal, booking: CashBooking, *, booked_up_to: date | No
         The newest session whose book exists: what is booked there is told already.
     at_utc : datetime
         When somebody said so.
+    key : str, optional
+        As in :func:`cash_entry`.
 
     Raises
     ------
     ExecutionError
-        The book of the session exists already. Nothing was written.
+        The book of the session exists already, or something else was booked under the key. Nothing was written.
     """
-    entry = cash_entry(booking, at_utc=at_utc)
-    if booked_up_to is not None and booking.session <= booked_up_to:
-        recorded = journal.events(first=booking.session, last=booking.session, kinds=[AccountEventKind.CASH_BOOKED])
-        if any(row.idempotency_key == entry.idempotency_key for row in recorded):
+    entry = cash_entry(booking, at_utc=at_utc, key=key)
+    for row in journal.events(kinds=[AccountEventKind.CASH_BOOKED]):
+        if row.idempotency_key == entry.idempotency_key:
+            _require_same(cash_bookings([row])[0], booking, key)
             return False
+    if booked_up_to is not None and booking.session <= booked_up_to:
         raise ExecutionError(
             f"account {journal.account} {booking.session}: {booking.amount_usd:+,.2f} USD ({booking.kind}) cannot be "
             f"booked, the book exists up to session {booked_up_to}; book it in a later session"
@@ -144,3 +179,12 @@ def book_cash(journal: Journal, booking: CashBooking, *, booked_up_to: date | No
     except DuplicateEvent:
         return False
     return True
+
+
+def _require_same(known: CashBooking, asked: CashBooking, key: str | None) -> None:
+    if (known.amount_usd, known.kind, known.session) != (asked.amount_usd, asked.kind, asked.session):
+        raise ExecutionError(
+            f"cash of {asked.session}: key {key!r} is that of {known.amount_usd:+,.2f} USD ({known.kind}) in session "
+            f"{known.session}, found {asked.amount_usd:+,.2f} USD ({asked.kind}); nothing was booked. Give another "
+            "booking another key"
+        )

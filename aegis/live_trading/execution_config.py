@@ -49,6 +49,12 @@ class ExecutionConfig:
     why_only_reducing : callable
         Why only orders that reduce a position may leave now, whatever the books say; empty while all may. See
         :func:`aegis.live_trading.live_safety.broker_for`.
+    cash_tolerance_usd : float
+        Difference between our cash and the broker's that is no break, beside half a cent for each fill since they last
+        agreed.
+    cash_lag_seconds : float
+        How far the broker's cash may be behind its executions: Interactive Brokers renews its summary every three
+        minutes.
     """
 
     account: str
@@ -64,3 +70,5 @@ class ExecutionConfig:
     book: str = "desk"
     takes_over: bool = True
     why_only_reducing: Callable[[], str] = str
+    cash_tolerance_usd: float = 0.05
+    cash_lag_seconds: float = 240.0

@@ -7,12 +7,13 @@ Belongs here: an account at work as a whole: lease, recovery, reconciliation, th
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import date, datetime
 from types import TracebackType
 from typing import Self
 
+from aegis.backtesting.session_market import CorporateAction
 from aegis.errors import AegisError, ExecutionError
 from aegis.execution.account_state import Position
 from aegis.execution.brokers.broker import AccountBalance, Broker
@@ -285,18 +286,26 @@ class ExecutionSystem:
             self._agreement.take_over(reason, actor)
             return self._agreement.look()
 
-    def book_splits(self, ratios: Mapping[str, float], *, session: date) -> None:
-        """Write down the splits of a session that concern what is held, each once, and reconcile if there was one.
+    def unbooked_sessions(self) -> tuple[date, ...]:
+        """Return the sessions whose actions :meth:`book_actions` was not given, and the one that began last."""
+        return self._agreement.unbooked_sessions(self.session_of(self._config.clock.now_utc()))
+
+    def book_actions(
+        self, actions: Sequence[CorporateAction], *, session: date, closes_usd: Mapping[str, float] | None = None
+    ) -> None:
+        """Write down what the opening of a session did to what is held, once, and reconcile if it did anything.
 
         Parameters
         ----------
-        ratios : mapping of str to float
-            New shares for one old share, by permanent symbol.
+        actions : sequence of CorporateAction
+            All of the session.
         session : date
             Their ex-date.
+        closes_usd : mapping of str to float, optional
+            Raw closes of the session before, by permanent symbol: what a fraction of a share is about worth.
         """
         with self._stepping:
-            if self._agreement.book_splits(ratios, session=session):
+            if self._agreement.book_actions(actions, session=session, closes_usd=closes_usd or {}):
                 self._agreement.look()
 
     def listen(self) -> None:

@@ -34,10 +34,21 @@ class AccountEventKind(StrEnum):
     SPLIT_BOOKED = "split booked"
     BREAKERS_KEPT = "breakers kept"
     CASH_BOOKED = "cash booked"
+    DIVIDEND_BOOKED = "dividend booked"
+    SHARES_EXCHANGED = "shares exchanged"
+    OPENING_BOOKED = "opening booked"
+    CASH_PAID = "cash paid"
+    CASH_STATED = "cash stated"
 
 
 def adoption_entry(
-    positions: Sequence[Position], *, reason: str, actor: str, session: date, at_utc: datetime
+    positions: Sequence[Position],
+    *,
+    reason: str,
+    actor: str,
+    session: date,
+    at_utc: datetime,
+    cash_usd: float | None = None,
 ) -> NewEvent:
     """Return the row that takes over what a broker holds.
 
@@ -45,6 +56,8 @@ def adoption_entry(
     ----------
     positions : sequence of Position
         As the broker tells them.
+    cash_usd : float, optional
+        As the broker tells it, where cash is counted from here.
     reason, actor : str
         Why, and who decided it; neither empty.
     session : date
@@ -62,20 +75,40 @@ def adoption_entry(
             f"positions are taken over from the broker with a reason and an actor; found {reason!r}, {actor!r}"
         )
     shares = {held.symbol: held.quantity_shares for held in positions}
-    payload = {"shares": shares, "reason": reason, "actor": actor}
-    return _entry(AccountEventKind.POSITIONS_ADOPTED, payload, session=session, at_utc=at_utc)
+    payload: dict[str, object] = {"shares": shares, "reason": reason, "actor": actor}
+    if cash_usd is not None:
+        payload["cash_usd"] = cash_usd
+    return account_entry(AccountEventKind.POSITIONS_ADOPTED, payload, session=session, at_utc=at_utc)
 
 
-def split_entry(symbol: str, ratio: float, *, session: date, at_utc: datetime) -> NewEvent:
-    """Return the row of a split of shares that are held: `ratio` new shares for one old share, from `session` on."""
-    payload = {"symbol": symbol, "ratio": ratio}
+def split_entry(
+    symbol: str, ratio: float, *, session: date, at_utc: datetime, in_lieu_usd: float | None = None
+) -> NewEvent:
+    """Return the row of a split of shares that are held: `ratio` new shares for one old share, from `session` on.
+
+    Parameters
+    ----------
+    symbol : str
+        Permanent symbol.
+    ratio : float
+        New shares for one old share.
+    session : date
+        Its ex-date.
+    at_utc : datetime
+        When it is booked.
+    in_lieu_usd : float, optional
+        What the fraction that whole shares leave over is about worth.
+    """
+    payload: dict[str, object] = {"symbol": symbol, "ratio": ratio}
+    if in_lieu_usd is not None:
+        payload["in_lieu_usd"] = in_lieu_usd
     key = f"{AccountEventKind.SPLIT_BOOKED}:{symbol}:{session}"
-    return _entry(AccountEventKind.SPLIT_BOOKED, payload, session=session, at_utc=at_utc, key=key)
+    return account_entry(AccountEventKind.SPLIT_BOOKED, payload, session=session, at_utc=at_utc, key=key)
 
 
 def breakers_entry(record: Mapping[str, object], *, session: date, at_utc: datetime) -> NewEvent:
     """Return the row of what an account's breakers must remember over a restart."""
-    return _entry(AccountEventKind.BREAKERS_KEPT, record, session=session, at_utc=at_utc)
+    return account_entry(AccountEventKind.BREAKERS_KEPT, record, session=session, at_utc=at_utc)
 
 
 def held_shares(rows: Iterable[JournalRow], *, before: Mapping[str, float] | None = None) -> dict[str, float] | None:
@@ -107,6 +140,11 @@ def held_shares(rows: Iterable[JournalRow], *, before: Mapping[str, float] | Non
             symbol = row.payload["symbol"]
             is_fractional = not float(held.get(symbol, 0.0)).is_integer()
             held[symbol] = shares_after_split(held.get(symbol, 0.0), row.payload["ratio"], is_fractional=is_fractional)
+        elif row.kind == AccountEventKind.SHARES_EXCHANGED:
+            held.pop(row.payload["symbol"], None)
+            if row.payload["received_shares"]:
+                acquirer = row.payload["acquirer"]
+                held[acquirer] = held.get(acquirer, 0.0) + row.payload["received_shares"]
     return None if held is None else {symbol: shares for symbol, shares in sorted(held.items()) if shares}
 
 
@@ -115,7 +153,7 @@ def journalled_positions(journal: Journal) -> dict[str, float] | None:
     return held_shares(journal.events())
 
 
-def _entry(
+def account_entry(
     kind: AccountEventKind,
     payload: Mapping[str, object],
     *,
@@ -123,6 +161,7 @@ def _entry(
     at_utc: datetime,
     key: str | None = None,
 ) -> NewEvent:
+    """Return a row about the account; one with a key is written once."""
     return NewEvent(
         kind=kind, session=session, at_utc=at_utc, payload_json=canonical_json(payload), idempotency_key=key
     )

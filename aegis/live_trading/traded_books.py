@@ -30,6 +30,7 @@ from aegis.execution.order_management import DecisionLedger
 from aegis.execution.order_states import FILL_TOLERANCE_SHARES, OrderState, OrderStatus
 from aegis.execution.orders import Order
 from aegis.live_trading.account_books import BookedSession, Standing
+from aegis.live_trading.booked_actions import exchanges, received_shares
 from aegis.live_trading.cash_bookings import CashKind
 from aegis.live_trading.held_positions import held_shares
 from aegis.live_trading.reconciliation import reconcile
@@ -186,10 +187,13 @@ class TradedBooks:
         if expected is None:
             return {}, ()
         booked = {position.symbol: position.quantity_shares for position in after.positions}
-        for action in market.actions:
-            if action.action in ("merger", "delisting"):
-                # The journal knows no event for shares that leave the market; the broker's are compared by who trades.
-                expected.pop(action.symbol, None)
+        # Whether the broker has made an exchange is asked by who trades; its row may come days later.
+        for action in exchanges(market.actions, expected):
+            merger = market.exchange(action.symbol)
+            received = 0.0 if merger is None else received_shares(merger, expected[action.symbol])
+            del expected[action.symbol]
+            if merger is not None and merger.acquirer is not None and received:
+                expected[merger.acquirer] = expected.get(merger.acquirer, 0.0) + received
         if taken_over:
             shares = {s: expected.get(s, 0.0) - booked.get(s, 0.0) for s in sorted({*expected, *booked})}
             return {symbol: found for symbol, found in shares.items() if abs(found) > FILL_TOLERANCE_SHARES}, ()

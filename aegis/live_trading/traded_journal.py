@@ -26,9 +26,9 @@ from aegis.live_trading.cash_bookings import CashBooking, cash_bookings
 from aegis.live_trading.held_positions import AccountEventKind
 
 _FILLS = (OrderEventKind.FILLED, OrderEventKind.PARTIALLY_FILLED)
-_CASH = AccountEventKind.CASH_BOOKED
+_CASH = (AccountEventKind.CASH_BOOKED, AccountEventKind.CASH_PAID)
 _ADOPTED = AccountEventKind.POSITIONS_ADOPTED
-_MOVES_SHARES = frozenset({*_FILLS, AccountEventKind.SPLIT_BOOKED})
+_MOVES_SHARES = frozenset({*_FILLS, AccountEventKind.SPLIT_BOOKED, AccountEventKind.SHARES_EXCHANGED})
 
 
 class TradedJournal:
@@ -51,7 +51,7 @@ class TradedJournal:
 
     def __init__(self, journal: Journal, *, calendar: TradingCalendar, since: date | None) -> None:
         self._journal = journal
-        self._facts = journal.counts((*_FILLS, _CASH))
+        self._facts = journal.counts((*_FILLS, *_CASH))
         self._adoptions: dict[date, list[JournalRow]] = {}
         for row in journal.events(kinds=[_ADOPTED]):
             session = row.session_date
@@ -110,11 +110,11 @@ class TradedJournal:
 
     def newest_trade_before(self, session: date) -> JournalRow | None:
         """Return the fill or cash booking of a session before `session` that was recorded last."""
-        return self._newest(session, (*_FILLS, _CASH))
+        return self._newest(session, (*_FILLS, *_CASH))
 
     def newest_fact_before(self, session: date) -> JournalRow | None:
         """Return the fill or booking of a session before `session` that was recorded last."""
-        return self._newest(session, (*_FILLS, _CASH, _ADOPTED))
+        return self._newest(session, (*_FILLS, *_CASH, _ADOPTED))
 
     def orders_without_end(self, session: date, *, also: Iterable[str]) -> list[OrderStatus]:
         """Return the approved orders that could not outlive a session and have no recorded end, sorted by id.

@@ -46,10 +46,13 @@ class Knowledge:
         From symbols and a session to what is known of them before it.
     actions : callable
         From a session to its corporate actions, as they are known now.
+    closes : callable
+        From symbols and a session to their last raw closes before it; those that are not known are left out.
     """
 
     facts: Callable[[Iterable[str], date], Mapping[str, SymbolFacts]]
     actions: Callable[[date], tuple[CorporateAction, ...]]
+    closes: Callable[[Iterable[str], date], Mapping[str, float]] = lambda *_: {}
 
 
 class TradingProcess:
@@ -93,7 +96,7 @@ class TradingProcess:
         self._session: date | None = None
         self._known: set[str] = set()
         self._clock_checked: datetime | None = None
-        self._preparations = {"splits": self._book_splits, "symbols": self._learn, "clock": self._check_clock}
+        self._preparations = {"actions": self._book_actions, "symbols": self._learn, "clock": self._check_clock}
         self._failed: dict[str, tuple[datetime, str]] = {}
         feed.start()
 
@@ -129,13 +132,17 @@ class TradingProcess:
             tell(self.step())
             stop.wait(every_seconds)
 
-    def _book_splits(self) -> None:
-        """Write down, once at each session's opening, the splits of what is held: the broker has booked them too."""
+    def _book_actions(self) -> None:
+        """Write down, once at each session's opening, what it did to what is held: the broker has booked it too."""
         session = self._system.session_of(self._clock.now_utc())
         if session == self._session:
             return
-        splits = [action for action in self._knowledge.actions(session) if action.action == "split"]
-        self._system.book_splits({split.symbol: split.split_ratio for split in splits}, session=session)
+        for each in self._system.unbooked_sessions():
+            actions = self._knowledge.actions(each)
+            priced = {action.symbol for action in actions if action.action != "dividend"}
+            priced |= {action.acquirer for action in actions if action.acquirer is not None}
+            closes = self._knowledge.closes(sorted(priced), each) if priced else {}
+            self._system.book_actions(actions, session=each, closes_usd=closes)
         self._session, self._known = session, set()
 
     def _learn(self) -> None:

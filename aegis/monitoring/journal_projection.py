@@ -93,6 +93,10 @@ class JournalProjection:
             self.profit.take_over(shares, marks_usd)
         elif row.kind == AccountEventKind.SPLIT_BOOKED:
             self.profit.split(row.payload["symbol"], row.payload["ratio"])
+        elif row.kind == AccountEventKind.SHARES_EXCHANGED:
+            self.profit.exchange(
+                row.payload["symbol"], row.payload["acquirer"], row.payload["received_shares"], marks_usd
+            )
         elif row.client_order_id is None or row.kind in ASIDES:
             return
         elif row.kind in INTENTS:

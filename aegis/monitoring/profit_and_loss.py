@@ -154,6 +154,12 @@ class ProfitAndLossBook:
             differs = Fraction(shares.get(symbol, 0.0)) - self._whole[symbol].exact_shares
             self._trade(TAKEN_OVER, symbol, differs, self._mark(symbol, marks_usd), 0.0)
 
+    def exchange(self, symbol: str, acquirer: str | None, received: float, marks_usd: Mapping[str, float]) -> None:
+        """Book a merger or delisting: what leaves counts as sold at its mark, what comes as bought at its own."""
+        self._trade(TAKEN_OVER, symbol, -self._whole[symbol].exact_shares, self._mark(symbol, marks_usd), 0.0)
+        if acquirer is not None and received:
+            self._trade(TAKEN_OVER, acquirer, Fraction(received), self._mark(acquirer, marks_usd), 0.0)
+
     def shares(self) -> dict[str, float]:
         """Return the signed shares held, by symbol, without zeros."""
         return {symbol: held.shares for symbol, held in sorted(self._whole.items()) if held.shares}

@@ -157,7 +157,7 @@ def ask(system: ExecutionSystem, moment: int) -> None:
     elif moment == 3:
         system.submit_order(system.order("ABC", -30, name="sell", arrival_price_usd=8.45, is_reducing=True))
     elif moment == 6:
-        system.book_splits({"ABC": 2.0}, session=MONDAY)
+        system.book_actions((SPLIT,), session=MONDAY)
         system.submit_order(system.order("DEF", 40, name="later", arrival_price_usd=20.0))
 
 
