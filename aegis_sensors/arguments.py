@@ -68,3 +68,20 @@ def price(text: str) -> float:
     if not (value > 0 and math.isfinite(value)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a price; give US dollars above 0, such as 28.05")
     return value
+
+
+def amount(text: str) -> float:
+    """Return an amount in US dollars: came positive, went negative.
+
+    Raises
+    ------
+    ArgumentTypeError
+        It is no finite number other than 0.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value == 0.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount; give US dollars such as 12.50, or -12.50")
+    return value

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from aegis.errors import AegisError
+from aegis_sensors.account_words import add_account_commands
 from aegis_sensors.arguments import port, positive, session
 from aegis_sensors.cache_commands import add_cache_commands
 from aegis_sensors.compliance_words import add_compliance_commands
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add_drift_commands(commands)
     add_live_commands(commands)
     add_monitor_command(commands)
+    add_account_commands(commands)
 
     backtest = commands.add_parser("backtest", help="examine a strategy of your own")
     ways = backtest.add_subparsers(title="what to do", required=True)
