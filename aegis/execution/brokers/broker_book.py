@@ -150,6 +150,9 @@ class BrokerBook:
             known.told.add(identity)
             self._orders.apply(event)
             self._append(event)
+            if event.order is not None:  # what was doubted of the terms of before is looked at anew
+                for doubt in [key for key in self._doubts if key[0] == event.client_order_id]:
+                    del self._doubts[doubt]
             return True
 
     def tell_execution(self, execution: Execution) -> bool:
