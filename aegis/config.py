@@ -32,6 +32,7 @@ from aegis.config_refusals import (
 )
 from aegis.config_secrets import (
     SECRETS_FILE_VARIABLE,
+    URLS_WITHOUT_PASSWORD,
     refuse_secrets_in,
     require_taken,
     secret_settings,
@@ -40,7 +41,7 @@ from aegis.config_secrets import (
     with_secrets,
 )
 from aegis.config_section import Section
-from aegis.config_storage import POSTGRES_URL_VARIABLE, StorageSettings, password_in
+from aegis.config_storage import StorageSettings, password_in
 from aegis.config_vendors import AlpacaSettings, CryptoSettings, InteractiveBrokersSettings, YahooSettings
 from aegis.errors import ConfigurationError
 
@@ -362,11 +363,12 @@ def _read_yaml(file: Path) -> dict[str, Any]:
 
 def _refuse_password(values: dict[str, Any], file: Path) -> None:
     storage = values.get("storage")
-    if isinstance(storage, dict) and password_in(storage.get("postgres_url")):
-        raise ConfigurationError(
-            f"{file.name}: storage.postgres_url holds a password, and the file is no place for one; give the whole URL "
-            f"in the environment variable {POSTGRES_URL_VARIABLE}, and change the password"
-        )
+    for setting in URLS_WITHOUT_PASSWORD if isinstance(storage, dict) else ():
+        if password_in(storage.get(setting.removeprefix("storage."))):
+            raise ConfigurationError(
+                f"{file.name}: {setting} holds a password, and the file is no place for one; give the whole URL in the "
+                f"environment variable {variable_of(setting)}, and change the password"
+            )
 
 
 def _anchor_paths(config: AegisConfig, folder: Path) -> AegisConfig:

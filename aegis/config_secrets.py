@@ -20,8 +20,8 @@ from aegis.private_files import read_private_file
 SECRETS_FILE_VARIABLE = "AEGIS_SECRETS_FILE"
 _PREFIX = "AEGIS_"
 _LINE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)")
-_MAY_STAND_IN_THE_FILE = frozenset({"storage.postgres_url"})
-"""Only its password is a secret, which :mod:`aegis.config` refuses by itself."""
+URLS_WITHOUT_PASSWORD = ("storage.postgres_url", "storage.anchor_postgres_url")
+"""May stand in the file: only their passwords are secrets, which :mod:`aegis.config` refuses by itself."""
 
 
 def secret_settings(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -47,7 +47,7 @@ def refuse_secrets_in(values: Mapping[str, Any], model: type[BaseModel], *, orig
         found: Any = values
         for name in setting.split("."):
             found = found.get(name) if isinstance(found, Mapping) else None
-        if found is not None and setting not in _MAY_STAND_IN_THE_FILE:
+        if found is not None and setting not in URLS_WITHOUT_PASSWORD:
             raise ConfigurationError(
                 f"{origin}: {setting} is a secret, and the file is no place for one, whoever may read it: such files "
                 f"are copied and committed. Set {variable_of(setting)} in the environment or in the file that "

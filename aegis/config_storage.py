@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from aegis.config_section import Section
 
 POSTGRES_URL_VARIABLE = "AEGIS_STORAGE__POSTGRES_URL"
+_POSTGRES_PORT = 5432
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9][A-Za-z0-9._=-]*)*/?")
 
 
@@ -34,7 +35,16 @@ class StorageSettings(Section):
         None, description="Absolute folder or `s3://bucket/prefix` of the scheduled backups; without it there are none."
     )
 
-    @field_validator("postgres_url")
+    anchor_location: str | None = Field(
+        None,
+        description="Absolute folder of another volume, or `s3://bucket/prefix`, in which the end of the journal of an "
+        "account that is traded is kept a second time.",
+    )
+    anchor_postgres_url: SecretStr | None = Field(
+        None, description="In the place of `anchor_location`: another PostgreSQL server than that of `postgres_url`."
+    )
+
+    @field_validator("postgres_url", "anchor_postgres_url")
     @classmethod
     def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
@@ -60,7 +70,7 @@ class StorageSettings(Section):
             raise ValueError("expected http:// or https://, a host and perhaps a port, and nothing else")
         return value
 
-    @field_validator("backup_location")
+    @field_validator("backup_location", "anchor_location")
     @classmethod
     def _is_a_place(cls, value: str | None) -> str | None:
         if value is not None and not (PurePosixPath(value).is_absolute() or _BUCKET.fullmatch(value)):
@@ -77,10 +87,28 @@ class StorageSettings(Section):
         return self
 
     @model_validator(mode="after")
+    def _anchor_is_elsewhere(self) -> Self:
+        if self.anchor_postgres_url is None:
+            return self
+        if self.anchor_location is not None:
+            raise ValueError("storage.anchor_location and storage.anchor_postgres_url are set; leave out one of them")
+        if self.postgres_url is not None and _server(self.anchor_postgres_url) == _server(self.postgres_url):
+            raise ValueError(
+                "storage.anchor_postgres_url is the server that the journal itself is in, and what takes one takes "
+                "both; give another server, or a folder or bucket as storage.anchor_location"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _endpoint_has_a_bucket(self) -> Self:
         if self.s3_endpoint_url is not None and self.data_path is None:
             raise ValueError("storage.s3_endpoint_url is set and storage.data_path is not; name the bucket there")
         return self
+
+
+def _server(url: SecretStr) -> tuple[str | None, int, list[str]]:
+    parts = urlsplit(url.get_secret_value())
+    return parts.hostname, parts.port or _POSTGRES_PORT, parse_qs(parts.query).get("host", [])
 
 
 def password_in(url: object) -> bool:

@@ -27,7 +27,8 @@
     │   ├── SubmissionUnknown     an order was sent and nobody knows whether it arrived: nothing else may be sent
     │   └── DecisionConflict      a committed decision was recomputed with another result
     ├── JournalError              the append-only event table cannot be read or does not verify
-    │   └── DuplicateEvent        an event that is recorded once only is in the journal already
+    │   ├── DuplicateEvent        an event that is recorded once only is in the journal already
+    │   └── AnchorUnavailable     the second place of the journal's head cannot be asked or written
     ├── BackupError               a backup cannot be made or restored; nothing was left half done
     ├── ReconciliationError       our books and the broker's differ
     ├── BacktestError             a backtest cannot be run as asked
@@ -140,6 +141,10 @@ class JournalError(AegisError):
 
 class DuplicateEvent(JournalError):
     """An event that may be recorded once only is in the journal already; nothing of its batch was written."""
+
+
+class AnchorUnavailable(JournalError):
+    """The place where the journal's head is kept a second time cannot be asked or written; the journal stands."""
 
 
 class BackupError(AegisError):

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from aegis.errors import ConfigurationError, StorageUnavailable
 
-Part = Literal["lake", "journal", "dagster", "mlflow"]
+Part = Literal["lake", "journal", "dagster", "mlflow", "anchor"]
 
 _LONGEST_NAME = 40
 """Leaves room for a hash and the part in the 63 bytes that PostgreSQL keeps of a name."""

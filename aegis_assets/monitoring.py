@@ -90,6 +90,7 @@ def monitoring_checks() -> Sequence[dg.AssetChecksDefinition]:
             if has_decided or holds_journal(desk.workspace.journal(desk.account), account=desk.account):
                 with desk.recorded_journal() as journal:
                     events = journal.verify(EMPTY if published is None else JournalHead(*published))
+                    desk.require_anchored(journal)
                     problem = lost_events(journal, orders=ordered, fills=frozenset())
         except JournalError as error:
             problem = str(error)

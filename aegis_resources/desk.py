@@ -18,10 +18,13 @@ from aegis.compliance.pre_trade import order_rules
 from aegis.config import AegisConfig
 from aegis.drift.responses import DriftResponses
 from aegis.errors import ConfigurationError, JournalError
+from aegis.execution.anchor_places import configured_place
 from aegis.execution.journal import Journal, holds_journal, missing_journal
+from aegis.execution.journal_anchor import AnchorPlace, JournalAnchor
 from aegis.execution.journal_chain import JournalHead
 from aegis.execution.order_management import DecisionLedger
 from aegis.live_trading.account_books import AccountBooks
+from aegis.live_trading.anchoring import require_anchored
 from aegis.live_trading.book_state import BookState
 from aegis.live_trading.journal_audit import require_recorded_past
 from aegis.live_trading.kill_switch import KillSwitch, KillSwitchStatus
@@ -163,6 +166,34 @@ class Desk:
         with Journal.open(location, account=self.account) as journal:
             yield journal
 
+    def anchor_place(self) -> AnchorPlace | None:
+        """Return where the head of a traded account's journal is kept a second time; None for nowhere.
+
+        Raises
+        ------
+        ConfigurationError
+            The place cannot be one.
+        """
+        return configured_place(self.workspace, self.account) if self.config.is_traded else None
+
+    def require_anchored(self, journal: Journal) -> str:
+        """Refuse a journal that its anchor knows to be longer; return where the anchor is, empty without one.
+
+        Raises
+        ------
+        JournalError
+            Its end was cut off, or the anchor cannot be asked.
+        """
+        place = self.anchor_place()
+        if place is None:
+            return ""
+        anchor = JournalAnchor(place, account=self.account)
+        try:
+            require_anchored(anchor, journal)
+        finally:
+            anchor.close()
+        return str(place)
+
     @contextmanager
     def ledger(
         self, first: date, last: date, *, published: JournalHead | None, last_booked: date | None
@@ -181,10 +212,11 @@ class Desk:
         Raises
         ------
         JournalError
-            The lake has a past that the journal does not hold; nothing was decided.
+            The lake, or the journal's anchor, has a past that the journal does not hold; nothing was decided.
         """
         with self.journal() if last_booked is None and published is None else self.recorded_journal() as journal:
             require_recorded_past(journal, published=published, last_booked=last_booked)
+            self.require_anchored(journal)
             yield DecisionLedger(journal, first=first, last=last)
 
 

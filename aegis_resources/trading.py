@@ -315,4 +315,5 @@ def _execution_config(
         book=config.run.book,
         why_only_reducing=why_only_reducing,
         cash_tolerance_usd=config.eval.live_trading.cash_tolerance_usd,
+        anchor=desk.anchor_place(),
     )

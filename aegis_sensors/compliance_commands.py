@@ -47,6 +47,7 @@ def export_command(config: AegisConfig, file: Path, *, first: date | None, last:
     desk = existing_desk(config)
     with desk.recorded_journal() as journal:
         journal.verify(published_head(desk))
+        desk.require_anchored(journal)
         head, records = journal.head(), journal.events()
     rows = export_rows(records[: head.sequence], first=first, last=last)
     write_export(
@@ -89,6 +90,7 @@ def verify_command(config: AegisConfig, file: Path, *, console: Console) -> bool
         )
     with desk.recorded_journal() as journal:
         events = journal.verify(published_head(desk))
+        desk.require_anchored(journal)
         records = journal.events()
     covered = records[: max(manifest.journal_sequence, 0)]
     first, last = manifest.sessions

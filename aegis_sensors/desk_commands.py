@@ -125,8 +125,8 @@ def audit_command(config: AegisConfig, *, console: Console) -> None:
     ConfigurationError
         The workspace does not exist, or is another account's.
     JournalError
-        The journal is not there, does not verify, ends before the head that was published with the book, or lacks
-        orders or fills that the lake has.
+        The journal is not there, does not verify, ends before the head that was published with the book or kept at its
+        anchor, or lacks orders or fills that the lake has; or the anchor cannot be asked.
     LakeUnreadable
         The lake is gone: there is nothing to compare the journal with.
 
@@ -140,6 +140,7 @@ def audit_command(config: AegisConfig, *, console: Console) -> None:
     _refuse_missing(desk, recorded)
     with desk.journal() as journal:
         events = journal.verify(recorded.journal_head)
+        anchored = desk.require_anchored(journal)
         lost = lost_events(journal, orders=recorded.orders, fills=recorded.fills)
     if lost:
         raise JournalError(lost)
@@ -147,7 +148,8 @@ def audit_command(config: AegisConfig, *, console: Console) -> None:
         console,
         desk,
         f"journal of {events:,} events verified: every one follows from the one before, and all "
-        f"{len(recorded.orders):,} orders and {len(recorded.fills):,} fills of the lake are in it.",
+        f"{len(recorded.orders):,} orders and {len(recorded.fills):,} fills of the lake are in it."
+        + (f" The head that {anchored} keeps is in it." if anchored else ""),
     )
 
 

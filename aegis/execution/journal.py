@@ -195,16 +195,27 @@ class Journal:
         Rows before the anchor are not read, so the cost is that of what is new; :meth:`verify` reads them all.
         """
         with self._reading() as connection:
-            head = self._head(connection)
-            if anchor != EMPTY:
-                found = connection.execute(
-                    sa.select(EVENTS.c.hash).where(
-                        EVENTS.c.account == self.account, EVENTS.c.sequence == anchor.sequence
-                    )
-                ).scalar_one_or_none()
-                require_anchor(found, account=self.account, head=head, anchor=anchor)
+            head = self._require_holds(connection, anchor, kept_at="what was published")
             later = self._select(connection, sa.select(EVENTS).where(EVENTS.c.sequence > anchor.sequence))
             return verify_chain(later, account=self.account, head=head, start=anchor) - anchor.sequence
+
+    def require_holds(self, anchor: JournalHead, *, kept_at: str) -> None:
+        """Refuse a journal that ends before a head that was published, or has another row in its place.
+
+        Parameters
+        ----------
+        anchor : JournalHead
+            The head.
+        kept_at : str
+            Where it was published, for the message.
+
+        Raises
+        ------
+        JournalError
+            It does.
+        """
+        with self._reading() as connection:
+            self._require_holds(connection, anchor, kept_at=kept_at)
 
     def events(
         self,
@@ -259,6 +270,17 @@ class Journal:
         ordered = query.where(EVENTS.c.account == self.account).order_by(EVENTS.c.sequence)
         result = connection.execution_options(yield_per=_READ_CHUNK_ROWS).execute(ordered)
         return (JournalRow._make(row) for row in result)
+
+    def _require_holds(self, connection: sa.Connection, anchor: JournalHead, *, kept_at: str) -> JournalHead:
+        """Return where the chain ends, once it is seen to hold `anchor`."""
+        head = self._head(connection)
+        if anchor != EMPTY:
+            wanted = sa.select(EVENTS.c.hash).where(
+                EVENTS.c.account == self.account, EVENTS.c.sequence == anchor.sequence
+            )
+            found = connection.execute(wanted).scalar_one_or_none()
+            require_anchor(found, account=self.account, head=head, anchor=anchor, kept_at=kept_at)
+        return head
 
     def _head(self, connection: sa.Connection) -> JournalHead:
         row = connection.execute(

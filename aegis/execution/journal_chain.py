@@ -144,13 +144,23 @@ def verify_chain(
     return last.sequence
 
 
-def require_anchor(found: str | None, *, account: str, head: JournalHead, anchor: JournalHead) -> None:
+def require_anchor(
+    found: str | None, *, account: str, head: JournalHead, anchor: JournalHead, kept_at: str = "what was published"
+) -> None:
     """Refuse a chain that does not hold a published head any more.
 
     Parameters
     ----------
     found : str or None
         Hash of the row with the anchor's sequence, None where there is none.
+    account : str
+        Whose chain it is.
+    head : JournalHead
+        Where the journal says that the chain ends.
+    anchor : JournalHead
+        What was published.
+    kept_at : str
+        Where, for the message.
 
     Raises
     ------
@@ -160,12 +170,12 @@ def require_anchor(found: str | None, *, account: str, head: JournalHead, anchor
     if found is None or head.sequence < anchor.sequence:
         raise JournalError(
             f"journal of {account}: it was published up to sequence {anchor.sequence} and now ends with "
-            f"{head.sequence}; its end, or all of it, was lost. {_REMEDY}"
+            f"{head.sequence}; its end, or all of it, was lost, as {kept_at} tells. {_REMEDY}"
         )
     if found != anchor.hash:
         raise JournalError(
             f"journal of {account}: sequence {anchor.sequence} has hash {found}, but {anchor.hash} was published for "
-            f"it; the chain was rewritten. {_REMEDY}"
+            f"it, as {kept_at} tells; the chain was rewritten, or is another journal's. {_REMEDY}"
         )
 
 

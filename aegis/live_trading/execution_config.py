@@ -12,6 +12,7 @@ from pathlib import Path
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock, SystemClock
 from aegis.execution.journal import Journal
+from aegis.execution.journal_anchor import AnchorPlace
 from aegis.execution.journal_tables import JournalLocation
 from aegis.live_trading.exit_review import ExitReview, MadeBy
 
@@ -46,6 +47,8 @@ class ExecutionConfig:
         Part of the names of orders that are submitted here.
     takes_over : bool
         Whether positions that were never in the journal are taken over at the first start; otherwise they are a break.
+    anchor : AnchorPlace, optional
+        Where the journal's head is kept a second time; closed with the system.
     why_only_reducing : callable
         Why only orders that reduce a position may leave now, whatever the books say; empty while all may. See
         :func:`aegis.live_trading.live_safety.broker_for`.
@@ -69,6 +72,7 @@ class ExecutionConfig:
     reconcile_seconds: float = 60.0
     book: str = "desk"
     takes_over: bool = True
+    anchor: AnchorPlace | None = None
     why_only_reducing: Callable[[], str] = str
     cash_tolerance_usd: float = 0.05
     cash_lag_seconds: float = 240.0

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from aegis.backtesting.session_market import CorporateAction
-from aegis.errors import AegisError, ExecutionError
+from aegis.errors import AegisError, AnchorUnavailable, ExecutionError
 from aegis.execution.account_state import Position
 from aegis.execution.brokers.broker import AccountBalance, Broker
 from aegis.execution.journal import Journal
@@ -25,6 +25,7 @@ from aegis.execution.order_terms import OrderType, TimeInForce
 from aegis.execution.orders import Fill, Order, OrderEvent
 from aegis.execution.worked_ledger import WorkedLedger
 from aegis.live_trading.agreement import Agreement
+from aegis.live_trading.anchoring import Anchoring
 from aegis.live_trading.broker_account import AccountReview
 from aegis.live_trading.execution_config import ExecutionConfig
 from aegis.live_trading.exit_door import ExitDoor
@@ -53,7 +54,7 @@ class ExecutionSystem:
     ExecutionError
         Another process trades the account.
     JournalError
-        The journal cannot be opened, or was tampered with.
+        The journal cannot be opened, was tampered with, or is not what its anchor says; or the anchor does not answer.
     BrokerUnavailable
         The broker does not say what became of earlier orders. Nothing was sent.
 
@@ -82,6 +83,9 @@ class ExecutionSystem:
             opened.enter_context(Lease(config.lease, account=config.account, since_utc=now))
             self._journal = opened.enter_context(Journal.open(config.journal, account=config.account))
             self._journal.verify()
+            self._anchoring = Anchoring(config.anchor, self._journal)
+            opened.callback(self._anchoring.close)
+            self._anchoring.begin(session=self._sessions.session_of(now), at_utc=now)
             self._ledger = WorkedLedger(self._journal, first=self._sessions.first_session(now))
             rules = config.rules(self._journal)
             permit = FlattenPermit(
@@ -97,6 +101,7 @@ class ExecutionSystem:
                 session_of=self.session_of,
                 made_by=config.made_by,
                 flatten=permit,
+                anchoring=self._anchoring,
             )
             self._flattening = Flattening(
                 self.door, broker, self._journal, permit=permit, config=config, sessions=self._sessions
@@ -125,8 +130,14 @@ class ExecutionSystem:
 
     @property
     def breaks(self) -> tuple[str, ...]:
-        """What differs from the broker, or holds the account back; while anything does, only reducing orders leave."""
-        return (*filter(None, (self._deaf, self._config.why_only_reducing())), *self._agreement.breaks)
+        """What differs from the broker, or holds the account back; while anything does, only reducing orders leave.
+
+        Notes
+        -----
+        While the journal's head cannot be anchored, these do not leave either.
+        """
+        held_back = (self._deaf, self._anchoring.failure, self._config.why_only_reducing())
+        return (*filter(None, held_back), *self._agreement.breaks)
 
     @property
     def last_review(self) -> tuple[AccountReview | None, datetime | None]:
@@ -253,7 +264,14 @@ class ExecutionSystem:
         ------
         ExecutionError
             They differ, or it is; the message says why.
+        AnchorUnavailable
+            The journal's head cannot be anchored: no order leaves, whatever it does.
         """
+        if self._anchoring.failure:
+            raise AnchorUnavailable(
+                f"{self._anchoring.failure}. Order {order.client_order_id} ({order.symbol} {order.quantity_shares:g}) "
+                "was not sent"
+            )
         breaks = self.breaks
         if breaks and not order.is_reducing:
             more = f", and {len(breaks) - 1} more" if len(breaks) > 1 else ""
@@ -346,6 +364,7 @@ class ExecutionSystem:
                 self._failure = self._failure or self._flattening.step(stopped.flatten)
             else:
                 self._failure = ""
+            self._anchoring.follow()
             self.door.settle_doubts()
             if self._agreement.is_due(self._config.clock.now_utc()):
                 self._agreement.look()

@@ -5,9 +5,9 @@ asked is :mod:`aegis.live_trading.risk_manager`, how it is written down :mod:`ae
 
 Notes
 -----
-Before the first byte of an order leaves, one commit of the journal holds its intent, the verdict and 'submitted'. A
-process that dies after it leaves an order that is perhaps at the venue; the next one asks the venue for it, and sends
-it only where the venue says that it has none.
+Before the first byte of an order leaves, one commit of the journal holds its intent, the verdict and 'submitted', and
+the journal's head is kept at its anchor, where there is one. A process that dies after it leaves an order that is
+perhaps at the venue; the next one asks the venue for it, and sends it only where the venue says that it has none.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from contextlib import contextmanager, suppress
 from datetime import date, datetime
 
 from aegis.clock import Clock
-from aegis.errors import AegisError, BrokerUnavailable, ExecutionError, SubmissionUnknown
+from aegis.errors import AegisError, AnchorUnavailable, BrokerUnavailable, ExecutionError, SubmissionUnknown
 from aegis.execution.brokers.broker import Broker
 from aegis.execution.order_reasons import OrderReason, reason_text
 from aegis.execution.order_states import OrderState, OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 from aegis.execution.worked_ledger import WorkedLedger
+from aegis.live_trading.anchoring import Anchoring
 from aegis.live_trading.door_record import DoorRecord
 from aegis.live_trading.exit_permits import ExitPermit, FlattenPermit, OrdinaryPermit, flatten_request
 from aegis.live_trading.exit_review import ExitReview, MadeBy
@@ -58,6 +59,8 @@ class ExitDoor:
     flatten : FlattenPermit
         Lets orders leave that close a position while the switch is engaged; see
         :mod:`aegis.live_trading.exit_permits`.
+    anchoring : Anchoring, optional
+        Keeps the journal's head a second time before anything is sent.
 
     Notes
     -----
@@ -76,6 +79,7 @@ class ExitDoor:
         session_of: Callable[[datetime], date],
         made_by: MadeBy,
         flatten: FlattenPermit,
+        anchoring: Anchoring | None = None,
     ) -> None:
         self._broker = broker
         self._ledger = ledger
@@ -84,6 +88,7 @@ class ExitDoor:
         self._flatten = flatten
         self._switch = switch
         self._sending = sending
+        self._anchoring = anchoring
         self._clock = clock
         self._session_of = session_of
         self._record = DoorRecord(ledger, clock=clock, session_of=session_of, made_by=made_by)
@@ -115,7 +120,8 @@ class ExitDoor:
         SubmissionUnknown
             Nobody knows whether it arrived. :meth:`recover` finds out; until then the broker takes no other order.
         JournalError
-            It could not be written down. Nothing was sent.
+            It could not be written down, or what was written could not be anchored. Nothing was sent; in the second
+            case :meth:`settle_doubts` sends it once the anchor answers and the rules still let it.
         """
         name = order.client_order_id
         with self._lock:
@@ -219,6 +225,7 @@ class ExitDoor:
             asked = self._record.event(order, OrderEventKind.REPLACE_REQUESTED, revision=revision, terms=order)
             self._ledger.record([asked])
             self._ledger.flush()
+            self._require_anchored(order)
             with self._sending.sending():
                 self._require_released(order)
                 self._broker.replace(order, revision=revision)
@@ -293,7 +300,7 @@ class ExitDoor:
                 if status.is_final:
                     self._doubtful.discard(name)
                     continue
-                with suppress(SubmissionUnknown, BrokerUnavailable):
+                with suppress(SubmissionUnknown, BrokerUnavailable, AnchorUnavailable):
                     self._find_or_send(self._ledger.committed_order(name))
         with self._lock:
             return tuple(sorted(self._doubtful))
@@ -347,6 +354,7 @@ class ExitDoor:
             return self._require(name)
         if self._session_of(self._clock.now_utc()) > order.execution_session:
             return self.give_up(name, reason_text(OrderReason.NEVER_SENT, f"its session was {order.execution_session}"))
+        self._require_anchored(order)  # before anything is written of an order that cannot be sent now
         # It was let through before; it is judged anew in the place of what was reserved then.
         verdict = self._permit(order).review(order, is_replacement=True)
         self._record.note(order, verdict)
@@ -358,16 +366,21 @@ class ExitDoor:
 
     def _send(self, order: Order) -> OrderStatus:
         name = order.client_order_id
+        self._doubtful.add(name)
+        self._require_anchored(order)
         with self._sending.sending():
             stopped = self._permit(order).stopped(order)
             if not stopped:
-                self._doubtful.add(name)
                 self._broker.submit(order)
                 self._doubtful.discard(name)
         if stopped:
             return self.give_up(name, reason_text(OrderReason.KILL_SWITCH, stopped))
         self.take_events()
         return self._require(name)
+
+    def _require_anchored(self, order: Order) -> None:
+        if self._anchoring is not None and not flatten_request(order.decision_id):  # a stop waits for nothing
+            self._anchoring.require()
 
     def _permit(self, order: Order) -> ExitPermit:
         return self._flatten if flatten_request(order.decision_id) else self._ordinary

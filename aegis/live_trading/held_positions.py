@@ -39,6 +39,7 @@ class AccountEventKind(StrEnum):
     OPENING_BOOKED = "opening booked"
     CASH_PAID = "cash paid"
     CASH_STATED = "cash stated"
+    ANCHOR_BEGUN = "anchor begun"
 
 
 def adoption_entry(
@@ -109,6 +110,12 @@ def split_entry(
 def breakers_entry(record: Mapping[str, object], *, session: date, at_utc: datetime) -> NewEvent:
     """Return the row of what an account's breakers must remember over a restart."""
     return account_entry(AccountEventKind.BREAKERS_KEPT, record, session=session, at_utc=at_utc)
+
+
+def anchor_entry(place: str, *, session: date, at_utc: datetime) -> NewEvent:
+    """Return the row that says that the journal's head is kept at a place from now on."""
+    key = f"{AccountEventKind.ANCHOR_BEGUN}:{place}"
+    return account_entry(AccountEventKind.ANCHOR_BEGUN, {"place": place}, session=session, at_utc=at_utc, key=key)
 
 
 def held_shares(rows: Iterable[JournalRow], *, before: Mapping[str, float] | None = None) -> dict[str, float] | None:

@@ -79,15 +79,27 @@ def _lease(snapshot: MonitorSnapshot, _settings: AlertSettings) -> Iterator[Caus
 
 def _failures(snapshot: MonitorSnapshot, _settings: AlertSettings) -> Iterator[Cause]:
     for said in snapshot.failures:
-        if said.startswith(f"journal of {snapshot.account}"):
-            yield Cause("journal_not_writable", "The journal cannot be used: nothing is sent", said)
+        if _is_of_journal(said, snapshot):
+            yield _journal_cause(said)
         else:
             yield Cause(f"failing/{_digest(said)}", "A step of the trading process failed", said)
 
 
 def _breaks(snapshot: MonitorSnapshot, _settings: AlertSettings) -> Iterator[Cause]:
     for said in snapshot.breaks:
-        yield Cause(f"break/{_digest(said)}", "The books differ from the broker's: only reducing orders leave", said)
+        if _is_of_journal(said, snapshot):  # its head could not be anchored
+            yield _journal_cause(said)
+        else:
+            title = "The books differ from the broker's: only reducing orders leave"
+            yield Cause(f"break/{_digest(said)}", title, said)
+
+
+def _is_of_journal(said: str, snapshot: MonitorSnapshot) -> bool:
+    return said.startswith(f"journal of {snapshot.account}")
+
+
+def _journal_cause(said: str) -> Cause:
+    return Cause("journal_not_writable", "The journal cannot be used: nothing is sent", said)
 
 
 def _stops(snapshot: MonitorSnapshot, _settings: AlertSettings) -> Iterator[Cause]:

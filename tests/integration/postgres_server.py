@@ -7,7 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,10 @@ def programs() -> Path | None:
 
 
 class PostgresServer:
-    """A running server with one database; `url` holds its password."""
+    """A running server with one database; `url` holds its password, and `stop` ends it before its time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stop: Callable[[], None]) -> None:
+        self.stop = stop
         user, password = "aegis", "".join({"@": "%40", "/": "%2F", "'": "%27"}.get(c, c) for c in PASSWORD)
         self.url = f"postgresql://{user}:{password}@/postgres?host={folder}"
 
@@ -83,7 +84,7 @@ def running_server(bin_folder: Path) -> Iterator[PostgresServer]:
         )  # fmt: skip
         # Without a log file the server would hold on to the pipes that are waited for here.
         run("pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
-        yield PostgresServer(folder)
+        yield PostgresServer(folder, lambda: run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"))
     finally:
         if (data / "postmaster.pid").exists():
             run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")

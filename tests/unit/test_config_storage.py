@@ -104,3 +104,34 @@ def test_a_place_for_backups_is_an_absolute_folder_or_a_bucket(tmp_path, place):
 def test_a_scheduled_backup_of_what_lies_elsewhere_is_refused(tmp_path, elsewhere):
     with pytest.raises(ConfigurationError, match="back PostgreSQL up with pg_dump"):
         load_config(_file(tmp_path, f"storage:\n  backup_location: /mnt/backups\n  {elsewhere}\n"))
+
+
+def test_an_anchor_is_a_folder_or_bucket_or_another_server(monkeypatch, tmp_path):
+    other = "postgresql://aegis:sesame@other.example/aegis"
+    monkeypatch.setenv("AEGIS_STORAGE__POSTGRES_URL", URL)
+    monkeypatch.setenv("AEGIS_STORAGE__ANCHOR_POSTGRES_URL", other)
+    config = load_config(_file(tmp_path, ""))
+    assert config.storage.anchor_postgres_url.get_secret_value() == other
+    assert "sesame" not in repr(config) + config.model_dump_json()
+    with pytest.raises(ConfigurationError, match="leave out one of them") as refused:
+        load_config(_file(tmp_path, "storage:\n  anchor_location: /mnt/other\n"))
+    assert "sesame" not in str(refused.value)
+    for same in (URL, "postgres://someone:sesame@db.example/other", "postgresql://db.example:5432/x"):
+        monkeypatch.setenv("AEGIS_STORAGE__ANCHOR_POSTGRES_URL", same)
+        with pytest.raises(ConfigurationError, match="the server that the journal itself is in") as refused:
+            load_config(_file(tmp_path, ""))
+        assert "sesame" not in str(refused.value)
+
+
+def test_the_password_of_an_anchor_does_not_stand_in_the_file(tmp_path):
+    with pytest.raises(ConfigurationError, match="AEGIS_STORAGE__ANCHOR_POSTGRES_URL") as refused:
+        load_config(_file(tmp_path, f"storage:\n  anchor_postgres_url: {URL}\n"))
+    assert "sesame" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "location", ["anchors", "./anchors", "s3://Bucket", "s3://key:secret@bucket/x", "ftp://host/x"]
+)
+def test_an_anchor_that_is_no_place_is_refused(location):
+    with pytest.raises(ValueError, match="expected an absolute folder"):
+        AegisConfig(storage={"anchor_location": location})

@@ -32,11 +32,14 @@ class PaperAccount:
         (home / "simulated-simulated").rename(home / f"simulated-{ACCOUNT}")
         sections = settings(home=home, account=ACCOUNT, account_since=FIRST)
         limits = {"max_orders_per_second": 100, "max_position_size": 0.2}
+        volume = home.parent / "another volume"
+        volume.mkdir()
         self.config = AegisConfig(
             eval={
                 "execution": {"default_algorithm": "twap", "interval_minutes": 30},
                 "live_trading": {"broker": "simulated", "risk_limits": limits},
             },
+            storage={"anchor_location": str(volume)},
             **sections,
         )
         self.clock = SimulatedClock(CALENDAR.close_utc(CALENDAR.previous(FIRST)))

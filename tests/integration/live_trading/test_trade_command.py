@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,11 @@ from rich.console import Console
 
 from aegis.clock import FixedClock
 from aegis.config import AegisConfig
-from aegis.errors import ConfigurationError, ExecutionError
+from aegis.errors import AnchorUnavailable, ConfigurationError, ExecutionError, JournalError
 from aegis.monitoring.status_file import STATUS_FILE, read_status
 from aegis.workspace import Workspace
+from aegis_resources.desk import Desk
+from aegis_sensors.desk_commands import audit_command
 from aegis_sensors.monitor_command import monitor_command
 from aegis_sensors.trade_command import trade_command
 from tests.integration.conftest import CALENDAR, THE_DAY, settings
@@ -24,11 +28,10 @@ from tests.integration.conftest import CALENDAR, THE_DAY, settings
 CLOCK = FixedClock(CALENDAR.open_utc(CALENDAR.previous(THE_DAY)))
 
 
-def config_of(home: Path, account: str = "paper") -> AegisConfig:
+def config_of(home: Path, account: str = "paper", **storage: str) -> AegisConfig:
     since = None if account == "simulated" else CALENDAR.offset(THE_DAY, -2)
-    return AegisConfig(
-        eval={"live_trading": {"broker": "simulated"}}, **settings(home=home, account=account, account_since=since)
-    )
+    sections = settings(home=home, account=account, account_since=since)
+    return AegisConfig(eval={"live_trading": {"broker": "simulated"}}, storage=storage, **sections)
 
 
 def console() -> Console:
@@ -79,3 +82,43 @@ def test_the_simulated_account_is_not_traded(eve: Path, tmp_path: Path) -> None:
     shutil.copytree(eve / "simulated-simulated", tmp_path / "simulated-simulated")
     with pytest.raises(ConfigurationError, match="name another account"):
         trade_command(config_of(tmp_path, "simulated"), console=console(), clock=CLOCK)
+
+
+def test_an_account_is_anchored_audited_and_refused_once_its_end_is_cut_off(
+    config: AegisConfig, tmp_path: Path
+) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    anchored = config_of(tmp_path, anchor_location=str(volume))
+    stop = threading.Event()
+    stop.set()
+
+    def trade() -> int:
+        return trade_command(anchored, console=console(), clock=CLOCK, stop=stop)
+
+    assert trade() == 0
+    said = console()
+    audit_command(anchored, console=said)
+    assert f"The head that {volume}/simulated-paper/paper.json keeps is in it." in said.file.getvalue()
+    journal = Workspace.of(anchored).journal("paper")
+    assert isinstance(journal, Path)
+    with closing(sqlite3.connect(journal)) as file, file:
+        file.execute("DROP TRIGGER journal_events_refuse_delete")
+        file.execute("DELETE FROM journal_events WHERE sequence > 1")
+        file.execute("UPDATE journal_heads SET sequence = 1, hash = (SELECT hash FROM journal_events)")
+    audit_command(config, console=console())  # without its anchor it is a whole journal
+    desk = Desk.of(anchored)
+
+    def decide() -> None:
+        with desk.ledger(THE_DAY, THE_DAY, published=None, last_booked=None):
+            pytest.fail("nothing may be decided")
+
+    for attempt in (trade, lambda: audit_command(anchored, console=console()), decide):
+        with pytest.raises(
+            JournalError, match=r"published up to sequence \d+ and now ends with 1; .*paper\.json tells"
+        ):
+            attempt()
+    volume.rename(tmp_path / "away")
+    for attempt in (trade, lambda: audit_command(anchored, console=console()), decide):
+        with pytest.raises(AnchorUnavailable, match="there is no folder"):
+            attempt()

@@ -75,3 +75,8 @@ def test_quotes_and_feeds_count_only_while_the_market_is_open() -> None:
     }
     assert _keys(**old) == ["stale_quote/ABC", "data_silent/alpaca"]
     assert _keys(**old, is_session_open=False) == []
+
+
+def test_an_end_that_cannot_be_anchored_is_a_fault_of_the_journal_and_no_difference_of_the_books() -> None:
+    said = "journal of paper: its anchor /mnt/other/paper.json: no space left"
+    assert _keys(breaks=(said,)) == _keys(breaks=(said,), failures=(said,)) == ["journal_not_writable"]
