@@ -363,7 +363,9 @@ def _read_yaml(file: Path) -> dict[str, Any]:
 
 def _refuse_password(values: dict[str, Any], file: Path) -> None:
     storage = values.get("storage")
-    for setting in URLS_WITHOUT_PASSWORD if isinstance(storage, dict) else ():
+    if not isinstance(storage, dict):
+        return
+    for setting in URLS_WITHOUT_PASSWORD:
         if password_in(storage.get(setting.removeprefix("storage."))):
             raise ConfigurationError(
                 f"{file.name}: {setting} holds a password, and the file is no place for one; give the whole URL in the "

@@ -76,6 +76,10 @@ class OrderBook:
             )
         return False
 
+    def forget(self, client_order_id: str) -> None:
+        """Drop an order and what was told of it; positions and fills of the book no longer count it."""
+        self._entries.pop(client_order_id, None)
+
     def apply(self, event: OrderEvent) -> bool:
         """Take note of an event and return whether it says anything new."""
         entry = self._entries.setdefault(event.client_order_id, _Entry())

@@ -52,7 +52,7 @@ class DecisionLedger:
         self._journal = journal
         self._first, self._last = first, last
         self._pending: dict[str, NewEvent] = {}
-        self._recorded: dict[str, bytes] = {}
+        self._recorded: dict[str | None, dict[str, bytes]] = {}
         self._decisions: dict[str, CommittedDecision] = {}
         self._statuses: dict[str, OrderStatus] = {}
         self._open_rows: dict[str, list[JournalRow]] = {}
@@ -129,7 +129,7 @@ class DecisionLedger:
         conflicts = []
         for event in events:
             self._require_own(self._journal.account, event.session, event.client_order_id)
-            recorded = self._recorded.get(order_event_key(event))
+            recorded = self._recorded.get(event.client_order_id, {}).get(order_event_key(event))
             if recorded is not None:
                 if recorded != _fingerprint(instant_text(event.at_utc), canonical_json(event_payload(event))):
                     conflicts.append(f"order {event.client_order_id}: '{event.kind}' is recorded with other contents")
@@ -227,7 +227,7 @@ class DecisionLedger:
 
     def _refuse(self, decision: Decision, at_utc: datetime) -> CommitOutcome:
         entry = refusal_entry(decision, at_utc)
-        is_new = str(entry.idempotency_key) not in self._recorded
+        is_new = str(entry.idempotency_key) not in self._recorded.get(None, {})
         if is_new:
             self._add(entry)
         return CommitOutcome((), {}, is_new=is_new, is_refused=True)
@@ -235,14 +235,16 @@ class DecisionLedger:
     def _add(self, event: NewEvent) -> None:
         key = str(event.idempotency_key)
         self._pending[key] = event
-        self._recorded[key] = _fingerprint(instant_text(event.at_utc), event.payload_json)
+        told = self._recorded.setdefault(event.client_order_id, {})
+        told[key] = _fingerprint(instant_text(event.at_utc), event.payload_json)
 
     def _remember(self, rows: Iterable[JournalRow]) -> None:
         """Keep what recorded events say, as fingerprints, and the rows of orders that are not at their end."""
         for row in rows:
-            if row.idempotency_key is not None:
-                self._recorded[row.idempotency_key] = _fingerprint(row.at_utc, row.payload_json)
             name = row.client_order_id
+            if row.idempotency_key is not None:
+                told = self._recorded.setdefault(name, {})
+                told[row.idempotency_key] = _fingerprint(row.at_utc, row.payload_json)
             if name is None:
                 continue
             if row.kind in INTENTS:

@@ -24,9 +24,19 @@ DECISION_KINDS = (
 """The rows that make up a committed decision."""
 
 
-def committed_decisions(journal: Journal, *, first: date, last: date) -> dict[str, CommittedDecision]:
-    """Return the decisions committed for the sessions in ``[first, last]`` by decision id, in one query."""
-    rows = journal.events(first=first, last=last, kinds=DECISION_KINDS)
+def committed_decisions(journal: Journal, *, first: date, last: date, after: int = 0) -> dict[str, CommittedDecision]:
+    """Return the decisions committed for the sessions in ``[first, last]`` by decision id, in one query.
+
+    Parameters
+    ----------
+    journal : Journal
+        Of the account.
+    first, last : date
+        Sessions, inclusive.
+    after : int
+        Only decisions that follow this place in the chain, where one batch of it ends.
+    """
+    rows = journal.events(first=first, last=last, kinds=DECISION_KINDS, after=after)
     return {name: decision_from(group) for name, group in rows_by_decision(rows).items()}
 
 

@@ -6,18 +6,20 @@ Belongs here: what a process that trades writes beyond decisions and events. The
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from aegis.errors import JournalError
-from aegis.execution.decisions import INTENTS, CommitOutcome, Decision, DecisionEventKind
+from aegis.execution.decisions import INTENTS, CommitOutcome, CommittedDecision, Decision, DecisionEventKind
 from aegis.execution.journal import Journal
+from aegis.execution.journal_chain import JournalRow
 from aegis.execution.journal_entries import aside_entry, child_entries
 from aegis.execution.order_management import DecisionLedger
-from aegis.execution.order_projections import order_event, order_statuses
+from aegis.execution.order_projections import decision_from, order_event, order_statuses, rows_by_decision
 from aegis.execution.order_records import order_from_record
-from aegis.execution.order_states import OrderState, OrderStatus
+from aegis.execution.order_states import FINAL_EVENTS, OrderState, OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 
 TOLD_OF_ORDERS = frozenset(OrderEventKind) - {
@@ -30,6 +32,8 @@ TOLD_OF_ORDERS = frozenset(OrderEventKind) - {
 
 _UNSENT_TERMS = (*sorted(INTENTS), OrderEventKind.ADJUSTED)
 """Rows with the terms that an order is sent on; the last one counts."""
+_KEPT_ENDED_ORDERS = 256
+"""Orders that are kept in memory after their end, for what a venue still tells of them; others are read again."""
 
 
 class WorkedLedger(DecisionLedger):
@@ -41,14 +45,22 @@ class WorkedLedger(DecisionLedger):
         The account's journal.
     first : date
         The oldest session whose decisions are looked at; orders from before are found by their ids.
+
+    Notes
+    -----
+    A process trades for weeks. Of the orders that have ended only the newest are kept in memory; what is asked or told
+    of an older one is answered from the journal, where all of it is.
     """
 
     def __init__(self, journal: Journal, *, first: date) -> None:
-        super().__init__(journal, first=first, last=date.max)
+        self._ended: OrderedDict[str, None] = OrderedDict()
         self._kept: dict[str, int] = {}
         self._terms: dict[str, Order] = {}
         self._first_terms: dict[str, Order] = {}
         self._verdicts: dict[str, int] = {}
+        self._forgotten_decisions: dict[str, date] = {}
+        self._let_go: list[str] = []
+        super().__init__(journal, first=first, last=date.max)
 
     def status(self, client_order_id: str) -> OrderStatus | None:
         """Return where an order stands by what is recorded, None if it was never committed.
@@ -86,9 +98,7 @@ class WorkedLedger(DecisionLedger):
                     self._first_terms.setdefault(client_order_id, known)
                 known = self._terms[client_order_id] = order_from_record(row.payload["order"])
         if known is None:
-            raise JournalError(
-                f"order {client_order_id}: the journal of {self._journal.account} does not know it; commit it first"
-            )
+            raise _unknown(self._journal.account, client_order_id)
         return known
 
     def first_terms(self, client_order_id: str) -> Order:
@@ -100,7 +110,10 @@ class WorkedLedger(DecisionLedger):
         """Commit a decision, or find it committed; see :meth:`DecisionLedger.commit`."""
         outcome = super().commit(decision, at_utc=at_utc)
         if outcome.is_new:  # one that was committed before may have been adjusted since
-            self._terms |= {order.client_order_id: order for order in (*outcome.orders, *outcome.refused_orders)}
+            terms = {order.client_order_id: order for order in (*outcome.orders, *outcome.refused_orders)}
+            self._terms |= terms
+            self._verdicts |= dict.fromkeys(terms, 0)
+            self._ended |= dict.fromkeys(order.client_order_id for order in outcome.refused_orders)
         return outcome
 
     def record(self, events: Sequence[OrderEvent]) -> tuple[str, ...]:
@@ -110,7 +123,39 @@ class WorkedLedger(DecisionLedger):
             if event.kind is OrderEventKind.ADJUSTED and event.order is not None:
                 self._first_terms.setdefault(event.client_order_id, self.committed_order(event.client_order_id))
                 self._terms[event.client_order_id] = event.order
+            if event.kind in FINAL_EVENTS:
+                self._ended[event.client_order_id] = None
         return conflicts
+
+    def flush(self) -> int:
+        """Write everything new in one transaction; see :meth:`DecisionLedger.flush`."""
+        written = super().flush()
+        while len(self._ended) > _KEPT_ENDED_ORDERS:
+            self._forget(self._ended.popitem(last=False)[0])
+        return written
+
+    def let_go(self) -> tuple[str, ...]:
+        """Return the ended orders forgotten since the last time, oldest first: the journal has all of them."""
+        gone, self._let_go = tuple(self._let_go), []
+        return gone
+
+    def recall(self, client_order_id: str) -> tuple[Order, tuple[OrderEvent, ...]]:
+        """Return an order as it was sent, and what a venue told of it, oldest first, from the journal alone.
+
+        Raises
+        ------
+        JournalError
+            It was never committed, or the journal cannot be read.
+
+        Notes
+        -----
+        Any thread may ask; what is not flushed yet is not in it.
+        """
+        rows = self._journal.events(client_order_ids=[client_order_id])
+        orders = [order_from_record(row.payload["order"]) for row in rows if row.kind in _UNSENT_TERMS]
+        if not orders:
+            raise _unknown(self._journal.account, client_order_id)
+        return orders[-1], tuple(order_event(row) for row in rows if row.kind in TOLD_OF_ORDERS)
 
     def commit_child(self, order: Order, refusal: str | None, *, session: date, at_utc: datetime) -> None:
         """Record a child of a committed order with the exit door's verdict; one that is recorded stays as it is.
@@ -139,6 +184,9 @@ class WorkedLedger(DecisionLedger):
         self._terms[order.client_order_id] = order
         state = OrderState.APPROVED if refusal is None else OrderState.REFUSED
         self._statuses[order.client_order_id] = OrderStatus(order, state)
+        self._verdicts[order.client_order_id] = 0
+        if refusal is not None:
+            self._ended[order.client_order_id] = None
 
     def keep_parent(self, order: Order, record: Mapping[str, Any], *, session: date, at_utc: datetime) -> None:
         """Record where a parent order stands; durable with the next :meth:`flush`."""
@@ -187,3 +235,41 @@ class WorkedLedger(DecisionLedger):
             if row.client_order_id in told and row.kind in TOLD_OF_ORDERS:
                 told[str(row.client_order_id)].append(order_event(row))
         return {name: (statuses[name], tuple(events)) for name, events in told.items()}
+
+    def _committed(self, decision_id: str) -> CommittedDecision | None:
+        session = self._forgotten_decisions.get(decision_id)
+        if session is None:
+            return super()._committed(decision_id)
+        rows = self._journal.events(first=session, last=session)
+        return decision_from(rows_by_decision(rows)[decision_id])
+
+    def _remember(self, rows: Iterable[JournalRow]) -> None:
+        known = tuple(rows)
+        super()._remember(known)
+        self._ended |= {str(row.client_order_id): None for row in known if row.kind in FINAL_EVENTS}
+
+    def _forget(self, name: str) -> None:
+        """Drop from memory all that is known of an order whose end is in the journal."""
+        order = self._terms.pop(name, None)
+        self._first_terms.pop(name, None)
+        self._statuses.pop(name, None)
+        self._open_rows.pop(name, None)
+        self._recorded.pop(name, None)
+        self._verdicts.pop(name, None)
+        self._closed.discard(name)
+        self._let_go.append(name)
+        if order is not None and order.decision_id in self._decisions:
+            self._forget_decision(order.decision_id, order.session)
+
+    def _forget_decision(self, decision_id: str, session: date) -> None:
+        """Drop a decision that was committed here, once all of its orders are dropped."""
+        orders = self._decisions[decision_id].orders
+        if decision_id in self._decision_rows or any(self._knows(order.client_order_id) for order in orders):
+            return
+        del self._decisions[decision_id]
+        self._forgotten_decisions[decision_id] = session
+        self._recorded.get(None, {}).pop(f"{DecisionEventKind.DECISION_COMMITTED}:{decision_id}", None)
+
+
+def _unknown(account: str, client_order_id: str) -> JournalError:
+    return JournalError(f"order {client_order_id}: the journal of {account} does not know it; commit it first")

@@ -1,8 +1,8 @@
 """Whether the books of a traded account agree with its broker: looking, taking over, and what is written for it.
 
 Belongs here: reconciliation as something that is done again and again, and its rows in the journal. What is compared
-is :mod:`aegis.live_trading.broker_account` and :mod:`aegis.live_trading.cash_agreement`, what the journal says is held
-:mod:`aegis.live_trading.held_positions`.
+is :mod:`aegis.live_trading.broker_account` and :mod:`aegis.live_trading.cash_agreement`, what the journal says
+:mod:`aegis.live_trading.journalled_account`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from aegis.execution.brokers.broker import Broker
 from aegis.execution.brokers.broker_abilities import FollowsActions
 from aegis.execution.journal import Journal, NewEvent
 from aegis.live_trading.booked_actions import (
-    coming_exchanges,
     exchange_entry,
     is_exchanged,
     not_exchanged,
@@ -28,11 +27,11 @@ from aegis.live_trading.booked_actions import (
 )
 from aegis.live_trading.broker_account import AccountReview, review_account
 from aegis.live_trading.cash_agreement import CashAgreement
-from aegis.live_trading.cash_balance import cash_balance
 from aegis.live_trading.execution_config import ExecutionConfig
 from aegis.live_trading.exit_door import ExitDoor
 from aegis.live_trading.exit_review import ExitReview
-from aegis.live_trading.held_positions import AccountEventKind, adoption_entry, breakers_entry, held_shares
+from aegis.live_trading.held_positions import AccountEventKind, adoption_entry, breakers_entry
+from aegis.live_trading.journalled_account import JournalledAccount
 
 _LOOKS = 4
 _MOST_MISSED = 20
@@ -69,6 +68,7 @@ class Agreement:
         session_of: Callable[[datetime], date],
     ) -> None:
         self._broker, self._journal, self._door = broker, journal, door
+        self._account = JournalledAccount(journal)
         self._rules, self._config = rules, config
         self._session_of = session_of
         self._remembered: object = ((), None)
@@ -93,7 +93,7 @@ class Agreement:
         """Compare the journal with the broker, and tell the rules; see :meth:`ExecutionSystem.reconcile`."""
         config, now = self._config, self._config.clock.now_utc()
         if config.takes_over and not self._is_taken_over:
-            if held_shares(self._journal.events()) is None:
+            if self._account.read().held is None:
                 self.take_over("first start of this account", "aegis")
             self._is_taken_over = True
         self._follow_actions()
@@ -127,7 +127,7 @@ class Agreement:
         with self._door.held():
             self._door.take_events()
             held, session = self._broker.positions(), self._session_of(now)
-            cash_usd, known = self._broker.account().cash_usd, cash_balance(self._journal.events())
+            cash_usd, known = self._broker.account().cash_usd, self._account.read().cash
             self._append(
                 adoption_entry(held, reason=reason, actor=actor, session=session, at_utc=now, cash_usd=cash_usd)
             )
@@ -151,8 +151,8 @@ class Agreement:
         What was taken over since the session opened is in the shares of after, and belongs to the broker's word.
         Mergers and delistings are announced in the journal, and booked by the look that finds them made.
         """
-        rows, now = self._journal.events(), self._config.clock.now_utc()
-        held = held_shares(rows) or {}
+        rows = self._journal.events(kinds=[AccountEventKind.OPENING_BOOKED, AccountEventKind.POSITIONS_ADOPTED])
+        held, now = self._account.read().held or {}, self._config.clock.now_utc()
         self._today = session, tuple(actions)
         if any(row.kind == AccountEventKind.OPENING_BOOKED and row.session_date == session for row in rows):
             return self._is_concerned(actions, held)  # what was bought since holds no claim on what the opening booked
@@ -169,26 +169,23 @@ class Agreement:
         """Return what a comparison finds, and whether it wrote down what it will find otherwise the next time."""
         config = self._config
         label = f"{config.account} {now:%Y-%m-%dT%H:%M:%SZ}"
-        rows = self._journal.events()
-        held = held_shares(rows) or {}
+        known = self._account.read()
+        held = known.held or {}
         found = review_account(self._broker, held, label=label, contradictions=self._door.contradictions())
         theirs = {item.symbol: item.quantity_shares for item in found.positions}
-        coming = coming_exchanges(rows, held)
-        made = [each for each in coming if is_exchanged(each.action, held, theirs)]
+        made = [each for each in known.coming if is_exchanged(each.action, held, theirs)]
         if made:
             with self._door.held():
                 for each in made:
                     self._append(exchange_entry(each, at_utc=now))
             return found, True
-        late = [not_exchanged(each, label=label) for each in coming if self._is_over(each.session, now)]
+        late = [not_exchanged(each, label=label) for each in known.coming if self._is_over(each.session, now)]
         if found.breaks or late:
             # A trade that nobody told moves cash too: shares first.
             return replace(found, breaks=(*found.breaks, *late)), False
         before = self._journal.head()
         with self._door.held():
-            breaks = self._cash.compare(
-                found.balance.cash_usd, cash_balance(rows), session=self._session_of(now), now_utc=now
-            )
+            breaks = self._cash.compare(found.balance.cash_usd, known.cash, session=self._session_of(now), now_utc=now)
         return replace(found, breaks=breaks), not breaks and self._journal.head() != before
 
     def _is_over(self, session: date, now: datetime) -> bool:
@@ -200,9 +197,7 @@ class Agreement:
         session, actions = self._today
         if not actions or session != self._session_of(self._config.clock.now_utc()):
             return
-        if isinstance(self._broker, FollowsActions) and self._is_concerned(
-            actions, held_shares(self._journal.events()) or {}
-        ):
+        if isinstance(self._broker, FollowsActions) and self._is_concerned(actions, self._account.read().held or {}):
             self._broker.follow_actions(actions, session=session)
 
     def _is_concerned(self, actions: Sequence[CorporateAction], held: Mapping[str, float]) -> bool:

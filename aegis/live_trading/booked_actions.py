@@ -114,20 +114,28 @@ class ComingExchange:
     closes_usd: Mapping[str, float]
 
 
-def coming_exchanges(rows: Iterable[JournalRow], held: Mapping[str, float]) -> list[ComingExchange]:
-    """Return the exchanges that openings announced of what is still held, oldest first."""
-    found: dict[str, ComingExchange] = {}
-    for row in rows:
+class AnnouncedExchanges:
+    """The exchanges that openings announced, as far as a journal was read; rows come in its order, each once."""
+
+    def __init__(self) -> None:
+        self._announced: dict[str, tuple[CorporateAction, date, Mapping[str, float]]] = {}
+
+    def take(self, row: JournalRow) -> None:
+        """Take the next row."""
         if row.kind == AccountEventKind.OPENING_BOOKED:
             for record in row.payload["exchanges"]:
                 action = CorporateAction.from_record(record)
-                shares = held.get(action.symbol)
-                if shares:
-                    closes = row.payload["closes_usd"]
-                    found[action.symbol] = ComingExchange(action, row.session_date, shares, closes)
+                self._announced[action.symbol] = action, row.session_date, row.payload["closes_usd"]
         elif row.kind == AccountEventKind.SHARES_EXCHANGED:
-            found.pop(row.payload["symbol"], None)
-    return list(found.values())
+            self._announced.pop(row.payload["symbol"], None)
+
+    def coming(self, held: Mapping[str, float]) -> tuple[ComingExchange, ...]:
+        """Return those of what is still held, oldest first."""
+        return tuple(
+            ComingExchange(action, session, held[symbol], closes_usd)
+            for symbol, (action, session, closes_usd) in self._announced.items()
+            if held.get(symbol)
+        )
 
 
 def exchanges(actions: Iterable[CorporateAction], held: Mapping[str, float]) -> list[CorporateAction]:

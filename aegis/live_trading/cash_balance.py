@@ -13,6 +13,7 @@ else is ever booked by itself; a difference that is left is for a person.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -33,6 +34,7 @@ _DUE_KINDS = frozenset(
 _NEAR = 0.1
 """An estimate is met by a payment that differs by at most this share of it."""
 _MOST_TRIES = 20_000
+_KEPT_FILLS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +120,14 @@ def cash_balance(rows: Iterable[JournalRow]) -> CashBalance:
     rows : iterable of JournalRow
         The whole journal, by ascending sequence.
     """
-    reading = _Reading()
+    reading = CashReading()
     for row in rows:
         reading.take(row)
-    dues = tuple(sorted(reading.dues.values(), key=lambda due: (due.due_session, due.key)))
-    before = tuple(reading.before_fills[-_KEPT_FILLS:])
-    return CashBalance(reading.usd, reading.since, dues, frozenset(reading.fee_ids), reading.fills, before)
+    return reading.balance()
 
 
-class _Reading:
-    """A journal as far as it was read."""
+class CashReading:
+    """A journal as far as its cash was read; rows come by ascending sequence, each once."""
 
     def __init__(self) -> None:
         self.usd: float | None = None
@@ -135,7 +135,13 @@ class _Reading:
         self.dues: dict[str, CashDue] = {}
         self.fee_ids: set[str] = set()
         self.fills = 0
-        self.before_fills: list[tuple[datetime, float]] = []
+        self.before_fills: deque[tuple[datetime, float]] = deque(maxlen=_KEPT_FILLS)
+
+    def balance(self) -> CashBalance:
+        """Return what the rows so far make of the account's cash."""
+        dues = tuple(sorted(self.dues.values(), key=lambda due: (due.due_session, due.key)))
+        known_fees, before = frozenset(self.fee_ids), tuple(self.before_fills)
+        return CashBalance(self.usd, self.since, dues, known_fees, self.fills, before)
 
     def take(self, row: JournalRow) -> None:
         """Take the next row."""
@@ -263,6 +269,3 @@ def _due(row: JournalRow) -> CashDue | None:
     amount = payload["amount_usd"]
     told = f"cash of the {payload['action']} of {symbol}, {session}, for {payload['shares']:g} shares"
     return None if amount == 0.0 else CashDue(key, told, session, amount, is_estimate=True)
-
-
-_KEPT_FILLS = 500

@@ -20,6 +20,7 @@ from datetime import date, datetime
 from aegis.clock import Clock
 from aegis.errors import AegisError, AnchorUnavailable, BrokerUnavailable, ExecutionError, SubmissionUnknown
 from aegis.execution.brokers.broker import Broker
+from aegis.execution.brokers.broker_abilities import ForgettingBroker
 from aegis.execution.order_reasons import OrderReason, reason_text
 from aegis.execution.order_states import OrderState, OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
@@ -251,6 +252,7 @@ class ExitDoor:
             for event in events:
                 self._rules.settle(event)
             self._contradictions += [said for said in conflicts if said not in self._contradictions]
+            self._let_go()
             return events
 
     def contradictions(self) -> tuple[str, ...]:
@@ -344,6 +346,12 @@ class ExitDoor:
         with self._lock:
             yield self._ledger
             self._ledger.flush()
+
+    def _let_go(self) -> None:
+        """Let the broker forget what the ledger has forgotten: the journal has it."""
+        gone = self._ledger.let_go()
+        if isinstance(self._broker, ForgettingBroker):
+            self._broker.let_go(gone, heard=self._heard, recall=self._ledger.recall)
 
     def _find_or_send(self, order: Order) -> OrderStatus:
         """Return an order that the venue has; send one that it has not, if the rules still let it."""

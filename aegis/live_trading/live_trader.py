@@ -20,6 +20,7 @@ from aegis.execution.algorithms.parent_desk import ParentDesk
 from aegis.execution.algorithms.parent_state import ParentState
 from aegis.execution.algorithms.planning import PastMarket, plan
 from aegis.execution.journal import Journal
+from aegis.execution.journal_chain import JournalHead
 from aegis.execution.order_projections import committed_decisions
 from aegis.execution.order_reasons import OrderReason, reason_text
 from aegis.execution.order_states import OrderState
@@ -128,7 +129,7 @@ class LiveTrader:
         self._released: set[str] = set()
         self._waiting: dict[str, Order] = {}
         self._not_yet: dict[str, Order] = {}
-        self._seen: object = None
+        self._seen: tuple[JournalHead, date, bool, bool] | None = None
         self._ended_before: date | None = None
         for kept in parents.kept():
             self._released.add(kept.state.order.client_order_id)
@@ -196,14 +197,18 @@ class LiveTrader:
         session = self._execution_session(now)
         is_its_day = now.astimezone(self._zone).date() >= session
         is_open = now >= self._calendar.open_utc(session)
-        if (head, session, is_its_day, is_open) == self._seen:
+        looked_at = session, is_its_day, is_open
+        if (head, *looked_at) == self._seen:
             return
         if is_open:
             self._end_outdated(session)
         decided_in = self._calendar.previous(session)
         have_begun = True
-        self._not_yet = {}
-        for decision in committed_decisions(self._journal, first=decided_in, last=decided_in).values():
+        # What a step before has read of the session need not be read again: the journal of a long day is large.
+        after = self._seen[0].sequence if self._seen is not None and self._seen[1:] == looked_at else 0
+        if after == 0:
+            self._not_yet = {}
+        for decision in committed_decisions(self._journal, first=decided_in, last=decided_in, after=after).values():
             for order in decision.approved:
                 if order.execution_session == session and order.client_order_id not in self._released:
                     if is_its_day:
@@ -211,7 +216,7 @@ class LiveTrader:
                     else:
                         self._not_yet[order.client_order_id] = order
         if have_begun:
-            self._seen = (self._journal.head(), session, is_its_day, is_open)
+            self._seen = (head, *looked_at)
 
     def _has_begun(self, order: Order, now_utc: datetime) -> bool:
         """Begin with an order; where that fails it is told, the others go on, and the next step tries again."""
@@ -289,12 +294,15 @@ class LiveTrader:
             self._ended_before = session
 
     def _send_waiting(self) -> None:
-        now = self._clock.now_utc()
-        session, longest = self._execution_session(now), timedelta(seconds=self._settings.max_data_age_seconds)
+        session = self._execution_session(self._clock.now_utc())
+        longest = timedelta(seconds=self._settings.max_data_age_seconds)
         for name, order in sorted(self._waiting.items()):
             if order.execution_session < session:
                 del self._waiting[name]  # how it ended is said by whoever ends what nobody traded
-            elif self._has_room() and self._feed.observe(order.symbol).has_quote(now, longest):
+                continue
+            # The time is asked after the market: a quote of this very moment would be one of the future otherwise.
+            market = self._feed.observe(order.symbol)
+            if self._has_room() and market.has_quote(self._clock.now_utc(), longest):
                 self._system.submit_order(order)
                 del self._waiting[name]
 

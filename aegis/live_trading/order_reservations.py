@@ -7,7 +7,8 @@ Notes
 -----
 An order takes its whole quantity from the moment it is let through. A fill turns that into shares held, any end frees
 the rest; that it was sent stays counted. Sums are of decimals (:mod:`aegis.risk.exact_amounts`), so that adding and
-taking away leaves exactly what a sum from scratch would be, in any order.
+taking away leaves exactly what a sum from scratch would be, in any order. Of an order that has ended only its fills and
+the instants of its messages are kept, from the next statement of account on: a day may have tens of thousands.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class Reserved:
 
 _SUMMED = tuple(item.name for item in fields(Reserved))
 NOTHING = Reserved()
+_NO_BOOK = OrderBook()
+"""Of orders that are over; nothing is ever told to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,10 @@ class DayBounds:
 
 @dataclass(slots=True)
 class _Entry:
-    """An order at the door. `asked` are terms that were let through and not yet told as requested."""
+    """An order at the door. `asked` are terms that were let through and not yet told as requested.
+
+    Once `is_over`, `book` is empty: `strays` are all that filled, `messages_at_utc` when other terms were requested.
+    """
 
     symbol: str
     book: OrderBook = field(default_factory=OrderBook)
@@ -99,11 +105,27 @@ class _Entry:
     asked: Order | None = None
     asked_at_utc: tuple[datetime, ...] = ()
     strays: dict[str | int, Fill] = field(default_factory=dict)
+    is_over: bool = False
+    messages_at_utc: tuple[datetime, ...] = ()
     reserved: Reserved = NOTHING
     dearest_sale_usd: Decimal = _ZERO
 
     def history(self) -> OrderHistory | None:
-        return None if self.order is None else self.book.history(self.order.client_order_id)
+        return None if self.order is None or self.is_over else self.book.history(self.order.client_order_id)
+
+    def end(self, history: OrderHistory) -> None:
+        """Keep of an order that has ended what counts: its fills, and when messages were sent for it."""
+        requested = (e.at_utc for e in history.events if e.kind is OrderEventKind.REPLACE_REQUESTED)
+        self.messages_at_utc = (*self.asked_at_utc, *requested)
+        self.strays = {fill.execution_id or fill.fill_number: fill for fill in history.fills}
+        self.is_over, self.asked, self.asked_at_utc, self.book = True, None, (), _NO_BOOK
+
+    def takes(self, event: OrderEvent) -> bool:
+        """Take note of an event and return whether it says anything new."""
+        if not self.is_over:
+            return self.book.apply(event)
+        # After the end shares may still have changed hands; nothing else counts.
+        return event.fill is not None and (event.fill.execution_id or event.fill.fill_number) not in self.strays
 
     def fills(self) -> Iterable[Fill]:
         history = self.history()
@@ -125,6 +147,7 @@ class OrderReservations:
         self._by_symbol: dict[str, Reserved] = {}
         self._sales: dict[str, set[str]] = {}
         self._unstated: set[str] = set()
+        self._ended: set[str] = set()
         self.total = NOTHING
 
     def sent_at(self, client_order_id: str) -> datetime | None:
@@ -135,8 +158,12 @@ class OrderReservations:
     def filled_shares(self, client_order_id: str) -> Decimal:
         """Return the signed shares that an order filled."""
         entry = self._entries.get(client_order_id)
-        history = None if entry is None else entry.history()
-        return _ZERO if history is None else _filled(history)
+        if entry is None or entry.order is None:
+            return _ZERO
+        history = entry.history()
+        if history is None:
+            return sum((exact(fill.quantity_shares) for fill in entry.fills()), start=_ZERO)
+        return _filled(history)
 
     def of_symbol(self, symbol: str) -> Reserved:
         """Return what the orders of a symbol take."""
@@ -212,7 +239,7 @@ class OrderReservations:
         if name not in self._entries and fill is None:
             return None
         entry = self._entries.setdefault(name, _Entry(fill.symbol if fill is not None else ""))
-        if not entry.book.apply(event):
+        if not entry.takes(event):
             return None
         if fill is not None:
             entry.strays[fill.execution_id or fill.fill_number] = fill
@@ -229,13 +256,16 @@ class OrderReservations:
         )
         self._bounds = bounds
         # A statement changes only what executed since the one before: a long day's orders are not all counted anew.
-        for name in tuple(self._unstated if is_same_day else self._entries):
+        for name in tuple(self._unstated | self._ended if is_same_day else self._entries):
             entry = self._entries[name]
-            self._renew(name, entry)
             history = entry.history()
             is_over = history is None or history.status.is_final
+            if history is not None and is_over:
+                entry.end(history)
+            self._renew(name, entry)
             if is_over and entry.reserved == NOTHING and entry.dearest_sale_usd == 0:
                 self._forget(name, entry)
+        self._ended.clear()
 
     def from_scratch(self) -> Reserved:
         """Return the total by adding up what every order takes by its own history."""
@@ -247,6 +277,9 @@ class OrderReservations:
     def _renew(self, name: str, entry: _Entry) -> None:
         before = entry.reserved
         entry.reserved, entry.dearest_sale_usd = _reserved(entry, self._bounds)
+        history = entry.history()
+        if history is not None and history.status.is_final:
+            self._ended.add(name)
         if any(self._bounds.is_unstated(fill.filled_at_utc) for fill in entry.fills()):
             self._unstated.add(name)
         else:
@@ -261,6 +294,7 @@ class OrderReservations:
         self._replace(entry.symbol, entry.reserved, NOTHING)
         self._sales.get(entry.symbol, set()).discard(name)
         self._unstated.discard(name)
+        self._ended.discard(name)
         del self._entries[name]
 
     def _replace(self, symbol: str, before: Reserved, after: Reserved) -> None:
@@ -331,7 +365,11 @@ def _filled(history: OrderHistory) -> Decimal:
 def _messages(entry: _Entry, bounds: DayBounds) -> int:
     """Return how often the order, or other terms of it, were let through today."""
     history = entry.history()
-    if history is None or entry.sent_at_utc is None:
+    if entry.sent_at_utc is None:
+        return 0
+    if entry.is_over:
+        return sum(bounds.has(at) for at in (entry.sent_at_utc, *entry.messages_at_utc))
+    if history is None:
         return 0
     requested = (event.at_utc for event in history.events if event.kind is OrderEventKind.REPLACE_REQUESTED)
     return sum(bounds.has(at) for at in (entry.sent_at_utc, *entry.asked_at_utc, *requested))

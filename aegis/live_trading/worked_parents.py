@@ -25,6 +25,9 @@ from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 from aegis.execution.worked_ledger import WorkedLedger
 from aegis.live_trading.exit_door import ExitDoor
 
+_MOST_REMEMBERED = 10_000
+"""Ended children that are remembered; then they are asked for again."""
+
 
 class ChildrenThroughTheDoor:
     """Where the desk's children go: a :class:`~aegis.execution.algorithms.parent_desk.ChildVenue`.
@@ -43,6 +46,7 @@ class ChildrenThroughTheDoor:
 
     def __init__(self, door: ExitDoor) -> None:
         self._door = door
+        self._statuses = _JournalledStatuses(door)
         self.failures: list[str] = []
         """What went wrong since somebody emptied it."""
 
@@ -60,7 +64,7 @@ class ChildrenThroughTheDoor:
 
     def statuses(self) -> Mapping[str, OrderStatus]:
         """Return where orders stand by the journal."""
-        return _JournalledStatuses(self._door)
+        return self._statuses
 
     def _attempt(self, action: Callable[[], object]) -> None:
         try:
@@ -72,15 +76,20 @@ class ChildrenThroughTheDoor:
 
 
 class _JournalledStatuses(Mapping[str, OrderStatus]):
-    """Orders by client order id, looked up one by one."""
+    """Orders by client order id, looked up one by one; those that have ended stay so, and are asked for once."""
 
     def __init__(self, door: ExitDoor) -> None:
         self._door = door
+        self._ended: dict[str, OrderStatus] = {}
 
     def __getitem__(self, client_order_id: str) -> OrderStatus:
-        status = self._door.status(client_order_id)
+        status = self._ended.get(client_order_id) or self._door.status(client_order_id)
         if status is None:
             raise KeyError(client_order_id)
+        if status.is_final:
+            if len(self._ended) >= _MOST_REMEMBERED:
+                self._ended.clear()
+            self._ended[client_order_id] = status
         return status
 
     def __iter__(self) -> Iterator[str]:

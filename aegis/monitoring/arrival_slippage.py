@@ -44,6 +44,12 @@ class SlippageSums:
         self.arrival_usd += abs(shares) * arrival
         self.fills += 1
 
+    def merge(self, other: SlippageSums) -> None:
+        """Count what others counted."""
+        self.slippage_usd += other.slippage_usd
+        self.arrival_usd += other.arrival_usd
+        self.fills += other.fills
+
     def read(self, name: str, symbol: str = "") -> Slippage:
         """Return the sums as they are shown."""
         bps = float(self.slippage_usd / self.arrival_usd * _BPS) if self.arrival_usd else None
@@ -87,7 +93,5 @@ def total_slippage(parts: Iterable[SlippageSums]) -> Slippage:
     """Return the slippage of all fills together."""
     total = SlippageSums()
     for part in parts:
-        total.slippage_usd += part.slippage_usd
-        total.arrival_usd += part.arrival_usd
-        total.fills += part.fills
+        total.merge(part)
     return total.read("total")

@@ -14,7 +14,7 @@ from aegis.execution.decisions import ASIDES, INTENTS
 from aegis.execution.journal_chain import JournalRow
 from aegis.execution.order_projections import order_event
 from aegis.execution.order_records import instant_from_text
-from aegis.execution.orders import OrderEvent, OrderEventKind
+from aegis.execution.orders import Fill, OrderEvent, OrderEventKind
 from aegis.live_trading.held_positions import AccountEventKind
 from aegis.monitoring.arrival_slippage import Slippage, SlippageSums, total_slippage
 from aegis.monitoring.order_timing import OrderInstants, StageLatency, stage_latencies
@@ -47,8 +47,8 @@ class JournalProjection:
 
     Notes
     -----
-    Instants are kept of the newest thousand orders, slippage of the decided orders of the newest session that filled;
-    profit and loss of each symbol and strategy for good.
+    Instants are kept of the newest thousand orders, slippage of the newest thousand decided orders of the newest
+    session that filled, and of all of them in total; profit and loss of each symbol and strategy for good.
     """
 
     def __init__(self, opening: Mapping[str, tuple[float, float]], *, after: int) -> None:
@@ -56,7 +56,8 @@ class JournalProjection:
         self.sequence = after
         self.rejects_in_a_row = 0
         self._instants: OrderedDict[str, OrderInstants] = OrderedDict()
-        self._slippage: dict[tuple[str, str], SlippageSums] = {}
+        self._slippage: OrderedDict[tuple[str, str], SlippageSums] = OrderedDict()
+        self._slippage_before = SlippageSums()
         self._slippage_session: date | None = None
 
     def take(self, rows: Iterable[JournalRow], marks_usd: Mapping[str, float]) -> None:
@@ -85,7 +86,7 @@ class JournalProjection:
     def slippage(self) -> tuple[Slippage, tuple[Slippage, ...]]:
         """Return the slippage of the newest session that filled: in total, and by decided order."""
         parts = tuple(sums.read(*key) for key, sums in sorted(self._slippage.items()))
-        return total_slippage(self._slippage.values()), parts
+        return total_slippage((self._slippage_before, *self._slippage.values())), parts
 
     def _take(self, row: JournalRow, marks_usd: Mapping[str, float]) -> None:
         if row.kind == AccountEventKind.POSITIONS_ADOPTED:
@@ -124,6 +125,12 @@ class JournalProjection:
             self.profit.fill(fill, strategy_of(decision_id))
             if self._slippage_session is None or fill.session > self._slippage_session:
                 self._slippage.clear()
+                self._slippage_before = SlippageSums()
                 self._slippage_session = fill.session
             if fill.session == self._slippage_session:
-                self._slippage.setdefault((decision_id, fill.symbol), SlippageSums()).add(fill)
+                self._add_slippage(fill, decision_id)
+
+    def _add_slippage(self, fill: Fill, decision_id: str) -> None:
+        self._slippage.setdefault((decision_id, fill.symbol), SlippageSums()).add(fill)
+        if len(self._slippage) > _KEPT_ORDERS:
+            self._slippage_before.merge(self._slippage.popitem(last=False)[1])

@@ -121,7 +121,7 @@ class ParentDesk:
             Whether one more order may be sent now. Where none may, the parents whose turn did not come are the first
             the next time, so that what the venue takes in a second is shared and nothing is turned down for it.
         """
-        now, statuses = self._clock.now_utc(), self._venue.statuses()
+        statuses = self._venue.statuses()
         names = sorted(self._parents)
         first = bisect_left(names, self._next_turn)
         for name in (*names[first:], *names[:first]):
@@ -129,8 +129,10 @@ class ParentDesk:
                 self._next_turn = name
                 return
             parent = self._parents[name]
+            # The time is asked after the market: what is told this very moment would be of the future otherwise.
+            market = self._observe(parent.state.order.symbol)
+            now = self._clock.now_utc()
             state = told(parent.state, statuses, now_utc=now)
-            market = self._observe(state.order.symbol)
             self._do(parent, parent.algorithm.on_clock(now, market, state=state))
 
     def cancel(self, client_order_id: str, *, reason: str) -> ParentState:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +19,7 @@ from aegis.backtesting.session_market import CorporateAction
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
 from aegis.config_brokers import AlpacaBrokerSettings
-from aegis.errors import BrokerUnavailable, ConfigurationError, ExecutionError
+from aegis.errors import BrokerUnavailable, ConfigurationError, ExecutionError, JournalError
 from aegis.execution.account_state import Position
 from aegis.execution.brokers.account_fees import AccountFee
 from aegis.execution.brokers.alpaca_hosts import require_allowed_host, require_allowed_number, stream_url
@@ -31,7 +32,7 @@ from aegis.execution.brokers.alpaca_stream import AlpacaStream
 from aegis.execution.brokers.alpaca_terms import why_not
 from aegis.execution.brokers.begun_sessions import begun_sessions
 from aegis.execution.brokers.broker import AccountBalance, BrokerEvent
-from aegis.execution.brokers.broker_book import BrokerBook
+from aegis.execution.brokers.broker_book import BrokerBook, Recall
 from aegis.execution.brokers.followed_actions import FollowedActions
 from aegis.execution.brokers.live_confirmation import LivePermission
 from aegis.execution.brokers.live_orders import why_not_live
@@ -215,6 +216,15 @@ class AlpacaBroker:
             return None
         return self._with_executions(client_order_id)
 
+    def let_go(self, client_order_ids: Iterable[str], *, heard: int, recall: Recall) -> None:
+        """Forget orders that have ended; see :meth:`ForgettingBroker.let_go`."""
+        self._book.drop_events(heard)
+        for name in client_order_ids:
+            if self._book.let_go(name, recall=partial(self._recalled, recall=recall)):
+                self._intake.let_go(name)
+                self._sending.let_go(name)
+                self._sent.discard(name)
+
     def has_order(self, client_order_id: str) -> bool:
         """Whether Alpaca has an order of this id, known to this process or not."""
         return self._sending.look_up(client_order_id) is not None
@@ -314,6 +324,16 @@ class AlpacaBroker:
     ) -> None:
         """Close."""
         self.close()
+
+    def _recalled(self, client_order_id: str, *, recall: Recall) -> tuple[Order, tuple[OrderEvent, ...]]:
+        try:
+            order, told = recall(client_order_id)
+        except JournalError as error:
+            raise BrokerUnavailable(
+                f"order {client_order_id}: it ended, and what is recorded of it: {error}"
+            ) from error
+        self._intake.recall(told)
+        return order, told
 
     def _why_not_live(self, order: Order) -> str:
         return why_not_live(

@@ -66,12 +66,28 @@ class AlpacaIntake:
         self._words: dict[str, str] = {}
 
     def recall(self, events: Iterable[OrderEvent]) -> None:
-        """Take note of recorded fills, so that they are not asked for again."""
+        """Take note of all fills that are recorded of an order, so that they are not asked for again."""
+        told: dict[str, float] = {}
         for event in events:
             if event.fill is not None and event.fill.execution_id is not None:
                 venue_id = event.fill.execution_id.partition(":")[0]
-                with self._lock:
-                    self._told[venue_id] = self._told.get(venue_id, 0.0) + abs(event.fill.quantity_shares)
+                told[venue_id] = told.get(venue_id, 0.0) + abs(event.fill.quantity_shares)
+        with self._lock:
+            self._told |= told
+
+    def let_go(self, client_order_id: str) -> None:
+        """Forget what Alpaca said of an order of ours that has ended."""
+        with self._lock:
+            venue_id = self._newest.pop(client_order_id, None)
+            while venue_id is not None:
+                self._roots.pop(venue_id, None)
+                self._told.pop(venue_id, None)
+                self._lacking.discard(venue_id)
+                order = self._orders.pop(venue_id, None)
+                venue_id = None if order is None else order.replaces
+            self._cancelling.discard(client_order_id)
+            for asked in [key for key in self._asked if key[0] == client_order_id]:
+                del self._asked[asked]
 
     def expect_cancel(self, client_order_id: str) -> None:
         """Take note that we ask for an order's end."""

@@ -75,6 +75,10 @@ class AlpacaSending:
         """Whether nobody knows whether an order itself arrived; a replacement of it is another matter."""
         return client_order_id in self._unknown
 
+    def let_go(self, client_order_id: str) -> None:
+        """Forget that an order was tried which has ended."""
+        self._tried.discard(client_order_id)
+
     def submit(self, order: Order, *, is_retry: bool) -> OrderStatus:
         """Send an order of ours, at most once, and return where it stands."""
         name = order.client_order_id

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from aegis.backtesting.session_market import CorporateAction
 from aegis.execution.brokers.account_fees import AccountFee
+from aegis.execution.brokers.broker_book import Recall
 from aegis.execution.order_states import OrderStatus
 from aegis.execution.orders import Order, OrderEvent
 
@@ -60,3 +61,21 @@ class StatesFees(Protocol):
 
     def fees(self, since: date) -> tuple[AccountFee, ...]:
         """Return the fees charged since a day."""
+
+
+@runtime_checkable
+class ForgettingBroker(Protocol):
+    """A broker whose memory does not grow with every order."""
+
+    def let_go(self, client_order_ids: Iterable[str], *, heard: int, recall: Recall) -> None:
+        """Forget orders that have ended.
+
+        Parameters
+        ----------
+        client_order_ids : iterable of str
+            Orders whose end is recorded; one that is not known here, or not at its end, stays as it is.
+        heard : int
+            Events up to this number are recorded; :meth:`Broker.events_since` need not tell them again.
+        recall : callable
+            Brings an order back when the venue tells something of it later; any thread calls it.
+        """

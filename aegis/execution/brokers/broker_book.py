@@ -20,6 +20,9 @@ from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
 
 _UNSENT = frozenset({OrderState.INTENT_RECORDED, OrderState.APPROVED})
 
+Recall = Callable[[str], tuple[Order, tuple[OrderEvent, ...]]]
+"""From the id of an order that was let go to the order as it was committed and what is recorded of it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
@@ -69,7 +72,8 @@ class BrokerBook:
     -----
     Events can be followed by the state machine as they are numbered, as far as the venue allows it: an acknowledgement
     that comes after a fill says nothing new and is left out; an order's end is held back until the executions that the
-    venue counts have been told. Executions are never left out.
+    venue counts have been told. Executions are never left out. An order that has ended can be let go, so that memory
+    does not grow with every order; where the venue tells something of it later, it is recalled first.
     """
 
     def __init__(self, session_of: Callable[[datetime], date]) -> None:
@@ -78,6 +82,10 @@ class BrokerBook:
         self._orders = OrderBook()
         self._known: dict[str, _Known] = {}
         self._events: list[BrokerEvent] = []
+        self._dropped = 0
+        self._open: set[str] = set()
+        self._let_go: set[str] = set()
+        self._recall: Recall | None = None
         self._contradictions: list[str] = []
         self._doubts: dict[tuple[str, str], str] = {}
 
@@ -90,6 +98,7 @@ class BrokerBook:
             The id belongs to an order with other terms.
         """
         name = order.client_order_id
+        self._bring_back(name)
         with self._changed:
             known = self._known.get(name)
             if known is not None:
@@ -102,6 +111,7 @@ class BrokerBook:
                     )
                 return False
             entry = self._known[name] = _Known(order)
+            self._open.add(name)
             self._orders.add(order)
             for event in told:
                 self._orders.apply(event)
@@ -112,9 +122,44 @@ class BrokerBook:
             return True
 
     def knows(self, client_order_id: str) -> bool:
-        """Whether an order is ours."""
+        """Whether an order is ours; one that was let go is recalled."""
+        self._bring_back(client_order_id)
         with self._changed:
             return client_order_id in self._known
+
+    def let_go(self, client_order_id: str, *, recall: Recall) -> bool:
+        """Forget an order that has ended and is recorded elsewhere, and return whether it was.
+
+        Parameters
+        ----------
+        client_order_id : str
+            Ours.
+        recall : callable
+            Brings it back when a venue tells something of it: from its id to the order and what was told of it.
+
+        Notes
+        -----
+        One that is open, that does not fit together or that is not known stays as it is.
+        """
+        with self._changed:
+            known = self._known.get(client_order_id)
+            if known is None or known.waiting_end is not None or not self.status(client_order_id).is_final:
+                return False
+            if self._orders.history(client_order_id).breaks:
+                return False  # reconciliation shows them
+            del self._known[client_order_id]
+            self._orders.forget(client_order_id)
+            self._open.discard(client_order_id)
+            self._let_go.add(client_order_id)
+            self._recall = recall
+            return True
+
+    def drop_events(self, sequence: int) -> None:
+        """Forget the events up to a number: whoever takes them has written them down."""
+        with self._changed:
+            taken = max(0, min(sequence - self._dropped, len(self._events)))
+            del self._events[:taken]
+            self._dropped += taken
 
     def status(self, client_order_id: str) -> OrderStatus:
         """Return where an order of ours stands; at least submitted, as it is at the venue or on its way.
@@ -131,7 +176,8 @@ class BrokerBook:
     def open_ids(self) -> tuple[str, ...]:
         """Return the orders that are not at their end, sorted."""
         with self._changed:
-            return tuple(name for name in sorted(self._known) if not self.status(name).is_final)
+            self._open = {name for name in self._open if not self.status(name).is_final}
+            return tuple(sorted(self._open))
 
     def awaits_executions(self, client_order_id: str) -> bool:
         """Whether the venue counts executions of an order that ended which it has not told."""
@@ -210,12 +256,12 @@ class BrokerBook:
     def events_since(self, sequence: int) -> tuple[BrokerEvent, ...]:
         """Return the events after number `sequence`, oldest first."""
         with self._changed:
-            return tuple(self._events[max(sequence, 0) :])
+            return tuple(self._events[max(sequence - self._dropped, 0) :])
 
     def wait_for_events(self, sequence: int, *, timeout_seconds: float) -> tuple[BrokerEvent, ...]:
         """Return the events after number `sequence` as soon as there are any, none after the timeout."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._events) > sequence, timeout_seconds)
+            self._changed.wait_for(lambda: self._dropped + len(self._events) > sequence, timeout_seconds)
             return self.events_since(sequence)
 
     def note(self, contradiction: str) -> None:
@@ -259,13 +305,23 @@ class BrokerBook:
             doubts = tuple(said for (name, _), said in sorted(self._doubts.items()) if name in open_ids)
             return (*self._contradictions, *breaks, *doubts)
 
+    def _bring_back(self, name: str) -> None:
+        if name not in self._let_go or self._recall is None:
+            return
+        order, told = self._recall(name)  # outside of the lock: it reads a file, and takes locks of the broker's own
+        with self._changed:
+            if name in self._let_go:
+                self._let_go.discard(name)
+                self.know(order, told)
+
     def _release_end(self, name: str) -> None:
         waiting = self._known[name].waiting_end
         if waiting is not None:
             self.tell_end(waiting[0], filled_shares=waiting[1])
 
     def _append(self, event: OrderEvent) -> None:
-        self._events.append(BrokerEvent(len(self._events) + 1, event))
+        self._events.append(BrokerEvent(self._dropped + len(self._events) + 1, event))
+        self._open.add(event.client_order_id)
         self._changed.notify_all()
 
     def _fill(self, order: Order, execution: Execution, *, number: int) -> Fill:

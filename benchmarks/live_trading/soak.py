@@ -1,0 +1,322 @@
+"""An hour of trading, watched from outside: whether memory, files and threads stay as they are, and nothing is lost.
+
+Belongs here: starting the venue and the process that trades, committing decisions as the assets do, sampling, and
+comparing the journal with the venue's own book at the end.
+
+Notes
+-----
+Time is the wall's: the clock of all processes runs from ten minutes after the opening of a past session, at the pace of
+the machine's. Orders come from a desk, at a steady rate of more than Alpaca takes, from a decision that is worked
+in slices of a minute, and from one a minute that is sent at once. The stream is cut every half minute, a request or its answer is lost every three quarters
+of one, and a monitor is looked at every five seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from aegis.config import AegisConfig
+from aegis.errors import AegisError
+from aegis.execution.decisions import INTENTS, Decision
+from aegis.execution.journal import Journal
+from aegis.execution.order_ids import client_order_id, decision_id
+from aegis.execution.order_management import commit_decision
+from aegis.execution.order_projections import order_statuses, recorded_fills
+from aegis.execution.orders import Order
+from aegis.workspace import Workspace
+from benchmarks.backtesting.environments import CLONE
+from benchmarks.live_trading.market import ACCOUNT, CALENDAR, SESSION, RunningClock, last_closes, make_history, settings
+from benchmarks.live_trading.samples import Sample, growth, quarter_medians, sample, slope_per_hour
+
+SAMPLE_SECONDS = 5.0
+MOST_GROWTH = 0.05
+"""Of resident memory from the second quarter's median to the last's: a leak of a kilobyte an order would be more."""
+_AFTER_THE_OPENING = timedelta(minutes=10)
+_CASH_USD = 1_000_000.0
+_DESK_SYMBOLS = 16
+_DECISION_SECONDS = 60.0
+_WORKED_SHARES, _AT_ONCE_SHARES = 350.0, 10.0
+_HELD_SHARES = 200.0
+_SEED = 20141015
+_ENDS_WITHIN_SECONDS = 60.0
+
+
+@dataclass
+class Soaked:
+    """What an hour of trading came to.
+
+    Parameters
+    ----------
+    seconds : float
+        How long orders were sent.
+    samples : list of Sample
+        Of the process that trades.
+    looks : dict of str to int
+        Answers of the health endpoint by status; ``none`` for none.
+    trader, venue : dict
+        What each says at its end.
+    journal : dict
+        Events, orders and fills by the journal.
+    lost : list of str
+        What journal and venue do not have alike; empty where nothing was lost.
+    """
+
+    seconds: float
+    samples: list[Sample] = field(default_factory=list)
+    looks: dict[str, int] = field(default_factory=dict)
+    trader: dict[str, Any] = field(default_factory=dict)
+    venue: dict[str, Any] = field(default_factory=dict)
+    journal: dict[str, Any] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return everything measured as JSON holds it."""
+        return asdict(self)
+
+
+def soak(folder: Path, *, seconds: float, orders_per_second: float) -> Soaked:
+    """Trade for so many seconds of the wall's time and return what was seen.
+
+    Parameters
+    ----------
+    folder : Path
+        Empty; lake, journal and logs are kept there.
+    seconds, orders_per_second : float
+        How long, and the desk's rate.
+    """
+    make_history(settings(folder))
+    quotes = last_closes(settings(folder))
+    clock = RunningClock(CALENDAR.open_utc(SESSION) + _AFTER_THE_OPENING)
+    shared = {"begins_utc": clock.begins_utc.isoformat(), "began_ns": clock.began_ns, "seed": _SEED}
+    found = Soaked(seconds)
+    with ExitStack() as opened:
+        venue = _Started("soaked_venue", folder, opened)
+        desk_quotes = dict(list(quotes.items())[:_DESK_SYMBOLS])
+        held = dict.fromkeys(desk_quotes, _HELD_SHARES)
+        addresses = venue.tell({**shared, "quotes_usd": quotes, "cash_usd": _CASH_USD, "held_shares": held})
+        health_port = _free_port()
+        trader = _Started("soaked_process", folder, opened)
+        trader.tell(
+            {
+                **shared,
+                "venue": addresses,
+                "folder": str(folder),
+                "health_port": health_port,
+                "quotes_usd": desk_quotes,
+                "orders_per_second": orders_per_second,
+            }
+        )
+        config = settings(folder, addresses)
+        _watch(found, trader.process.pid, config, clock, dict(list(quotes.items())[_DESK_SYMBOLS:]), health_port)
+        found.trader = trader.end()
+        found.venue = venue.end()
+    names = found.venue.pop("names")
+    found.journal, found.lost = _compared(config, names, found.venue, held)
+    return found
+
+
+def _watch(
+    found: Soaked, process: int, config: AegisConfig, clock: RunningClock, quotes: dict[str, float], port: int
+) -> None:
+    """Sample, look at the monitor and commit decisions until the time is over."""
+    began = time.monotonic()
+    decisions, next_sample = 0, 0.0
+    while (passed := time.monotonic() - began) < found.seconds:
+        if passed >= decisions * _DECISION_SECONDS:
+            decisions += 1
+            _commit(config, clock, quotes, number=decisions)
+        if passed >= next_sample:
+            next_sample += SAMPLE_SECONDS
+            found.samples.append(sample(process, passed))
+            answer = _health(port)
+            found.looks[answer] = found.looks.get(answer, 0) + 1
+        time.sleep(0.2)
+
+
+def _commit(config: AegisConfig, clock: RunningClock, quotes: dict[str, float], *, number: int) -> None:
+    """Commit a decision: the first is worked in slices until the close, later ones buy and sell the same at once."""
+    decided = CALENDAR.previous(SESSION)
+    at_once = _AT_ONCE_SHARES if number % 2 == 0 else -_AT_ONCE_SHARES
+    shares, algorithm = (_WORKED_SHARES, "twap") if number == 1 else (at_once, "market")
+    name = decision_id(ACCOUNT, config.run.book, session=decided, kind="rebalance", number=number)
+    orders = tuple(
+        Order(
+            client_order_id=client_order_id(ACCOUNT, name, symbol=symbol),
+            decision_id=name,
+            account=ACCOUNT,
+            session=decided,
+            execution_session=SESSION,
+            symbol=symbol,
+            ticker=symbol,
+            quantity_shares=shares,
+            algorithm=algorithm,
+            time_in_force="DAY",
+            arrival_price_usd=price,
+            target_weight=0.0,
+            is_reducing=shares < 0,
+            reason="soaked",
+        )
+        for symbol, price in quotes.items()
+    )
+    decision = Decision(
+        decision_id=name,
+        account=ACCOUNT,
+        session=decided,
+        orders=orders,
+        refusals={},
+        gate_rows=(),
+        input_snapshot_id=0,
+        code_version="benchmark",
+        config_hash="benchmark",
+    )
+    with Journal.open(Workspace.of(config).journal(ACCOUNT), account=ACCOUNT) as journal:
+        commit_decision(journal, decision, at_utc=clock.now_utc())
+
+
+def _compared(
+    config: AegisConfig, names: list[str], venue: dict[str, Any], held_before: dict[str, float]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return what the journal holds, and what of it the venue has otherwise."""
+    lost = []
+    with Journal.open(Workspace.of(config).journal(ACCOUNT), account=ACCOUNT) as journal:
+        try:
+            events = journal.verify()
+        except AegisError as error:
+            return {}, [str(error)]
+        rows = journal.events()
+        fills = recorded_fills(journal, first=SESSION, last=SESSION)
+    intents = [str(row.client_order_id) for row in rows if row.kind in INTENTS]
+    states = Counter(str(status.state) for status in order_statuses(rows).values())
+    shares = dict(held_before)
+    for fill in fills:
+        shares[fill.symbol] = shares.get(fill.symbol, 0.0) + fill.quantity_shares
+    held = {symbol: total for symbol, total in sorted(shares.items()) if total}
+    executed = math.fsum(abs(fill.quantity_shares) for fill in fills)
+    if venue["most_under_one_name"] > 1:
+        lost.append(f"an order was accepted {venue['most_under_one_name']} times")
+    if held != dict(sorted(venue["positions"].items())):
+        lost.append(f"positions: the journal has {held}, the venue {venue['positions']}")
+    if (len(fills), executed) != (venue["executions"], venue["executed_shares"]):
+        lost.append(
+            f"executions: the journal has {len(fills)} of {executed:g} shares, the venue {venue['executions']} of "
+            f"{venue['executed_shares']:g}"
+        )
+    known = set(intents)
+    strangers = [name for name in names if name.partition(".")[0] not in known]
+    if strangers:
+        lost.append(f"{len(strangers)} orders of the venue are not in the journal, such as {strangers[0]}")
+    if len(known) != len(intents):
+        lost.append(f"{len(intents) - len(known)} intents were recorded twice")
+    told = {"events": events, "orders": len(intents), "fills": len(fills), "states": dict(sorted(states.items()))}
+    return told, lost
+
+
+class _Started:
+    """A process of the benchmark that is given a line and answers with one, and ends with its input."""
+
+    def __init__(self, module: str, folder: Path, opened: ExitStack) -> None:
+        log = opened.enter_context((folder / f"{module}.log").open("w", encoding="utf-8"))
+        self._log = folder / f"{module}.log"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", f"benchmarks.live_trading.{module}"],
+            env={**os.environ, "PYTHONPATH": str(CLONE)},
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        opened.callback(self._stop)
+
+    def tell(self, line: dict[str, Any]) -> dict[str, Any]:
+        """Give it a line and return its answer."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(line) + "\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def end(self) -> dict[str, Any]:
+        """End its input and return its last word."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        told = self._answer()
+        self.process.wait(_ENDS_WITHIN_SECONDS)
+        return told
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        answer = self.process.stdout.readline()
+        if not answer:
+            message = f"{self.process.args!r} ended with {self.process.wait()}; see {self._log}"
+            raise RuntimeError(message)
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+    def _stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None and not stream.closed:
+                stream.close()
+
+
+def report(found: Soaked) -> bool:
+    """Print what was seen and return whether memory was flat and nothing was lost."""
+    last = found.samples[-1]
+    lines = [
+        f"{found.seconds:.0f} s of trading: {found.journal.get('orders', 0):,} orders, "
+        f"{found.journal.get('events', 0):,} events in the journal, {found.journal.get('fills', 0):,} fills",
+        f"  states at the end: {found.journal.get('states')}",
+        f"  asked by the desk: {found.trader['asked']}; refused or failed: {found.trader['refused_or_failed']}",
+        f"  stream cut {found.venue['cuts_of_the_stream']} times, requests or answers lost "
+        f"{found.venue['lost_requests_and_answers']} times; looks at the monitor by status: {found.looks}",
+        f"  failures of {found.trader['steps']} steps: {found.trader['failures_of_steps']}",
+        f"  breaks on the way: {found.trader['breaks_on_the_way']}; at the end: {found.trader['breaks_at_the_end']}",
+        f"  processor: {last.processor_seconds:.0f} s, {last.processor_seconds / found.seconds:.0%} of one core",
+        "  quantity        quarter 1       2       3       4   slope an hour (after the first quarter)",
+    ]
+    for name, label in (("resident_mb", "resident MB"), ("files", "open files"), ("threads", "threads")):
+        medians = quarter_medians(found.samples, name)
+        slope = slope_per_hour(found.samples, name, after_seconds=found.seconds / 4)
+        lines.append(f"  {label:14}" + "".join(f"{value:11.1f}" for value in medians) + f"{slope:+11.1f}")
+    grown = growth(quarter_medians(found.samples, "resident_mb"))
+    is_flat = grown <= MOST_GROWTH
+    lines += [
+        f"{'met   ' if is_flat else 'MISSED'}  resident memory from the second quarter to the last: {grown:+.1%}, at most "
+        f"{MOST_GROWTH:+.0%}",
+        f"{'met   ' if not found.lost else 'MISSED'}  journal and venue have the same orders, executions and positions"
+        + "".join(f"\n        {each}" for each in found.lost),
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return is_flat and not found.lost
+
+
+def _health(port: int) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5.0) as answer:  # noqa: S310 - our own
+            answer.read()
+            return str(answer.status)
+    except urllib.error.HTTPError as error:
+        return str(error.code)
+    except OSError:
+        return "none"
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
