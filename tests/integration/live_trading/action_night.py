@@ -19,6 +19,7 @@ import numpy as np
 from aegis.backtesting.session_market import BAR_DTYPE, CorporateAction, SessionMarket
 from aegis.clock import SimulatedClock
 from aegis.config_eval import ExecutionEval
+from aegis.errors import SourceUnavailable
 from aegis.execution.account_state import AccountState, Position
 from aegis.execution.algorithms.observation import MarketObservation
 from aegis.execution.algorithms.planning import PastMarket
@@ -34,6 +35,7 @@ from aegis.live_trading.account_books import BookedSession
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.held_positions import journalled_positions
 from aegis.live_trading.live_trader import LiveTrader, TraderReport
+from aegis.live_trading.session_actions import SessionActions
 from aegis.live_trading.session_inputs import SessionInputs
 from aegis.live_trading.traded_books import TradedBooks
 from aegis.live_trading.trading_process import Knowledge, TradingProcess
@@ -63,10 +65,11 @@ class _Rules(NoRules):
 
 @dataclass
 class _Quotes:
-    """A feed that quotes every symbol at one price now."""
+    """A feed that quotes every symbol at one price now, or not at all."""
 
     clock: SimulatedClock
     price_usd: float = 10.0
+    is_quoting: bool = True
 
     def start(self) -> None:
         """Begin."""
@@ -78,6 +81,8 @@ class _Quotes:
         """Quote all alike."""
 
     def observe(self, symbol: str) -> MarketObservation:  # noqa: ARG002 - all alike
+        if not self.is_quoting:
+            return MarketObservation()
         return MarketObservation(bid_usd=self.price_usd, ask_usd=self.price_usd, quoted_at_utc=self.clock.now_utc())
 
 
@@ -107,7 +112,8 @@ class ActionNight:
         move_venue: Callable[[datetime], None] = lambda _: None,
         closes_usd: Mapping[str, float] | None = None,
     ) -> None:
-        self._make_broker, self._folder, self._actions = make_broker, folder, actions
+        self._make_broker, self._folder, self.actions = make_broker, folder, dict(actions)
+        self.source_is_silent = False
         self._move_venue = move_venue
         self._closes = {"ABC": 10.0, "DEF": 20.0} if closes_usd is None else dict(closes_usd)
         self.clock = SimulatedClock(FRIDAY_MORNING)
@@ -124,7 +130,8 @@ class ActionNight:
         config = config_in(self._folder, self.clock, rules=lambda _: _Rules())
         self.system = self._open.enter_context(closing(ExecutionSystem(self.broker, config)))
         self.journal = self._open.enter_context(Journal.open(config.journal, account=ACCOUNT))
-        feed = _Quotes(self.clock)
+        feed = self.feed = _Quotes(self.clock)
+        actions = SessionActions(self._ask, calendar=CALENDAR, clock=self.clock)
         trader = LiveTrader(
             self.system,
             self.journal,
@@ -133,11 +140,11 @@ class ActionNight:
             settings=ExecutionEval(interval_minutes=30, participation_rate=1.0),
             feed=feed,
             past=lambda _: PastMarket(),
-            actions=self._ask,
+            actions=actions.of,
         )
         knowledge = Knowledge(
             facts=lambda *_: {},
-            actions=self._ask,
+            actions=actions.of,
             closes=lambda symbols, _: {name: self._closes[name] for name in symbols if name in self._closes},
         )
         self.process = TradingProcess(self.system, trader, _Rules(), feed, knowledge, venue=object(), clock=self.clock)  # type: ignore[arg-type] # rules and feed have what a step asks of them
@@ -250,14 +257,16 @@ class ActionNight:
             closes_at_utc=CALENDAR.close_utc(MONDAY),
             rows={symbol: row for row, symbol in enumerate(prices)},
             bars=bars,
-            actions=self._actions.get(MONDAY, ()),
+            actions=self.actions.get(MONDAY, ()),
         )
         ledger = DecisionLedger(self.journal, first=FRIDAY, last=MONDAY)
         books = TradedBooks(ledger, CALENDAR, self.clock.now_utc())
         return books.trade_session(before, _inputs(market))
 
     def _ask(self, session: date) -> tuple[CorporateAction, ...]:
-        return self._actions.get(session, ())
+        if self.source_is_silent:
+            raise SourceUnavailable(f"{session}: the source is silent")
+        return self.actions.get(session, ())
 
 
 def booked_shares(booked: BookedSession) -> dict[str, float]:

@@ -6,16 +6,12 @@ What Alpaca does is written down, with its sources, in ``tests/integration/venue
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from aegis.backtesting.session_market import CorporateAction
-from aegis.clock import SimulatedClock
-from aegis.config_brokers import AlpacaBrokerSettings
 from aegis.errors import ExecutionError
-from aegis.execution.brokers.alpaca import AlpacaBroker
 from aegis.execution.order_states import OrderState
 from tests.integration.live_trading.action_night import (
     CASH_USD,
@@ -27,7 +23,8 @@ from tests.integration.live_trading.action_night import (
     ActionNight,
     booked_shares,
 )
-from tests.integration.live_trading.trading_process import ACCOUNT, CALENDAR, KEY_ID, SECRET_KEY
+from tests.integration.live_trading.alpaca_night import agrees, night_at, open_orders
+from tests.integration.live_trading.trading_process import CALENDAR
 from tests.integration.venues.alpaca import corporate_actions as overnight
 from tests.integration.venues.alpaca.server import AlpacaVenue
 
@@ -56,49 +53,16 @@ Begin = Callable[..., ActionNight]
 
 @pytest.fixture
 def begin(venue: AlpacaVenue, tmp_path: Path) -> Iterator[Begin]:
-    """Begin on Friday with shares of ABC at 10 USD and 10,000 USD."""
+    """Begin on Friday with shares of ABC at 10 USD and 10,000 USD; processes end with the test."""
     nights: list[ActionNight] = []
 
-    def connected(clock: SimulatedClock) -> AlpacaBroker:
-        settings = AlpacaBrokerSettings(
-            url=venue.rest.url, stream_url=venue.stream.url, key_id=KEY_ID, secret_key=SECRET_KEY,
-            first_pause_seconds=0.0, poll_seconds=3600.0,
-        )  # fmt: skip
-        symbols = {"ABC": "ABC", "DEF": "DEF"}
-        broker = AlpacaBroker(settings, account=ACCOUNT, calendar=CALENDAR, clock=clock, symbols=symbols)
-        broker.connect()
-        return broker
-
     def started(shares: int, *actions: CorporateAction) -> ActionNight:
-        venue.book.positions["ABC"] = (Decimal(shares), Decimal(10))
-        night = ActionNight(
-            connected, tmp_path, {MONDAY: actions}, move_venue=lambda at: setattr(venue.book, "now_utc", at)
-        )
-        nights.append(night)
-        return night
+        nights.append(night_at(venue, tmp_path, shares, actions))
+        return nights[-1]
 
     yield started
     for night in nights:
         night.close()
-
-
-def open_orders(venue: AlpacaVenue) -> dict[str, tuple[str, str, str | None]]:
-    """Return what is open at the venue, by client order id."""
-    return {
-        order["client_order_id"]: (order["symbol"], order["qty"], order["limit_price"])
-        for order in venue.book.orders.values()
-        if order["status"] in ("new", "pending_new", "accepted", "partially_filled")
-    }
-
-
-def agrees(night: ActionNight, venue: AlpacaVenue) -> None:
-    """Say that there is no break, and that positions, orders and cash are the venue's."""
-    review = night.system.reconcile()
-    assert review.breaks == ()
-    assert night.held() == night.theirs()
-    names = {status.order.client_order_id for status in night.system.sent_orders()}
-    assert names == open_orders(venue).keys()
-    assert set(venue.book.accepted.values()) <= {1}, "no order went out twice"
 
 
 @pytest.mark.parametrize(
