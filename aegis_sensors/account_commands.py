@@ -60,6 +60,8 @@ def book_command(
     ------
     ConfigurationError
         The workspace does not exist or is another account's, or the account is the simulated one.
+    JournalError
+        The account has no journal: nothing of it was traded or decided.
     ExecutionError
         The session's book exists, something else was booked under the key, or amount or reason say nothing.
     """
@@ -70,7 +72,7 @@ def book_command(
     booking = CashBooking(
         session=chosen, amount_usd=amount_usd, kind=CashKind(kind), reason=reason, actor=getpass.getuser()
     )
-    with desk.journal() as journal:
+    with desk.recorded_journal() as journal:
         is_new = book_cash(journal, booking, booked_up_to=booked, at_utc=now, key=key)
     said = f"{amount_usd:+,.2f} USD ({kind}) of session {chosen}, by {booking.actor}: {reason}"
     _say(console, desk, f"booked {said}" if is_new else f"nothing new, it is booked already: {said}")
@@ -86,7 +88,7 @@ def list_command(config: AegisConfig, *, console: Console) -> None:
         The workspace does not exist or is another account's, or the account is the simulated one.
     """
     desk = _traded_desk(config)
-    with desk.journal() as journal:
+    with desk.recorded_journal() as journal:
         rows = journal.events()
     found, known = cash_bookings(rows), cash_balance(rows)
     balance = "not counted yet" if known.balance_usd is None else f"{known.balance_usd:,.2f} USD"
@@ -147,6 +149,8 @@ def _traded_desk(config: AegisConfig) -> Desk:
 
 def _booked_up_to(desk: Desk) -> date | None:
     """Return the newest session whose book exists."""
+    if not desk.workspace.lake.exists():
+        return None
     with LakeResource.of(desk.workspace).open() as store:
         if store.last_session(tables.BOOK_STATES) is None:
             return None
