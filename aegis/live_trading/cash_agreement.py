@@ -28,6 +28,8 @@ from aegis.live_trading.held_positions import AccountEventKind, account_entry
 PATIENCE_SESSIONS = 10
 """How long a payment may be late before it is a break: brokers pay dividends days after their pay date."""
 _LONGEST_LIST = 5
+_FEE_DELAY = timedelta(days=7)
+"""How much later than its day a fee may be charged."""
 
 
 class CashAgreement:
@@ -87,7 +89,8 @@ class CashAgreement:
             return ()  # taken over before cash was counted; the next taking over begins it
         found = self._explain(cash_usd, known, (), session, now_utc)
         if not found.is_explained and isinstance(self._broker, StatesFees) and known.since is not None:
-            found = self._explain(cash_usd, known, self._broker.fees(known.since), session, now_utc)
+            stated = self._broker.fees(known.since - _FEE_DELAY)
+            found = self._explain(cash_usd, known, stated, session, now_utc)
         for due, amount in found.paid:
             self._append(_paid_entry(due, amount, session=self._booking_session(now_utc, session), at_utc=now_utc))
         for fee in found.fees:

@@ -71,7 +71,7 @@ class CashBalance:
     balance_usd : float or None
         What the account should have, without what is due; None where no statement was ever taken over.
     since : date or None
-        Session of that statement.
+        Session of the broker's statement that the balance is counted from.
     dues : tuple of CashDue
         Not seen yet, oldest first.
     fee_ids : frozenset of str
@@ -170,7 +170,7 @@ class CashReading:
             self.dues.pop(str(payload["due"]), None)
             return usd + float(payload["amount_usd"])
         elif row.kind == AccountEventKind.CASH_STATED:
-            self.fills = 0
+            self.fills, self.since = 0, row.session_date
             return float(payload["cash_usd"])
         return usd
 

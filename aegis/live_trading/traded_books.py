@@ -39,6 +39,9 @@ from aegis.live_trading.standing_orders import account_within_the_day
 from aegis.live_trading.traded_journal import TradedJournal
 from aegis.risk.gate_inputs import GateInputs
 
+CASH_TOLERANCE_USD = 0.05
+"""What a book may begin with beside the broker's statement."""
+
 
 @dataclass
 class TradedBooks:
@@ -92,6 +95,7 @@ class TradedBooks:
             journal_facts=journal.facts(session),
         )
         transfers = math.fsum(booking.amount_usd for booking in cash if booking.kind is CashKind.TRANSFER)
+        breaks = (*breaks, *_other_cash(before, journal.cash_taken_over(session), session))
         return BookedSession(account, fills, taken_over_shares=taken, transfers_usd=transfers + worth, breaks=breaks)
 
     def standing(
@@ -200,6 +204,18 @@ class TradedBooks:
         label = f"{after.account} {session} (journal beside the book)"
         found = reconcile(booked, expected, residual_usd=0.0, share_tolerance=FILL_TOLERANCE_SHARES, label=label)
         return {}, tuple(one.message for one in found.breaks)
+
+
+def _other_cash(before: AccountState, stated_usd: float | None, session: date) -> tuple[str, ...]:
+    """Return the break of a book that began with other cash than the broker stated when the account was taken over."""
+    if stated_usd is None or abs(before.cash_usd - stated_usd) <= CASH_TOLERANCE_USD:
+        return ()
+    said = (
+        f"{before.account} {session} cash: the book has {before.cash_usd:,.2f} USD, and the broker stated "
+        f"{stated_usd:,.2f} when the account was taken over (difference {stated_usd - before.cash_usd:+,.2f}); set "
+        f"run.initial_cash_usd to {stated_usd:.2f}, and make the book again from session {session} on"
+    )
+    return (said,)
 
 
 def with_taken_over(

@@ -93,16 +93,24 @@ class TradedJournal:
         """Whether the broker's word was taken in a session for what the account holds."""
         return session in self._adoptions
 
+    def cash_taken_over(self, session: date) -> float | None:
+        """Return the cash that the broker stated when the account was taken over first, if that was in a session."""
+        first = min((row for rows in self._adoptions.values() for row in rows), key=_sequence, default=None)
+        if first is None or first not in self._adoptions.get(session, ()):
+            return None
+        stated = first.payload.get("cash_usd")
+        return None if stated is None else float(stated)
+
     def share_movements(self, session: date) -> list[JournalRow]:
         """Return the rows of a session that change what is held, oldest first."""
         rows = [row for row in self._rows(session) if row.kind in _MOVES_SHARES]
-        return sorted((*rows, *self._adoptions.get(session, ())), key=lambda row: row.sequence)
+        return sorted((*rows, *self._adoptions.get(session, ())), key=_sequence)
 
     def share_movements_up_to(self, session: date) -> list[JournalRow]:
         """Return the rows that change what is held, of a session and all before that were read, by sequence."""
         days = {date.fromisoformat(day) for day in self._by_session} | self._adoptions.keys()
         rows = (row for day in days if day <= session for row in self.share_movements(day))
-        return sorted(rows, key=lambda row: row.sequence)
+        return sorted(rows, key=_sequence)
 
     def facts(self, session: date) -> int:
         """Return how many fills and bookings there are of a session and all before it."""
@@ -171,7 +179,7 @@ class TradedJournal:
 
     def _newest(self, session: date, kinds: Sequence[str]) -> JournalRow | None:
         rows = (row for row in self._journal.events(kinds=kinds) if row.session < session.isoformat())
-        return max(rows, key=lambda row: row.sequence, default=None)
+        return max(rows, key=_sequence, default=None)
 
     def _rows(self, session: date) -> list[JournalRow]:
         return self._by_session.get(session.isoformat(), [])
@@ -190,6 +198,10 @@ class TradedJournal:
         self._by_order.setdefault(row.client_order_id, []).append(row)
         if row.kind in INTENTS:
             self._terms[row.client_order_id] = order_from_record(row.payload["order"])
+
+
+def _sequence(row: JournalRow) -> int:
+    return row.sequence
 
 
 def _outlives_its_session(order: Order) -> bool:

@@ -18,9 +18,10 @@ from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
 from aegis.errors import BrokerUnavailable, ConfigurationError, ExecutionError, OrderRejected, SubmissionUnknown
 from aegis.execution.account_state import Position
+from aegis.execution.brokers.account_fees import AccountFee
 from aegis.execution.brokers.begun_sessions import begun_sessions
 from aegis.execution.brokers.broker import AccountBalance, Broker, BrokerEvent
-from aegis.execution.brokers.broker_abilities import ConnectedBroker, FollowsActions, SharedBroker
+from aegis.execution.brokers.broker_abilities import ConnectedBroker, FollowsActions, SharedBroker, StatesFees
 from aegis.execution.brokers.broker_book import BrokerBook
 from aegis.execution.brokers.broker_totals import total_balance, total_positions
 from aegis.execution.brokers.concurrent_questions import ConcurrentQuestions
@@ -240,6 +241,11 @@ class MultiBroker:
         for name, broker in self._brokers.items():
             if isinstance(broker, FollowsActions):
                 self._noting(name, partial(broker.follow_actions, actions, session=session))
+
+    def fees(self, since: date) -> tuple[AccountFee, ...]:
+        """Return the fees that the brokers which state any charged since a day."""
+        stating = ((name, broker) for name, broker in self._brokers.items() if isinstance(broker, StatesFees))
+        return tuple(fee for name, broker in stating for fee in self._noting(name, partial(broker.fees, since)))
 
     def broker_of(self, client_order_id: str) -> str | None:
         """Return the broker that an order was sent to, None where it is not known or was routed nowhere."""

@@ -111,6 +111,7 @@ def test_a_split_leaves_no_break(
     assert booked.account.cash_usd == pytest.approx(CASH_USD + float(in_lieu) - float(wanted) * price, abs=1e-6)
 
 
+@pytest.mark.long
 def test_a_dividend_that_reduces_a_resting_purchase_leaves_no_break(venue: AlpacaVenue, begin: Begin) -> None:
     night = begin(90, DIVIDEND)
     resting = night.rest_orders()
@@ -136,7 +137,8 @@ def test_a_dividend_that_reduces_a_resting_purchase_leaves_no_break(venue: Alpac
     assert booked.account.cash_usd == pytest.approx(float(venue.book.cash)) == pytest.approx(CASH_USD + 22.5 - 200.0)
 
 
-@pytest.mark.parametrize("cancels", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("cancels", [False, True])
 def test_a_new_ticker_leaves_no_break(venue: AlpacaVenue, begin: Begin, cancels: bool) -> None:
     night = begin(90, RENAME)
     resting = night.rest_orders()
@@ -161,6 +163,7 @@ def test_a_new_ticker_leaves_no_break(venue: AlpacaVenue, begin: Begin, cancels:
     assert booked.account.cash_usd == pytest.approx(float(venue.book.cash))
 
 
+@pytest.mark.long
 def test_a_venue_that_did_not_split_blocks_by_name(venue: AlpacaVenue, begin: Begin) -> None:
     night = begin(90, SPLIT)
     resting = night.rest_orders()
