@@ -18,6 +18,7 @@ from aegis.reporting.report import REPORT_TABLES, PerformanceReport, ReportIdent
 from aegis.workspace import Workspace
 from aegis_assets.attribution import attribution_assets
 from aegis_assets.marts import marts_assets
+from aegis_assets.shortfall import shortfall_assets
 from aegis_assets.table_assets import GROUP_EXECUTION_AND_MONITORING, OWNER_EXECUTOR, asset_key, readable
 from aegis_resources.desk import Desk, config_hash
 from aegis_resources.lake import LakeResource
@@ -30,7 +31,7 @@ REPORT_KEY = dg.AssetKey(["reporting", "performance_report"])
 
 
 def reporting_assets() -> Sequence[dg.AssetsDefinition]:
-    """Return the attribution, the marts that read it, and the report."""
+    """Return the attribution, the shortfall of orders, the marts, and the report."""
 
     @dg.asset(
         name=REPORT_KEY.path[-1],
@@ -61,7 +62,7 @@ def reporting_assets() -> Sequence[dg.AssetsDefinition]:
             }
         )
 
-    return [*attribution_assets(), *marts_assets(), performance_report]
+    return [*attribution_assets(), *shortfall_assets(), *marts_assets(), performance_report]
 
 
 def read_report(store: Lake, market: Market, desk: Desk) -> PerformanceReport:

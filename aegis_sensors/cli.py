@@ -72,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("order", help="client order id, or its first digits")
     trace.set_defaults(command=_trace)
 
+    cost = commands.add_parser("shortfall", help="print what a traded account's orders cost against their decisions")
+    cost.add_argument("--from", dest="first", type=session, help="first session (default: the newest)")
+    cost.add_argument("--to", dest="last", type=session, help="last session (default: the newest)")
+    cost.set_defaults(command=_shortfall)
+
     trade = commands.add_parser("trade", help="trade a paper or live account until it is stopped")
     trade.set_defaults(command=_trade)
 
@@ -136,6 +141,14 @@ def _trace(chosen: argparse.Namespace) -> int:
     from aegis_sensors.trace import trace_command  # noqa: PLC0415
 
     trace_command(load_config(), chosen.order, console=Console())
+    return 0
+
+
+def _shortfall(chosen: argparse.Namespace) -> int:
+    from aegis.config import load_config  # noqa: PLC0415
+    from aegis_sensors.shortfall_command import shortfall_command  # noqa: PLC0415
+
+    shortfall_command(load_config(), first=chosen.first, last=chosen.last, console=Console())
     return 0
 
 

@@ -6,6 +6,7 @@ Belongs here: as in :mod:`aegis.reporting.sections`, which puts these chapters i
 from __future__ import annotations
 
 from aegis.reporting import charts
+from aegis.reporting.implementation_shortfall import ShortfallFigures
 from aegis.reporting.printing import (
     Figure,
     PrintedTable,
@@ -35,6 +36,7 @@ def trading(report: PerformanceReport) -> Section:
         Figure("Cost", f"{number(traded.cost_bps, 2)} bps", "of traded value"),
         Figure("Approved", count(traded.orders_approved), "orders passed the pre-trade gate"),
         Figure("Refused", count(traded.orders_refused), "orders stopped by the pre-trade gate"),
+        *_shortfall(report.shortfall),
     )
     orders = PrintedTable(
         "Last orders",
@@ -58,6 +60,22 @@ def trading(report: PerformanceReport) -> Section:
         when_empty="No order was decided.",
     )
     return Section("trading", "Trading and costs", "", figures, (), (orders,))
+
+
+def _shortfall(found: ShortfallFigures | None) -> tuple[Figure, ...]:
+    if found is None:
+        return ()
+    return (
+        Figure(
+            "Implementation shortfall",
+            f"${usd(found.shortfall_usd)}",
+            f"{number(found.shortfall_bps, 2)} bps of {count(found.order_count)} orders as decided",
+        ),
+        Figure("Delay", f"${usd(found.delay_usd)}", "from the decision to the release"),
+        Figure("Impact", f"${usd(found.impact_usd)}", "from the release to the fills"),
+        Figure("Fees", f"${usd(found.fees_usd)}", "of these orders"),
+        Figure("Opportunity", f"${usd(found.opportunity_usd)}", "of what did not fill"),
+    )
 
 
 def book(report: PerformanceReport) -> Section:

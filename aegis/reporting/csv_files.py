@@ -11,7 +11,7 @@ import pandas as pd
 
 from aegis.reporting.report import PerformanceReport
 
-_GROUPS = ("account", "benchmark", "relative", "pnl", "trading", "risk", "data_checks")
+_GROUPS = ("account", "benchmark", "relative", "pnl", "trading", "shortfall", "risk", "data_checks")
 
 
 def csv_files(report: PerformanceReport) -> dict[str, str]:

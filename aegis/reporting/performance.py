@@ -20,6 +20,7 @@ from aegis.market_data.survivorship import survivorship_notes
 from aegis.metrics import ratios, returns, risk, transactions
 from aegis.metrics.returns import FloatArray
 from aegis.reporting import book_review, control_review
+from aegis.reporting.implementation_shortfall import shortfall_figures
 from aegis.reporting.report import (
     REPORT_TABLES,
     PerformanceFigures,
@@ -117,6 +118,7 @@ def performance_report(inputs: ReportInputs) -> PerformanceReport:
         data_warnings=tuple(
             survivorship_notes(inputs.listings, values["session"].iloc[0].date(), values["session"].iloc[-1].date())
         ),
+        shortfall=shortfall_figures(inputs.implementation_shortfall),
     )
 
 

@@ -6,13 +6,14 @@ formats print these values and compute nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 
 import pandas as pd
 
 from aegis.lake.schema import TableSchema
-from aegis.lake.tables import ALL_TABLES
+from aegis.lake.tables import ALL_TABLES, IMPLEMENTATION_SHORTFALL
+from aegis.reporting.implementation_shortfall import ShortfallFigures
 
 SIMULATED_LABEL = "SIMULATED MARKET - not real prices"
 
@@ -72,6 +73,7 @@ class ReportInputs:
     pre_trade_gate: pd.DataFrame
     check_results: pd.DataFrame
     listings: pd.DataFrame
+    implementation_shortfall: pd.DataFrame = field(default_factory=IMPLEMENTATION_SHORTFALL.empty)
 
 
 _TABLE_CALLED = {table.name: table for table in ALL_TABLES}
@@ -202,6 +204,8 @@ class PerformanceReport:
         follow each other with the same reason.
     data_warnings : tuple of str
         What the data themselves give reason to doubt, one sentence each, such as a history of survivors.
+    shortfall : ShortfallFigures or None
+        What orders cost against the decision to trade; None of an account that is not traded.
     """
 
     identity: ReportIdentity
@@ -235,3 +239,4 @@ class PerformanceReport:
     gate_rules: pd.DataFrame
     last_orders: pd.DataFrame
     data_warnings: tuple[str, ...] = ()
+    shortfall: ShortfallFigures | None = None

@@ -44,6 +44,7 @@ from aegis.lake.tables.research import (
     RESEARCH_TABLES,
     STRATEGY_SIGNALS,
 )
+from aegis.lake.tables.shortfall import IMPLEMENTATION_SHORTFALL, SHORTFALL_TABLES
 
 ALL_TABLES = (
     MARKET_TABLES
@@ -53,6 +54,7 @@ ALL_TABLES = (
     + BOOK_TABLES
     + ATTRIBUTION_TABLES
     + CONDUCT_TABLES
+    + SHORTFALL_TABLES
 )
 
 __all__ = [
@@ -78,6 +80,7 @@ __all__ = [
     "DRIFT_MEASURES",
     "ENSEMBLE_SIGNALS",
     "FILLS",
+    "IMPLEMENTATION_SHORTFALL",
     "INSTRUMENTS",
     "LISTINGS",
     "MARKET_TABLES",
@@ -92,6 +95,7 @@ __all__ = [
     "REPAIRED_VALUES",
     "RESEARCH_TABLES",
     "RISK_REPORT",
+    "SHORTFALL_TABLES",
     "SOURCE_AGREEMENT",
     "STRATEGY_PNL",
     "STRATEGY_SIGNALS",

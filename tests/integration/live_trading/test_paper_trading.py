@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import math
 import shutil
 from datetime import date, timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 import pytest
+from rich.console import Console
 
 from aegis.clock import FixedClock, SimulatedClock
 from aegis.config import AegisConfig
 from aegis.lake import tables
 from aegis.monitoring.status_file import STATUS_FILE, read_status
+from aegis_assets.table_assets import asset_key
 from aegis_resources.lake import LakeResource
 from aegis_resources.trading import traded_account
-from aegis_sensors.jobs import EXECUTE_TRADES
+from aegis_sensors.jobs import EXECUTE_TRADES, REPORT
+from aegis_sensors.shortfall_command import shortfall_command
 from tests.integration.conftest import CALENDAR, THE_DAY, Chain, settings
 
 ACCOUNT = "paper"
@@ -87,3 +94,35 @@ def test_a_day_on_paper_is_traded_in_slices_and_booked_in_the_evening(account: P
     status = read_status(account.chain.workspace.monitor(ACCOUNT) / STATUS_FILE)
     assert status is not None
     assert (status.causes, status.snapshot["breaks"], status.snapshot["open_orders"]) == ((), [], [])
+    require_shortfalls(account, orders, fills)
+
+
+def require_shortfalls(account: PaperAccount, orders: pd.DataFrame, fills: pd.DataFrame) -> None:
+    """Compare the parts of each order's shortfall with its gain on paper less that of what was traded."""
+    account.chain.run(REPORT, SECOND, SECOND, assets=[asset_key(tables.IMPLEMENTATION_SHORTFALL)])
+    found = account.chain.read(tables.IMPLEMENTATION_SHORTFALL, account=ACCOUNT).set_index("symbol").sort_index()
+    said = Console(file=io.StringIO(), width=200)
+    shortfall_command(account.config, first=None, last=None, console=said)
+    cost = math.fsum(found["shortfall_usd"])
+    assert f"{SECOND} to {SECOND}: {len(found)} orders cost {cost:,.2f} USD" in said.file.getvalue()
+    bars = account.chain.read(tables.DAILY_BARS, first=SECOND, last=SECOND).set_index("symbol")
+    assert set(found["client_order_id"]) == set(orders["client_order_id"])
+    assert set(found["release_source"]) == {"touch"}
+    parts = found[["delay_usd", "market_usd", "spread_usd", "fees_usd", "opportunity_usd"]].abs().sum()
+    assert (parts[["delay_usd", "market_usd", "spread_usd", "fees_usd"]] > 0).all()
+    wanted = orders.set_index("symbol")
+    for symbol, row in found.iterrows():
+        own, close = fills[fills["symbol"] == symbol], Fraction(bars.loc[symbol, "close_raw_usd"])
+        shares = [Fraction(each) for each in own["quantity_shares"]]
+        paid = [Fraction(each) for each in own["price_usd"]]
+        on_paper = Fraction(wanted.loc[symbol, "quantity_shares"]) * (
+            close - Fraction(wanted.loc[symbol, "arrival_price_usd"])
+        )
+        real = sum(q * (close - p) for q, p in zip(shares, paid, strict=True)) - sum(
+            map(Fraction, own["commission_usd"])
+        )
+        assert row["shortfall_usd"] == float(on_paper - real)
+        by_part = math.fsum(row[list(parts.index)])
+        assert by_part == pytest.approx(
+            row["shortfall_usd"], rel=0, abs=1e-12 * max(1.0, row[list(parts.index)].abs().max())
+        )

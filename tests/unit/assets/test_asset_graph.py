@@ -96,6 +96,7 @@ def test_sessions_are_partitions_except_for_what_is_of_a_whole_history(nodes: di
         "market_data/instruments",
         "market_data/listings",
         "compliance/findings",
+        "execution/implementation_shortfall",
         "monitoring/drift_measures",
         "portfolio/strategy_pnl",
         "reporting/performance_report",
