@@ -5,15 +5,51 @@ Belongs here: the choice, and nothing about any one source.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypedDict
 
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
 from aegis.config import AegisConfig
-from aegis.config_live_data import LiveDataSource
+from aegis.config_live_data import LiveDataSettings, LiveDataSource
 from aegis.errors import ConfigurationError
 from aegis.live_data.port import LiveMarketData, MarketListener
 from aegis.live_data.session_history import GeneratedSessions, OpenLake, SessionHistory, StoredSessions
+
+
+class VendorTerms(TypedDict):
+    """What every source that is reached over a network is made with, beside the vendor's own settings."""
+
+    clock: Clock
+    calendar: TradingCalendar
+    ticker_of: Callable[[str], str]
+    settings: LiveDataSettings
+    listener: MarketListener | None
+
+
+def _alpaca(config: AegisConfig, terms: VendorTerms) -> LiveMarketData:
+    from aegis.live_data.alpaca import AlpacaMarketData  # noqa: PLC0415 - one of the sources is used
+
+    return AlpacaMarketData(config.market_data.alpaca, **terms)
+
+
+def _interactive_brokers(config: AegisConfig, terms: VendorTerms) -> LiveMarketData:
+    from aegis.live_data.interactive_brokers import InteractiveBrokersMarketData  # noqa: PLC0415
+
+    return InteractiveBrokersMarketData(config.market_data.interactive_brokers, **terms)
+
+
+def _yahoo(config: AegisConfig, terms: VendorTerms) -> LiveMarketData:
+    from aegis.live_data.yahoo import YahooMarketData  # noqa: PLC0415
+
+    return YahooMarketData(config.market_data.yahoo, **terms)
+
+
+_VENDORS: Mapping[LiveDataSource, Callable[[AegisConfig, VendorTerms], LiveMarketData]] = {
+    "alpaca": _alpaca,
+    "interactive_brokers": _interactive_brokers,
+    "yahoo": _yahoo,
+}
 
 
 def live_source(config: AegisConfig) -> LiveDataSource:
@@ -67,44 +103,15 @@ def live_market_data(
     ConfigurationError
         The source is not known, or lacks a setting or the lake.
     """
-    name = live_source(config)
-    settings = config.eval.live_trading.market_data
+    name, settings = live_source(config), config.eval.live_trading.market_data
     if name == "simulated":
-        from aegis.live_data.simulated import SimulatedMarketData  # noqa: PLC0415 - one of them is used
+        from aegis.live_data.simulated import SimulatedMarketData  # noqa: PLC0415 - one of the sources is used
 
         history = played_sessions(config, calendar, open_lake)
         return SimulatedMarketData(history, clock=clock, calendar=calendar, settings=settings, listener=listener)
-    if name == "alpaca":
-        from aegis.live_data.alpaca import AlpacaMarketData  # noqa: PLC0415
-
-        return AlpacaMarketData(
-            config.market_data.alpaca,
-            clock=clock,
-            calendar=calendar,
-            ticker_of=ticker_of,
-            settings=settings,
-            listener=listener,
-        )
-    if name == "interactive_brokers":
-        from aegis.live_data.interactive_brokers import InteractiveBrokersMarketData  # noqa: PLC0415
-
-        return InteractiveBrokersMarketData(
-            config.market_data.interactive_brokers,
-            clock=clock,
-            calendar=calendar,
-            ticker_of=ticker_of,
-            settings=settings,
-            listener=listener,
-        )
-    from aegis.live_data.yahoo import YahooMarketData  # noqa: PLC0415
-
-    return YahooMarketData(
-        config.market_data.yahoo,
-        clock=clock,
-        calendar=calendar,
-        ticker_of=ticker_of,
-        settings=settings,
-        listener=listener,
+    return _VENDORS[name](
+        config,
+        {"clock": clock, "calendar": calendar, "ticker_of": ticker_of, "settings": settings, "listener": listener},
     )
 
 

@@ -7,20 +7,17 @@ behaves is written down in ``docs/brokers.md``.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import partial
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aegis.backtesting.session_market import CorporateAction
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
 from aegis.config_brokers import AlpacaBrokerSettings
-from aegis.errors import BrokerUnavailable, ConfigurationError, ExecutionError, JournalError
-from aegis.execution.account_state import Position
+from aegis.errors import BrokerUnavailable, ExecutionError, JournalError
 from aegis.execution.brokers.account_fees import AccountFee
 from aegis.execution.brokers.alpaca_hosts import require_allowed_host, require_allowed_number, stream_url
 from aegis.execution.brokers.alpaca_intake import AlpacaIntake
@@ -31,21 +28,19 @@ from aegis.execution.brokers.alpaca_statement import AlpacaStatement
 from aegis.execution.brokers.alpaca_stream import AlpacaStream
 from aegis.execution.brokers.alpaca_terms import why_not
 from aegis.execution.brokers.begun_sessions import begun_sessions
-from aegis.execution.brokers.broker import AccountBalance, BrokerEvent
 from aegis.execution.brokers.broker_book import BrokerBook, Recall
 from aegis.execution.brokers.followed_actions import FollowedActions
+from aegis.execution.brokers.listening_broker import ListeningBroker
 from aegis.execution.brokers.live_confirmation import LivePermission
-from aegis.execution.brokers.live_orders import why_not_live
 from aegis.execution.brokers.stream_health import StreamHealth
 from aegis.execution.brokers.us_stock_terms import why_not_now
 from aegis.execution.order_states import OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 
-_MOST_DOUBLINGS = 16
 _OVERLAP = timedelta(seconds=1)
 
 
-class AlpacaBroker:
+class AlpacaBroker(ListeningBroker):
     """One account at Alpaca.
 
     Parameters
@@ -78,6 +73,10 @@ class AlpacaBroker:
     executions that were not told, and by :meth:`catch_up`.
     """
 
+    _intake: AlpacaIntake
+    _sending: AlpacaSending
+    _statement: AlpacaStatement
+
     def __init__(
         self,
         settings: AlpacaBrokerSettings,
@@ -90,13 +89,12 @@ class AlpacaBroker:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         require_allowed_host(settings, account, confirmation, clock.now_utc())
+        self._session_of = begun_sessions(calendar)
+        super().__init__(settings, BrokerBook(self._session_of), account=account, venue="alpaca")
         self._settings = settings
-        self._account = account
         self._calendar = calendar
         self._clock = clock
         self._confirmation = confirmation
-        self._session_of = begun_sessions(calendar)
-        self._book = BrokerBook(self._session_of)
         self._intake = AlpacaIntake(self._book, self._session_of)
         self._requests = AlpacaRequests(settings, pause=pause)
         self._sending = AlpacaSending(
@@ -112,13 +110,7 @@ class AlpacaBroker:
         self._statement = AlpacaStatement(
             self._requests, account, clock=clock, session_of=self._session_of, symbols=self._followed.tickers
         )
-        self._sent: set[str] = set()
-        self._catching = threading.Lock()
-        self._wanted = threading.Event()
-        self._closing = threading.Event()
-        self._failure = ""
         self._stream: AlpacaStream | None = None
-        self._poller = threading.Thread(target=self._poll, name="alpaca-catch-up", daemon=True)
 
     def connect(self) -> None:
         """Listen to trade updates, and catch up with what happened before.
@@ -145,23 +137,6 @@ class AlpacaBroker:
         self.catch_up()
         self._wanted.clear()
         self._poller.start()
-
-    def adopt(self, order: Order, answers: Iterable[OrderEvent] = ()) -> OrderStatus:
-        """Make an order known that an earlier process may have sent, with what is recorded of it.
-
-        Raises
-        ------
-        OrderRejected
-            The id belongs to an order with other terms.
-
-        Notes
-        -----
-        What is recorded is not told again by :meth:`events_since`.
-        """
-        told = tuple(answers)
-        if self._book.know(order, told):
-            self._intake.recall(told)
-        return self._book.status(order.client_order_id)
 
     def submit(self, order: Order) -> OrderStatus:
         """Hand an order to Alpaca, at most once; see :meth:`Broker.submit`.
@@ -194,7 +169,7 @@ class AlpacaBroker:
         if status.is_final:
             return status
         self._sending.cancel(client_order_id)
-        return self._with_executions(client_order_id)
+        return self._told_status(client_order_id)
 
     def replace(self, order: Order, *, revision: int) -> OrderStatus:
         """Ask for other terms; see :meth:`Broker.replace`. Only quantity and prices change."""
@@ -203,18 +178,7 @@ class AlpacaBroker:
         if status.is_final:
             return status
         self._sending.replace(order, revision=revision)
-        return self._with_executions(order.client_order_id)
-
-    def find_order(self, client_order_id: str) -> OrderStatus | None:
-        """Return where an order stands by Alpaca's own word; see :meth:`Broker.find_order`."""
-        if not self._book.knows(client_order_id):
-            return None
-        status = self._book.status(client_order_id)
-        if status.is_final:
-            return status
-        if self._sending.look_up(client_order_id) is None:
-            return None
-        return self._with_executions(client_order_id)
+        return self._told_status(order.client_order_id)
 
     def let_go(self, client_order_ids: Iterable[str], *, heard: int, recall: Recall) -> None:
         """Forget orders that have ended; see :meth:`ForgettingBroker.let_go`."""
@@ -228,27 +192,6 @@ class AlpacaBroker:
     def has_order(self, client_order_id: str) -> bool:
         """Whether Alpaca has an order of this id, known to this process or not."""
         return self._sending.look_up(client_order_id) is not None
-
-    def open_orders(self) -> tuple[OrderStatus, ...]:
-        """Return our orders that may still execute, sorted by id, those included of which nobody knows."""
-        absent = self.catch_up()
-        return tuple(self._book.status(name) for name in self._book.open_ids() if name not in absent)
-
-    def positions(self) -> tuple[Position, ...]:
-        """Return the positions held, sorted by symbol, whoever traded them."""
-        return self._statement.positions()
-
-    def account(self) -> AccountBalance:
-        """Return cash, equity and buying power."""
-        return self._statement.balance()
-
-    def events_since(self, sequence: int) -> tuple[BrokerEvent, ...]:
-        """Return the events after number `sequence`, oldest first; nothing is asked of Alpaca."""
-        return self._book.events_since(sequence)
-
-    def wait_for_events(self, sequence: int, *, timeout_seconds: float) -> tuple[BrokerEvent, ...]:
-        """Return the events after number `sequence` as soon as there are any, none after the timeout."""
-        return self._book.wait_for_events(sequence, timeout_seconds=timeout_seconds)
 
     def catch_up(self) -> frozenset[str]:
         """Ask Alpaca what became of our open orders, and return those that it does not know.
@@ -281,49 +224,18 @@ class AlpacaBroker:
         self.catch_up()
         self._followed.follow(actions, session=session, held=self._intake.held_terms())
 
-    def contradictions(self) -> tuple[str, ...]:
-        """Return what Alpaca told in two ways or took back; reconciliation decides."""
-        return self._book.contradictions()
-
-    def unknown_orders(self) -> tuple[str, ...]:
-        """Return orders of which nobody knows whether they arrived; while there are any, nothing new is sent."""
-        return self._sending.unknown_orders
-
-    def clock_skew_seconds(self) -> float:
-        """Return by how much Alpaca's clock is ahead of ours."""
-        return self._statement.clock_skew_seconds()
-
     def stream_health(self) -> StreamHealth:
         """Return how the trade updates are."""
         if self._stream is None:
             return StreamHealth(is_connected=False, connections=0, silent_seconds=None)
         return self._stream.health()
 
-    @property
-    def last_failure(self) -> str:
-        """Why the last catching up in the background failed; empty where it did not."""
-        return self._failure
-
-    def close(self) -> None:
-        """Let go of the stream, the threads and the connections; orders at Alpaca stay as they are."""
-        self._closing.set()
-        self._wanted.set()
+    def _stop_listening(self) -> None:
         if self._stream is not None:
             self._stream.close()
-        if self._poller.is_alive():
-            self._poller.join()
+
+    def _hang_up(self) -> None:
         self._requests.close()
-
-    def __enter__(self) -> Self:
-        """Connect."""
-        self.connect()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _recalled(self, client_order_id: str, *, recall: Recall) -> tuple[Order, tuple[OrderEvent, ...]]:
         try:
@@ -334,14 +246,6 @@ class AlpacaBroker:
             ) from error
         self._intake.recall(told)
         return order, told
-
-    def _why_not_live(self, order: Order) -> str:
-        return why_not_live(
-            order,
-            require=self._require_allowed,
-            positions=self._statement.positions,
-            open_orders=[self._book.status(name) for name in self._book.open_ids()],
-        )
 
     def _require_allowed(self) -> None:
         now = self._clock.now_utc()
@@ -360,32 +264,13 @@ class AlpacaBroker:
         if self._intake.lacks_since() is not None or str(data.get("event")) == "replaced":
             self._wanted.set()
 
-    def _poll(self) -> None:
-        """Catch up whenever it is wanted, and every so often."""
-        failures = 0
-        while not self._closing.is_set():
-            self._wanted.wait(self._settings.poll_seconds)
-            self._wanted.clear()
-            if self._closing.is_set():
-                return
-            try:
-                self.catch_up()
-            except (BrokerUnavailable, ConfigurationError) as error:
-                self._failure = str(error)
-                pause = self._settings.reconnect_first_seconds * 2.0**failures
-                self._closing.wait(min(pause, self._settings.reconnect_longest_seconds))
-                failures = min(failures + 1, _MOST_DOUBLINGS)
-                self._wanted.set()
-            else:
-                self._failure, failures = "", 0
-
     def _take_executions(self) -> None:
         since = self._intake.lacks_since()
         if since is not None:
             for row in self._requests.activities("FILL", after=since - _OVERLAP):
                 self._intake.take_execution(listed_execution(row))
 
-    def _with_executions(self, client_order_id: str) -> OrderStatus:
+    def _told_status(self, client_order_id: str) -> OrderStatus:
         self._take_executions()
         return self._book.status(client_order_id)
 
@@ -401,10 +286,3 @@ class AlpacaBroker:
             )
         )
         return self._book.status(order.client_order_id)
-
-    def _require_known(self, client_order_id: str) -> None:
-        if not self._book.knows(client_order_id):
-            raise ExecutionError(
-                f"order {client_order_id}: unknown to account {self._account}; adopt it, or reconcile it as a foreign "
-                "order"
-            )

@@ -7,23 +7,18 @@ Belongs here: the broker as a whole: what it is asked, and when it catches up wi
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from types import TracebackType
-from typing import Self
 from zoneinfo import ZoneInfo
 
 from aegis.backtesting.session_market import CorporateAction
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
 from aegis.config_brokers import InteractiveBrokersBrokerSettings
-from aegis.errors import BrokerUnavailable, ConfigurationError, ExecutionError
-from aegis.execution.account_state import Position
+from aegis.errors import ExecutionError
 from aegis.execution.brokers.account_fees import AccountFee
 from aegis.execution.brokers.begun_sessions import begun_sessions
-from aegis.execution.brokers.broker import AccountBalance, BrokerEvent
 from aegis.execution.brokers.broker_book import BrokerBook
 from aegis.execution.brokers.followed_actions import FollowedActions
 from aegis.execution.brokers.interactive_brokers_account import (
@@ -38,17 +33,15 @@ from aegis.execution.brokers.interactive_brokers_reports import GatewayOrder
 from aegis.execution.brokers.interactive_brokers_sending import InteractiveBrokersSending
 from aegis.execution.brokers.interactive_brokers_statement import InteractiveBrokersStatement
 from aegis.execution.brokers.interactive_brokers_terms import why_not
+from aegis.execution.brokers.listening_broker import ListeningBroker
 from aegis.execution.brokers.live_confirmation import LivePermission
-from aegis.execution.brokers.live_orders import why_not_live
 from aegis.execution.brokers.stream_health import StreamHealth
 from aegis.execution.brokers.us_stock_terms import why_not_now
 from aegis.execution.order_states import OrderState, OrderStatus
-from aegis.execution.orders import Order, OrderEvent
-
-_MOST_DOUBLINGS = 16
+from aegis.execution.orders import Order
 
 
-class InteractiveBrokersBroker:
+class InteractiveBrokersBroker(ListeningBroker):
     """One account at Interactive Brokers.
 
     Parameters
@@ -81,6 +74,10 @@ class InteractiveBrokersBroker:
     executions that were not told, and by :meth:`catch_up`.
     """
 
+    _intake: InteractiveBrokersIntake
+    _sending: InteractiveBrokersSending
+    _statement: InteractiveBrokersStatement
+
     def __init__(
         self,
         settings: InteractiveBrokersBrokerSettings,
@@ -93,16 +90,14 @@ class InteractiveBrokersBroker:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         require_allowed_port(settings, account, confirmation, clock.now_utc())
+        session_of = begun_sessions(calendar)
+        super().__init__(settings, BrokerBook(session_of), account=account, venue="interactive-brokers")
         self._settings = settings
-        self._account = account
         self._calendar = calendar
         self._clock = clock
         self._confirmation = confirmation
         self._zone = ZoneInfo(calendar.time_zone)
         self._skew = timedelta()
-        session_of = begun_sessions(calendar)
-        self._book = BrokerBook(session_of)
-        self._wanted = threading.Event()
         self._intake = InteractiveBrokersIntake(
             self._book,
             session_of,
@@ -128,11 +123,6 @@ class InteractiveBrokersBroker:
             session_of=session_of,
             symbols=self._followed.tickers,
         )
-        self._sent: set[str] = set()
-        self._catching = threading.Lock()
-        self._closing = threading.Event()
-        self._failure = ""
-        self._poller = threading.Thread(target=self._poll, name="interactive-brokers-catch-up", daemon=True)
 
     def connect(self) -> None:
         """Log on to the gateway, and catch up with what happened before.
@@ -152,23 +142,6 @@ class InteractiveBrokersBroker:
         self.catch_up()
         self._wanted.clear()
         self._poller.start()
-
-    def adopt(self, order: Order, answers: Iterable[OrderEvent] = ()) -> OrderStatus:
-        """Make an order known that an earlier process may have sent, with what is recorded of it.
-
-        Raises
-        ------
-        OrderRejected
-            The id belongs to an order with other terms.
-
-        Notes
-        -----
-        What is recorded is not told again by :meth:`events_since`.
-        """
-        told = tuple(answers)
-        if self._book.know(order, told):
-            self._intake.recall(told)
-        return self._book.status(order.client_order_id)
 
     def submit(self, order: Order) -> OrderStatus:
         """Hand an order to Interactive Brokers, at most once; see :meth:`Broker.submit`.
@@ -223,39 +196,9 @@ class InteractiveBrokersBroker:
             return self._book.status(order.client_order_id)
         return self._sending.replace(order, revision=revision)
 
-    def find_order(self, client_order_id: str) -> OrderStatus | None:
-        """Return where an order stands by Interactive Brokers' own word; see :meth:`Broker.find_order`."""
-        if not self._book.knows(client_order_id):
-            return None
-        status = self._book.status(client_order_id)
-        if status.is_final:
-            return status
-        return self._book.status(client_order_id) if self._sending.look_up(client_order_id) else None
-
     def has_order(self, client_order_id: str) -> bool:
         """Whether Interactive Brokers has, or had today, an order of this id, known to this process or not."""
         return self._sending.look_up(client_order_id)
-
-    def open_orders(self) -> tuple[OrderStatus, ...]:
-        """Return our orders that may still execute, sorted by id, those included of which nobody knows."""
-        absent = self.catch_up()
-        return tuple(self._book.status(name) for name in self._book.open_ids() if name not in absent)
-
-    def positions(self) -> tuple[Position, ...]:
-        """Return the positions held, sorted by symbol, whoever traded them."""
-        return self._statement.positions()
-
-    def account(self) -> AccountBalance:
-        """Return cash, equity and buying power."""
-        return self._statement.balance()
-
-    def events_since(self, sequence: int) -> tuple[BrokerEvent, ...]:
-        """Return the events after number `sequence`, oldest first; nothing is asked of the gateway."""
-        return self._book.events_since(sequence)
-
-    def wait_for_events(self, sequence: int, *, timeout_seconds: float) -> tuple[BrokerEvent, ...]:
-        """Return the events after number `sequence` as soon as there are any, none after the timeout."""
-        return self._book.wait_for_events(sequence, timeout_seconds=timeout_seconds)
 
     def catch_up(self) -> frozenset[str]:
         """Ask what became of our open orders, and return those that Interactive Brokers does not tell of.
@@ -290,18 +233,6 @@ class InteractiveBrokersBroker:
         """Return commissions that were told after their fills had been, since a day."""
         return tuple(fee for fee in self._intake.late_commissions() if fee.day >= since)
 
-    def contradictions(self) -> tuple[str, ...]:
-        """Return what the gateway told in two ways, corrected or lost; reconciliation decides."""
-        return self._book.contradictions()
-
-    def unknown_orders(self) -> tuple[str, ...]:
-        """Return orders of which nobody knows whether they arrived; while there are any, nothing new is sent."""
-        return self._sending.unknown_orders
-
-    def clock_skew_seconds(self) -> float:
-        """Return by how much the gateway's clock is ahead of ours; it tells whole seconds."""
-        return self._statement.clock_skew_seconds()
-
     def stream_health(self) -> StreamHealth:
         """Return how the connection is; a gateway that has lost Interactive Brokers is not connected."""
         return self._connection.health()
@@ -311,43 +242,14 @@ class InteractiveBrokersBroker:
         """Interactive Brokers' name of the account; empty before the first logon."""
         return self._intake.account_code
 
-    @property
-    def last_failure(self) -> str:
-        """Why the last catching up in the background failed; empty where it did not."""
-        return self._failure
-
-    def close(self) -> None:
-        """Let go of the connection and the threads; orders at Interactive Brokers stay as they are."""
-        self._closing.set()
-        self._wanted.set()
+    def _stop_listening(self) -> None:
         self._connection.close()
-        if self._poller.is_alive():
-            self._poller.join()
-
-    def __enter__(self) -> Self:
-        """Connect."""
-        self.connect()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _admit(self, managed: Sequence[str]) -> None:
         code = chosen_account(self._settings, managed)
         if code != self._intake.account_code:  # what was admitted once can be cancelled and reduced after any new logon
             require_allowed_account(code, self._account, self._confirmation, self._clock.now_utc())
         self._intake.account_code = code
-
-    def _why_not_live(self, order: Order) -> str:
-        return why_not_live(
-            order,
-            require=self._require_allowed,
-            positions=self._statement.positions,
-            open_orders=[self._book.status(name) for name in self._book.open_ids()],
-        )
 
     def _require_allowed(self) -> None:
         now = self._clock.now_utc()
@@ -363,32 +265,6 @@ class InteractiveBrokersBroker:
         self._connection.call_later(
             self._settings.commission_wait_seconds, lambda: self._intake.asks_for_commission(execution_id)
         )
-
-    def _poll(self) -> None:
-        """Catch up whenever it is wanted, and every so often."""
-        failures = 0
-        while not self._closing.is_set():
-            self._wanted.wait(self._settings.poll_seconds)
-            self._wanted.clear()
-            if self._closing.is_set():
-                return
-            try:
-                self.catch_up()
-            except (BrokerUnavailable, ConfigurationError) as error:
-                self._failure = str(error)
-                pause = self._settings.reconnect_first_seconds * 2.0**failures
-                self._closing.wait(min(pause, self._settings.reconnect_longest_seconds))
-                failures = min(failures + 1, _MOST_DOUBLINGS)
-                self._wanted.set()
-            else:
-                self._failure, failures = "", 0
-
-    def _require_known(self, client_order_id: str) -> None:
-        if not self._book.knows(client_order_id):
-            raise ExecutionError(
-                f"order {client_order_id}: unknown to account {self._account}; adopt it, or reconcile it as a foreign "
-                "order"
-            )
 
     def _take_time(self, told_utc: datetime) -> None:
         self._skew = told_utc - self._clock.now_utc()

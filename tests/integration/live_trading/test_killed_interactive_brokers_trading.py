@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import Counter
@@ -13,22 +12,23 @@ from pathlib import Path
 import pytest
 
 from aegis.clock import SimulatedClock
-from aegis.execution.journal import Journal
-from aegis.execution.order_projections import recorded_fills
 from aegis.live_trading.execution_system import ExecutionSystem
-from aegis.live_trading.held_positions import journalled_positions
 from tests.integration.live_trading import interactive_brokers_process as trading
 from tests.integration.live_trading.forked_runs import ForkedRuns, forked_runs
-from tests.integration.live_trading.trading_process import ACCOUNT, IN_SESSION, config_in, rebalance
+from tests.integration.live_trading.killed_runs import (
+    INSTANTS,
+    kill_at_each,
+    kill_at_random_instants,
+    require_journal,
+    require_settled,
+    some_boundaries,
+)
+from tests.integration.live_trading.trading_process import IN_SESSION, config_in, rebalance
 from tests.integration.vendors.tws.gateway import Request
 from tests.integration.vendors.tws.order_messages import Order
 from tests.integration.venues.interactive_brokers.venue import InteractiveBrokersVenue
 
-SEED = 20260604
-INSTANTS = 100
 FEWEST_BOUNDARIES = 100
-LATEST_KILL_SECONDS = 0.35
-RESTARTED_WITHIN_SECONDS = 60.0
 CASH_USD = 2_000.0
 
 
@@ -39,7 +39,6 @@ class Trading:
         self._runs, self._venue = runs, venue
         self._counting = threading.Lock()
         self.boundaries = 0
-        self.killed = 0
 
     def run(self, folder: Path, *, kill_at: int | None = None, kill_after_seconds: float | None = None) -> str:
         """Run to the end, to a boundary or to an instant, and return the run's last word; empty where it was killed."""
@@ -60,11 +59,9 @@ class Trading:
 
         venue.gateway.boundary = boundary
         try:
-            word = self._runs.run(venue.gateway.port, folder, kill_after_seconds=kill_after_seconds)
+            return self._runs.run(venue.gateway.port, folder, kill_after_seconds=kill_after_seconds)
         finally:
             venue.gateway.boundary = lambda _: None
-        self.killed += word == ""
-        return word
 
 
 def fill_the_first_half(venue: InteractiveBrokersVenue) -> None:
@@ -98,18 +95,10 @@ def require_recovered(venue: InteractiveBrokersVenue, folder: Path) -> None:
         fill_the_first_half(venue)
         venue.tell(*desk.fill(order_at(venue, "ABC", "MKT"), 50.0, 10.02))
         venue.tell(*desk.fill(order_at(venue, "ABC", "LMT"), 50.0, 8.50))
-        while system.open_orders():
-            broker.catch_up()
-            system.step()
-            assert time.monotonic() - began < RESTARTED_WITHIN_SECONDS
-        assert system.reconcile().breaks == ()
-    with Journal.open(folder / "journal.sqlite", account=ACCOUNT) as journal:
-        journal.verify()
-        fills = recorded_fills(journal, first=IN_SESSION.date(), last=IN_SESSION.date())
-        assert journalled_positions(journal) == {"ABC": 150.0}
+        require_settled(system, broker, began=began)
     told = sorted((done.shares, done.price) for order in desk.orders for done in order.executions)
-    assert sorted((fill.quantity_shares, fill.price_usd) for fill in fills) == told
     assert told == [(50.0, 8.5), (50.0, 10.01), (50.0, 10.02)]
+    require_journal(folder, told, held={"ABC": 150.0})
     received = Counter(order.reference for order in desk.orders)
     assert (len(received), set(received.values())) == (4, {1}), "three orders, and one that is too large"
     assert set(desk.accepted.values()) == {1}
@@ -134,7 +123,7 @@ def whole(runs: Trading, folder: Path) -> int:
 def test_a_rebalance_killed_at_a_request_or_message_is_finished_once_by_the_next_process(
     runs: Trading, venue: InteractiveBrokersVenue, tmp_path: Path
 ) -> None:
-    number = random.Random(SEED).randrange(FEWEST_BOUNDARIES)  # noqa: S311 - the same boundary in every run
+    (number,) = some_boundaries(FEWEST_BOUNDARIES, 1)
     assert runs.run(tmp_path, kill_at=number) == ""
     require_recovered(venue, tmp_path)
 
@@ -145,21 +134,22 @@ def test_a_rebalance_killed_at_each_request_and_message_is_finished_once_by_the_
 ) -> None:
     boundaries = whole(runs, tmp_path / "whole")
     assert boundaries > FEWEST_BOUNDARIES
-    before = runs.killed
-    for number in range(boundaries):
-        folder = tmp_path / str(number)
-        assert runs.run(folder, kill_at=number) in ("", trading.COMPLETE)
-        require_recovered(venue, folder)
-    assert runs.killed - before > 0.9 * boundaries
+
+    def run(folder: Path, number: int) -> str:
+        word = runs.run(folder, kill_at=number)
+        assert word in ("", trading.COMPLETE)
+        return word
+
+    assert kill_at_each(boundaries, tmp_path, run, lambda folder: require_recovered(venue, folder)) > 0.9 * boundaries
 
 
 @pytest.mark.long
 def test_a_rebalance_killed_at_a_hundred_random_instants_is_finished_once_by_the_next_process(
     runs: Trading, venue: InteractiveBrokersVenue, tmp_path: Path
 ) -> None:
-    instants, before = random.Random(SEED), runs.killed  # noqa: S311 - the same instants in every run
-    for number in range(INSTANTS):
-        folder = tmp_path / str(number)
-        runs.run(folder, kill_after_seconds=instants.uniform(0.0, LATEST_KILL_SECONDS))
-        require_recovered(venue, folder)
-    assert runs.killed - before >= 50
+    killed = kill_at_random_instants(
+        tmp_path,
+        lambda folder, seconds: runs.run(folder, kill_after_seconds=seconds),
+        lambda folder: require_recovered(venue, folder),
+    )
+    assert killed >= INSTANTS / 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,12 +14,15 @@ import pytest
 from aegis.execution.brokers.paper_log import PaperLog
 from tests.integration.live_trading import paper_process as paper
 from tests.integration.live_trading.forked_runs import ForkedRuns, forked_runs
+from tests.integration.live_trading.killed_runs import (
+    INSTANTS,
+    RESTARTED_WITHIN_SECONDS,
+    kill_at_each,
+    kill_at_random_instants,
+    some_boundaries,
+)
 
-SEED = 20260604
-INSTANTS = 100
 DEATHS_OF_A_RUN = 2
-LATEST_KILL_SECONDS = 0.35
-RESTARTED_WITHIN_SECONDS = 60.0
 NEVER = -1
 
 # A tenth of each minute's volume: 100 are bought in two minutes; of the 50 at 8.50 or better 30 fill at the open of
@@ -88,7 +90,7 @@ def finish(runs: ForkedRuns, folder: Path) -> None:
 
 
 def test_paper_trading_that_stops_at_a_line_or_commit_goes_on_to_the_same_account(whole: int, tmp_path: Path) -> None:
-    for number in random.Random(SEED).sample(range(whole), 2):  # noqa: S311 - the same boundaries in every run
+    for number in some_boundaries(whole, 2):
         folder = tmp_path / str(number)
         folder.mkdir()
         with pytest.raises(Died):
@@ -101,23 +103,20 @@ def test_paper_trading_killed_at_each_line_and_commit_goes_on_to_the_same_accoun
     runs: ForkedRuns, whole: int, tmp_path: Path
 ) -> None:
     assert whole > 100
-    for number in range(whole):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        assert runs.run(number, folder) == "", number
-        finish(runs, folder)
+    killed = kill_at_each(
+        whole, tmp_path, lambda folder, number: runs.run(number, folder), lambda folder: finish(runs, folder)
+    )
+    assert killed == whole
 
 
 @pytest.mark.long
 def test_paper_trading_killed_at_a_hundred_random_instants_goes_on_to_the_same_account(
     runs: ForkedRuns, tmp_path: Path
 ) -> None:
-    instants = random.Random(SEED)  # noqa: S311 - the same instants in every run
-    killed = 0
-    for number in range(INSTANTS):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        for _ in range(DEATHS_OF_A_RUN):
-            killed += runs.run(NEVER, folder, kill_after_seconds=instants.uniform(0.0, LATEST_KILL_SECONDS)) == ""
-        finish(runs, folder)
+    killed = kill_at_random_instants(
+        tmp_path,
+        lambda folder, seconds: runs.run(NEVER, folder, kill_after_seconds=seconds),
+        lambda folder: finish(runs, folder),
+        deaths=DEATHS_OF_A_RUN,
+    )
     assert killed >= INSTANTS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,18 +11,19 @@ from pathlib import Path
 import pytest
 
 from aegis.clock import SimulatedClock
-from aegis.execution.journal import Journal
-from aegis.execution.order_projections import recorded_fills
 from aegis.execution.order_states import OrderState
 from aegis.live_trading.execution_system import ExecutionSystem
-from aegis.live_trading.held_positions import journalled_positions
 from tests.integration.live_trading import trading_process as trading
 from tests.integration.live_trading.forked_runs import ForkedRuns, forked_runs
+from tests.integration.live_trading.killed_runs import (
+    INSTANTS,
+    kill_at_each,
+    kill_at_random_instants,
+    require_journal,
+    require_settled,
+    some_boundaries,
+)
 from tests.integration.venues.alpaca.server import AlpacaVenue
-
-SEED = 20260604
-LATEST_KILL_SECONDS = 0.35
-RESTARTED_WITHIN_SECONDS = 60.0
 
 
 class Trading:
@@ -33,12 +33,12 @@ class Trading:
         self._runs = runs
         self._venue = venue
 
-    def run(self, folder: Path, *, kill_at: int | None = None, kill_after: float | None = None) -> str:
+    def run(self, folder: Path, *, kill_at: int | None = None, kill_after_seconds: float | None = None) -> str:
         """Run to the end, to a boundary of the venue or to an instant, and return the run's last word."""
         folder.mkdir(parents=True, exist_ok=True)
         self._begin_again(kill_at)
         venue = self._venue
-        return self._runs.run(venue.rest.url, venue.stream.url, folder, kill_after_seconds=kill_after)
+        return self._runs.run(venue.rest.url, venue.stream.url, folder, kill_after_seconds=kill_after_seconds)
 
     def _begin_again(self, kill_at: int | None) -> None:
         venue = self._venue
@@ -86,17 +86,9 @@ def require_recovered(venue: AlpacaVenue, folder: Path) -> None:
             fill_the_first_half(venue)
             venue.book.fill(_order(venue, "ABC", "market")["client_order_id"], "50", "10.02")
             venue.book.fill(_order(venue, "ABC", "limit")["client_order_id"], "50", "8.50")
-        while system.open_orders():
-            broker.catch_up()
-            system.step()
-            assert time.monotonic() - began < RESTARTED_WITHIN_SECONDS
-        assert system.reconcile().breaks == ()
-    with Journal.open(folder / "journal.sqlite", account=trading.ACCOUNT) as journal:
-        journal.verify()
-        fills = recorded_fills(journal, first=trading.IN_SESSION.date(), last=trading.IN_SESSION.date())
-        assert journalled_positions(journal) == {"ABC": 150.0}
-    told = sorted((Decimal(row["qty"]), Decimal(row["price"])) for row in venue.book.activities)
-    assert sorted((Decimal(str(f.quantity_shares)), Decimal(str(f.price_usd))) for f in fills) == told
+        require_settled(system, broker, began=began)
+    told = [(float(row["qty"]), float(row["price"])) for row in venue.book.activities]
+    require_journal(folder, told, held={"ABC": 150.0})
     assert set(venue.book.accepted.values()) == {1}, venue.book.accepted
     assert len(venue.book.accepted) == 4, "three orders and one replacement"
     assert [order["status"] for order in venue.book.orders.values() if order["symbol"] == "DEF"] == ["canceled"]
@@ -116,7 +108,7 @@ def test_a_rebalance_killed_at_a_request_is_finished_once_by_the_next_process(
     runs: Trading, venue: AlpacaVenue, tmp_path: Path
 ) -> None:
     boundaries = _boundaries(runs, venue, tmp_path / "whole")
-    for number in random.Random(SEED).sample(range(boundaries), 2):  # noqa: S311 - the same boundaries in every run
+    for number in some_boundaries(boundaries, 2):
         folder = tmp_path / str(number)
         runs.run(folder, kill_at=number)
         require_recovered(venue, folder)
@@ -128,23 +120,25 @@ def test_a_rebalance_killed_at_each_boundary_is_finished_once_by_the_next_proces
 ) -> None:
     boundaries = _boundaries(runs, venue, tmp_path / "whole")
     assert boundaries > 20
-    for number in range(boundaries):
-        folder = tmp_path / str(number)
-        assert runs.run(folder, kill_at=number) in ("", "complete")
-        require_recovered(venue, folder)
+
+    def run(folder: Path, number: int) -> str:
+        word = runs.run(folder, kill_at=number)
+        assert word in ("", "complete")
+        return word
+
+    assert kill_at_each(boundaries, tmp_path, run, lambda folder: require_recovered(venue, folder)) > 0
 
 
 @pytest.mark.long
 def test_a_rebalance_killed_at_a_hundred_random_instants_is_finished_once_by_the_next_process(
     runs: Trading, venue: AlpacaVenue, tmp_path: Path
 ) -> None:
-    instants = random.Random(SEED)  # noqa: S311 - the same instants in every run
-    killed = 0
-    for number in range(100):
-        folder = tmp_path / str(number)
-        killed += runs.run(folder, kill_after=instants.uniform(0.0, LATEST_KILL_SECONDS)) == ""
-        require_recovered(venue, folder)
-    assert killed >= 50
+    killed = kill_at_random_instants(
+        tmp_path,
+        lambda folder, seconds: runs.run(folder, kill_after_seconds=seconds),
+        lambda folder: require_recovered(venue, folder),
+    )
+    assert killed >= INSTANTS / 2
 
 
 def test_a_filled_order_stays_filled_when_its_rebalance_is_run_again(
