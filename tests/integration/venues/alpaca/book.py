@@ -154,14 +154,14 @@ class VenueBook:
         self.book(symbol, Decimal(shares), Decimal(price))
 
     def charge(self, amount_usd: str, description: str) -> None:
-        """Charge a fee, told by the activities."""
+        """Charge a fee, or pay a negative one back, told by the activities."""
         self.cash -= Decimal(amount_usd)
         self.activities.append(
             {
                 "id": self._activity_id(str(uuid.uuid4())),
                 "activity_type": "FEE",
                 "date": f"{self.now_utc:%Y-%m-%d}",
-                "net_amount": f"-{amount_usd}",
+                "net_amount": str(-Decimal(amount_usd)),
                 "description": description,
             }
         )
