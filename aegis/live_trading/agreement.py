@@ -160,9 +160,11 @@ class Agreement:
         if any(row.kind == AccountEventKind.POSITIONS_ADOPTED and row.instant_utc >= opened for row in rows):
             held = {}
         about: dict[str, Any] = {"session": session, "at_utc": now, "closes_usd": closes_usd}
+        booked = {row.idempotency_key for row in rows}  # by hand, for one
         with self._door.held(), self._journal.batch() as batch:
             for entry in (*opening_entries(actions, held, **about), opening_marker(actions, held, **about)):
-                batch.append(entry)
+                if entry.idempotency_key not in booked:
+                    batch.append(entry)
         return self._is_concerned(actions, held)
 
     def _compare(self, now: datetime) -> tuple[AccountReview, bool]:

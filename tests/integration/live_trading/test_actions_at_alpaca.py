@@ -13,6 +13,7 @@ import pytest
 from aegis.backtesting.session_market import CorporateAction
 from aegis.errors import ExecutionError
 from aegis.execution.order_states import OrderState
+from aegis.live_trading.held_positions import split_entry
 from tests.integration.live_trading.action_night import (
     CASH_USD,
     FRIDAY_MORNING,
@@ -247,5 +248,17 @@ def test_a_process_that_slept_over_the_split_makes_up_for_it(venue: AlpacaVenue,
     night.until(CALENDAR.open_utc(CALENDAR.next(MONDAY)))
     night.start()
     assert night.process.step().failures == ()
+    agrees(night, venue)
+    assert night.held() == {"ABC": 180.0}
+
+
+@pytest.mark.long
+def test_a_split_that_was_booked_by_hand_is_not_booked_again(venue: AlpacaVenue, begin: Begin) -> None:
+    night = begin(90, SPLIT, DIVIDEND)
+    night.until(NIGHT)
+    overnight.split(venue.book, "ABC", "2:1")
+    with night.journal.batch() as batch:
+        batch.append(split_entry("ABC", 2.0, session=MONDAY, at_utc=NIGHT))
+    assert night.open_monday().failures == ()
     agrees(night, venue)
     assert night.held() == {"ABC": 180.0}
