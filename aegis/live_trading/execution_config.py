@@ -42,7 +42,8 @@ class ExecutionConfig:
     poll_seconds : float
         How often the broker's events, the kill switch and the schedule are looked at.
     reconcile_seconds : float
-        How often the account is compared with the broker.
+        How often the account is compared with the broker: at least twice within what the limits let a statement and
+        the order stream be silent.
     book : str
         Part of the names of orders that are submitted here.
     takes_over : bool
@@ -69,7 +70,7 @@ class ExecutionConfig:
     made_by: MadeBy
     clock: Clock = field(default_factory=SystemClock)
     poll_seconds: float = 0.2
-    reconcile_seconds: float = 60.0
+    reconcile_seconds: float = 20.0
     book: str = "desk"
     takes_over: bool = True
     anchor: AnchorPlace | None = None

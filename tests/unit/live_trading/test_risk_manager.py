@@ -292,7 +292,8 @@ def test_a_clock_that_goes_back_is_a_clock_that_is_wrong() -> None:
 
 
 def test_orders_of_a_minute_are_counted_by_the_clock() -> None:
-    door = Door(max_orders_per_minute=2, max_quote_age_seconds=900.0, max_stream_silence_seconds=900.0)
+    silent = {"max_quote_age_seconds": 900.0, "max_account_age_seconds": 900.0, "max_stream_silence_seconds": 900.0}
+    door = Door(max_orders_per_minute=2, **silent)
     for seconds, refusing in ((0, ()), (30, ()), (59, ("orders_per_minute_within_limit",)), (61, ())):
         door.go_to(NOW + timedelta(seconds=seconds))
         assert _refusing(door, f"o-{seconds}", 100 + seconds) == refusing
