@@ -37,6 +37,14 @@ _LOOKS = 4
 _MOST_MISSED = 20
 """Openings that are made up for after a pause; a longer one ends with a person who takes the broker's word."""
 
+_OF_OPENINGS = (
+    AccountEventKind.OPENING_BOOKED,
+    AccountEventKind.POSITIONS_ADOPTED,
+    AccountEventKind.DIVIDEND_BOOKED,
+    AccountEventKind.SPLIT_BOOKED,
+)
+"""Rows that say what an opening has still to book."""
+
 
 class Agreement:
     """The agreement of one account; its owner sees to it that one thread at a time looks.
@@ -151,7 +159,7 @@ class Agreement:
         What was taken over since the session opened is in the shares of after, and belongs to the broker's word.
         Mergers and delistings are announced in the journal, and booked by the look that finds them made.
         """
-        rows = self._journal.events(kinds=[AccountEventKind.OPENING_BOOKED, AccountEventKind.POSITIONS_ADOPTED])
+        rows = self._journal.events(kinds=_OF_OPENINGS)
         held, now = self._account.read().held or {}, self._config.clock.now_utc()
         self._today = session, tuple(actions)
         if any(row.kind == AccountEventKind.OPENING_BOOKED and row.session_date == session for row in rows):
