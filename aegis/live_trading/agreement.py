@@ -19,6 +19,7 @@ from aegis.execution.brokers.broker import Broker
 from aegis.execution.brokers.broker_abilities import FollowsActions
 from aegis.execution.journal import Journal, NewEvent
 from aegis.live_trading.booked_actions import (
+    disputed_splits,
     exchange_entry,
     is_exchanged,
     not_exchanged,
@@ -189,7 +190,9 @@ class Agreement:
                 for each in made:
                     self._append(exchange_entry(each, at_utc=now))
             return found, True
+        session, actions = self._today
         late = [not_exchanged(each, label=label) for each in known.coming if self._is_over(each.session, now)]
+        late += disputed_splits(actions, held, theirs, session=session, label=label)
         if found.breaks or late:
             # A trade that nobody told moves cash too: shares first.
             return replace(found, breaks=(*found.breaks, *late)), False

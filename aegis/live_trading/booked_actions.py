@@ -181,6 +181,39 @@ def exchange_entry(coming: ComingExchange, *, at_utc: datetime) -> NewEvent:
     return account_entry(AccountEventKind.SHARES_EXCHANGED, payload, session=session, at_utc=at_utc, key=key)
 
 
+def disputed_splits(
+    actions: Iterable[CorporateAction],
+    held: Mapping[str, float],
+    theirs: Mapping[str, float],
+    *,
+    session: date,
+    label: str,
+) -> list[str]:
+    """Return what a broker shows otherwise than the splits of a session say, with both sides and the remedy.
+
+    Parameters
+    ----------
+    actions : iterable of CorporateAction
+        Of the session, booked.
+    held, theirs : mapping of str to float
+        Signed shares by our journal and by the broker, by permanent symbol.
+    session : date
+        Their ex-date.
+    label : str
+        Account and instant.
+    """
+    return [
+        f"{label} {action.symbol}, session {session}: a split of ratio {action.split_ratio:g} makes "
+        f"{held[action.symbol]:g} shares of what was held, and the broker shows {theirs.get(action.symbol, 0.0):g}; "
+        "ask the broker whether it has made the split. If it makes another or none, correct the action at the source, "
+        'and take over what it holds: `aegis positions take-over --reason "..."`'
+        for action in actions
+        if action.action == "split"
+        and action.symbol in held
+        and abs(theirs.get(action.symbol, 0.0) - held[action.symbol]) > FILL_TOLERANCE_SHARES
+    ]
+
+
 def not_exchanged(coming: ComingExchange, *, label: str) -> str:
     """Return the break of an exchange that the broker has not made though its session is over."""
     action, shares, session = coming.action, coming.shares, coming.session

@@ -173,6 +173,11 @@ def test_a_venue_that_did_not_split_blocks_by_name(venue: AlpacaVenue, begin: Be
     night.open_monday()
     said = night.system.reconcile().breaks
     assert any("ABC: our books say 180 shares, the broker 90 (difference -90)" in text for text in said)
+    assert any(
+        "ABC, session 2014-06-09: a split of ratio 2 makes 180 shares of what was held, and the broker shows 90; ask "
+        "the broker whether it has made the split" in text
+        for text in said
+    )
     name = resting[LIMIT].client_order_id
     assert any(
         f"order {name} (ABC, session 2014-06-09): after split the venue holds 10 ABC at 8.0 / None, expected 20 ABC at "
