@@ -17,7 +17,7 @@ from aegis.execution.order_ids import client_order_id
 from aegis.lake import tables
 from aegis.lake.attachment import LakeLocation, connect
 from aegis.lake.lake import CommitMessage, Lake, Replacement
-from aegis.live_data.past_market import past_market
+from aegis.live_data.past_market import last_closes, past_market
 
 XNYS = trading_calendar("XNYS")
 TODAY = date(2014, 12, 8)
@@ -120,3 +120,12 @@ def test_the_planner_says_when_past_sessions_are_too_few(lake: Lake, order_of, f
     )
     kinds = [note.kind for note in planned.state.notes]
     assert (NoteKind.STAND_IN_CURVE not in kinds) is is_learned
+
+
+def test_the_last_close_is_that_of_the_session_before_in_its_own_shares(lake: Lake) -> None:
+    # The day before the split closed at 10 or 11; the split's own bars, and whatever came later, are not read.
+    before = XNYS.previous(SPLIT_DAY)
+    close = 11.0 if DAYS.index(before) % 2 else 10.0
+    assert last_closes(lake, ["ABC", "NONE"], SPLIT_DAY, calendar=XNYS) == {"ABC": close}
+    assert last_closes(lake, ["ABC"], XNYS.next(SPLIT_DAY), calendar=XNYS) == {"ABC": (21.0 - close) / 2.0}
+    assert last_closes(lake, ["ABC"], DAYS[0], calendar=XNYS) == {}

@@ -17,6 +17,8 @@ from aegis.clock import SimulatedClock
 from aegis.execution.brokers.interactive_brokers import InteractiveBrokersBroker
 from aegis.execution.order_states import OrderState
 from aegis.execution.orders import Order
+from aegis.live_trading.cash_balance import cash_balance
+from aegis.live_trading.cash_bookings import CashBooking, CashKind, book_cash
 from tests.integration.live_trading.action_night import (
     CASH_USD,
     FRIDAY_MORNING,
@@ -28,6 +30,7 @@ from tests.integration.live_trading.action_night import (
     booked_shares,
 )
 from tests.integration.live_trading.interactive_brokers_process import broker_at
+from tests.integration.live_trading.trading_process import CALENDAR
 from tests.integration.venues.interactive_brokers import corporate_actions as overnight
 from tests.integration.venues.interactive_brokers.venue import ABC, DEF, InteractiveBrokersVenue
 
@@ -275,3 +278,45 @@ def test_cash_that_nothing_explains_blocks_and_is_booked_by_a_person(
     assert row.payload["cash_kind"] == "transfer"
     assert row.payload["amount_usd"] == pytest.approx(50.0 - 0.04)
     assert DEF.symbol not in night.held()
+
+
+@pytest.mark.long
+def test_a_dividend_that_never_comes_is_a_break_until_a_person_books_the_loss(
+    venue: InteractiveBrokersVenue, begin: Begin
+) -> None:
+    night = begin(90, DIVIDEND)
+    assert night.open_monday().failures == ()
+    agrees(night, venue)
+    night.until(CALENDAR.open_utc(CALENDAR.offset(MONDAY, 9)))
+    agrees(night, venue)
+    tenth = CALENDAR.offset(MONDAY, 10)
+    night.until(CALENDAR.open_utc(tenth))
+    (said,) = night.system.reconcile().breaks
+    assert (
+        "dividend of ABC, ex 2014-06-09, on 90 shares, 22.50 USD, was due in session 2014-06-09 and did not come in 10 "
+        "sessions"
+    ) in said
+    assert "`aegis cash book -22.50 --kind other" in said
+    loss = CashBooking(
+        session=tenth, amount_usd=-22.5, kind=CashKind.OTHER, reason="paper pays no dividends", actor="ada"
+    )
+    assert book_cash(night.journal, loss, booked_up_to=CALENDAR.previous(tenth), at_utc=night.clock.now_utc())
+    agrees(night, venue)
+    assert cash_balance(night.journal.events()).dues == ()
+
+
+@pytest.mark.long
+def test_a_tax_that_is_withheld_from_a_dividend_is_booked_by_a_person(
+    venue: InteractiveBrokersVenue, begin: Begin
+) -> None:
+    night = begin(90, DIVIDEND)
+    overnight.pay_dividend(venue.desk, ABC, 0.25 * 0.85)
+    assert night.open_monday().failures == ()
+    (said,) = night.system.reconcile().breaks
+    assert "(difference +19.12, tolerance 0.05)" in said
+    assert "Not seen yet: dividend of ABC, ex 2014-06-09, on 90 shares, 22.50 USD." in said
+    tax = CashBooking(session=MONDAY, amount_usd=-3.38, kind=CashKind.FEE, reason="tax withheld, 15 %", actor="ada")
+    assert book_cash(night.journal, tax, booked_up_to=None, at_utc=night.clock.now_utc())
+    agrees(night, venue)
+    booked = night.book(90, {"ABC": 10.0})
+    assert booked.account.cash_usd == pytest.approx(venue.desk.cash_usd, abs=0.01)

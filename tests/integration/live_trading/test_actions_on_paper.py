@@ -40,6 +40,7 @@ DIVIDEND = CorporateAction(action="dividend", symbol="ABC", dividend_usd=0.25, p
 RENAME = CorporateAction(action="rename", symbol="ABC", new_ticker="XYZ")
 DELISTING = CorporateAction(action="delisting", symbol="ABC")
 MERGER = CorporateAction(action="merger", symbol="ABC", merger_cash_usd=2.0, merger_ratio=0.5, acquirer="DEF")
+FOR_CASH = CorporateAction(action="merger", symbol="ABC", merger_cash_usd=12.0)
 Begin = Callable[..., ActionNight]
 
 
@@ -141,9 +142,9 @@ def test_an_action_in_the_night_leaves_no_break(
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("action", "after", "cash"),
-    # A delisted share is worth its last close; 91 shares become 45 DEF, half a share at 20, and 182 USD.
-    [(DELISTING, {}, 910.0), (MERGER, {"DEF": 45.0}, 192.0)],
-    ids=["delisting", "merger"],
+    # A delisted share is worth its last close; 91 shares become 45 DEF, half a share at 20, and 182 USD, or 12 USD each.
+    [(DELISTING, {}, 910.0), (MERGER, {"DEF": 45.0}, 192.0), (FOR_CASH, {}, 1_092.0)],
+    ids=["delisting", "merger for shares", "merger for cash"],
 )
 def test_what_leaves_the_market_leaves_no_break(
     begin: Begin, action: CorporateAction, after: dict[str, float], cash: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import shutil
 from datetime import date, timedelta
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from aegis.clock import FixedClock, SimulatedClock
 from aegis.config import AegisConfig
+from aegis.execution.journal import Journal
 from aegis.lake import tables
 from aegis.monitoring.status_file import STATUS_FILE, read_status
 from aegis_assets.table_assets import asset_key
@@ -34,10 +36,10 @@ HALF_HOUR = timedelta(minutes=30)
 class PaperAccount:
     """The account's workspace and clock."""
 
-    def __init__(self, eve: Path, home: Path) -> None:
+    def __init__(self, eve: Path, home: Path, since: date = FIRST) -> None:
         shutil.copytree(eve, home)
         (home / "simulated-simulated").rename(home / f"simulated-{ACCOUNT}")
-        sections = settings(home=home, account=ACCOUNT, account_since=FIRST)
+        sections = settings(home=home, account=ACCOUNT, account_since=since)
         limits = {"max_orders_per_second": 100, "max_position_size": 0.2}
         volume = home.parent / "another volume"
         volume.mkdir()
@@ -49,7 +51,7 @@ class PaperAccount:
             storage={"anchor_location": str(volume)},
             **sections,
         )
-        self.clock = SimulatedClock(CALENDAR.close_utc(CALENDAR.previous(FIRST)))
+        self.clock = SimulatedClock(CALENDAR.close_utc(CALENDAR.previous(since)))
         self.chain = Chain(self.config)
 
     def evening(self, session: date) -> dg.ExecuteInProcessResult:
@@ -58,15 +60,17 @@ class PaperAccount:
         self.chain = Chain(self.config, clock=FixedClock(self.clock.now_utc()))
         return self.chain.run(EXECUTE_TRADES, session, session)
 
-    def day(self, session: date) -> list[str]:
-        """Trade a session, look each half hour, and return what failed."""
+    def day(self, session: date, every: timedelta = HALF_HOUR) -> list[str]:
+        """Trade a session, look each half hour, and return what failed or differed."""
         self.clock.advance_to(CALENDAR.open_utc(session) - HALF_HOUR)
         failures: list[str] = []
         lake = LakeResource.of(self.chain.workspace)
         with traded_account(self.config, clock=self.clock, lake=lake, listens=False) as account:
             while self.clock.now_utc() <= CALENDAR.close_utc(session):
-                self.clock.advance_to(self.clock.now_utc() + HALF_HOUR)
-                failures += account.process.step().failures
+                self.clock.advance_to(self.clock.now_utc() + every)
+                report = account.process.step()
+                failures += [*report.failures, *report.breaks]
+            self.cash_usd = account.system.account().cash_usd
         return failures
 
 
@@ -126,3 +130,29 @@ def require_shortfalls(account: PaperAccount, orders: pd.DataFrame, fills: pd.Da
         assert by_part == pytest.approx(
             row["shortfall_usd"], rel=0, abs=1e-12 * max(1.0, row[list(parts.index)].abs().max())
         )
+
+
+@pytest.mark.long
+def test_dividends_are_due_paid_and_booked_over_weeks(eve: Path, tmp_path: Path) -> None:
+    """CRZQ goes ex on 2014-08-11 at 0.53 USD and pays on 2014-08-25; each day is a process of its own."""
+    since, pays = date(2014, 8, 7), date(2014, 8, 25)
+    account = PaperAccount(eve, tmp_path / "home", since)
+    account.evening(since)
+    for session in CALENDAR.sessions(CALENDAR.next(since), pays):
+        assert account.day(session, every=2 * HALF_HOUR) == []
+        checks = account.chain.checks(account.evening(session))
+        assert checks == dict.fromkeys(checks, True), session
+        states = account.chain.read(tables.BOOK_STATES, account=ACCOUNT, first=session, last=session)
+        assert json.loads(states["state_json"].iloc[0])["account"]["cash_usd"] == pytest.approx(
+            account.cash_usd, abs=0.01
+        )
+    with Journal.open(account.chain.workspace.journal(ACCOUNT), account=ACCOUNT) as journal:
+        (due,) = journal.events(kinds=["dividend booked"], first=date(2014, 8, 11), last=date(2014, 8, 11))
+        paid = journal.events(kinds=["cash paid"])
+        openings = journal.events(kinds=["opening booked"])
+    assert due.payload["symbol"] == "CRZQ"
+    assert due.payload["amount_usd"] == pytest.approx(0.53 * due.payload["shares"])
+    assert [(row.session, row.payload["amount_usd"]) for row in paid if row.payload["due"] == due.idempotency_key] == [
+        ("2014-08-25", due.payload["amount_usd"])
+    ]
+    assert len(openings) == len(CALENDAR.sessions(CALENDAR.next(since), pays))
