@@ -128,6 +128,8 @@ class AnnouncedExchanges:
                 self._announced[action.symbol] = action, row.session_date, row.payload["closes_usd"]
         elif row.kind == AccountEventKind.SHARES_EXCHANGED:
             self._announced.pop(row.payload["symbol"], None)
+        elif row.kind == AccountEventKind.POSITIONS_ADOPTED:
+            self._announced.clear()  # somebody took the broker's word for what is held, exchanged or not
 
     def coming(self, held: Mapping[str, float]) -> tuple[ComingExchange, ...]:
         """Return those of what is still held, oldest first."""

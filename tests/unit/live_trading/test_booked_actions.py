@@ -94,6 +94,14 @@ def test_a_delisting_is_worth_the_last_close(journal: Journal) -> None:
     assert [item.amount_usd for item in cash_balance(journal.events()).dues] == [70.0]
 
 
+def test_whoever_takes_the_brokers_word_ends_the_waiting_for_an_exchange(journal: Journal) -> None:
+    _open(journal, GONE)
+    assert len(coming_exchanges(journal.events(), HELD)) == 1
+    held = [Position(symbol, symbol, shares, 1.0, 1.0, FRIDAY) for symbol, shares in HELD.items()]
+    _append(journal, adoption_entry(held, reason="it trades on", actor="ada", session=MONDAY, at_utc=OPEN))
+    assert coming_exchanges(journal.events(), HELD) == []
+
+
 def test_fractions_that_a_broker_keeps_bring_no_cash(journal: Journal) -> None:
     held = {"ABC": 0.5}
     split = CorporateAction(action="split", symbol="ABC", split_ratio=3.0)
