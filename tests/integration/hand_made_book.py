@@ -45,11 +45,11 @@ def order(session: str, execution: str, number: str, symbol: str, shares: float,
 
 def fill(
     session: str, order_id: str, number: int, symbol: str, *, shares: float, price: float, reference: float,
-    commission: float, arrival: float,
+    commission: float, arrival: float, decided: str = "",
 ) -> tuple:  # fmt: skip
-    slippage = {"o1": 10.0, "o2": 10.0 if number == 1 else 0.0, "o4": 4.0}[order_id]
+    slippage = {"o1": 10.0, "o2": 10.0, "child of o2": 0.0, "o4": 4.0}[order_id]
     money = (shares, price, reference, commission, slippage, arrival, KNOWN)
-    return (session, "simulated", order_id, f"d-{session}", number, symbol, symbol, *money)
+    return (session, "simulated", order_id, f"d-{decided or session}", number, symbol, symbol, *money)
 
 
 def position(
@@ -116,7 +116,18 @@ FRAMES = {
         tables.FILLS,
         fill(JAN_31, "o1", 1, "AAA", shares=100, price=50.5, reference=50.4, commission=1, arrival=50),
         fill(JAN_31, "o2", 1, "BBB", shares=100, price=20.1, reference=20, commission=1, arrival=20),
-        fill(JAN_31, "o2", 2, "BBB", shares=50, price=20, reference=20, commission=0.5, arrival=20),
+        fill(
+            JAN_31,
+            "child of o2",
+            1,
+            "BBB",
+            shares=50,
+            price=20,
+            reference=20,
+            commission=0.5,
+            arrival=20,
+            decided=JAN_30,
+        ),
         fill(FEB_1, "o4", 1, "AAA", shares=-40, price=51.9, reference=52, commission=1, arrival=51),
     ),
     tables.POSITIONS: rows(

@@ -7,13 +7,13 @@ with filled_by_session as (
         symbol,
         session,
         count(*) as fill_count,
-        sum(quantity_shares order by fill_number) as filled_shares,
-        sum(abs(quantity_shares) * price_usd order by fill_number) as traded_usd,
-        sum(abs(quantity_shares) * arrival_price_usd order by fill_number) as filled_at_arrival_usd,
-        sum(quantity_shares * (price_usd - arrival_price_usd) order by fill_number) as arrival_cost_usd,
-        sum(slippage_usd order by fill_number) as slippage_usd,
-        sum(commission_usd order by fill_number) as commission_usd
-    from {{ ref('stg_fills') }}
+        sum(quantity_shares order by executed_id, fill_number) as filled_shares,
+        sum(abs(quantity_shares) * price_usd order by executed_id, fill_number) as traded_usd,
+        sum(abs(quantity_shares) * arrival_price_usd order by executed_id, fill_number) as filled_at_arrival_usd,
+        sum(quantity_shares * (price_usd - arrival_price_usd) order by executed_id, fill_number) as arrival_cost_usd,
+        sum(slippage_usd order by executed_id, fill_number) as slippage_usd,
+        sum(commission_usd order by executed_id, fill_number) as commission_usd
+    from {{ ref('int_order_fills') }}
     group by all
 ),
 

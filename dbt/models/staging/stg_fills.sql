@@ -2,6 +2,7 @@ select
     session,
     account,
     client_order_id,
+    decision_id,
     fill_number,
     symbol,
     quantity_shares,

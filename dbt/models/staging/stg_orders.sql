@@ -3,6 +3,7 @@ select
     execution_session,
     account,
     client_order_id,
+    decision_id,
     symbol,
     quantity_shares as ordered_shares,
     arrival_price_usd,
