@@ -126,7 +126,7 @@ def test_what_is_told_later_is_anchored_at_the_next_look(trading: Trading) -> No
             assert trading.place.read() == journal.head() != before
 
 
-@pytest.mark.parametrize("lost", [1, 3, 6])
+@pytest.mark.parametrize("lost", [1, *(pytest.param(rows, marks=pytest.mark.long) for rows in (3, 6))])
 def test_a_journal_whose_end_was_cut_off_starts_nothing(trading: Trading, lost: int) -> None:
     with trading.system() as system:
         system.submit_order(buy(system, "one"))
@@ -142,6 +142,7 @@ def test_a_journal_whose_end_was_cut_off_starts_nothing(trading: Trading, lost: 
         assert trading.place.read() == anchored
 
 
+@pytest.mark.long
 def test_a_journal_that_was_cut_and_went_on_elsewhere_is_refused(trading: Trading) -> None:
     with trading.system() as system:
         system.submit_order(buy(system, "one"))
@@ -328,6 +329,7 @@ def test_a_process_that_dies_at_the_anchor_leaves_orders_that_the_next_one_sends
     assert venue.book.accepted == {order.client_order_id: 1 for order in orders}
 
 
+@pytest.mark.long
 def test_a_stop_that_closes_every_position_waits_for_no_anchor(
     trading: Trading, venue: AlpacaVenue, tmp_path: Path
 ) -> None:

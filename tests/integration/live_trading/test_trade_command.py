@@ -119,6 +119,6 @@ def test_an_account_is_anchored_audited_and_refused_once_its_end_is_cut_off(
         ):
             attempt()
     volume.rename(tmp_path / "away")
-    for attempt in (trade, lambda: audit_command(anchored, console=console()), decide):
+    for attempt in (lambda: audit_command(anchored, console=console()), decide):
         with pytest.raises(AnchorUnavailable, match="there is no folder"):
             attempt()

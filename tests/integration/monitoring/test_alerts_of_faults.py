@@ -169,8 +169,8 @@ FAULTS = (
         _rename_table("elsewhere", "journal_events"),
     ),
     FaultClass("failing/", _down, _up),
-    FaultClass("broker_silent", _down, _up),
-    FaultClass("broker_statement_old", _down, _up),
+    FaultClass("broker_silent", _down, _up, step_seconds=9.0),
+    FaultClass("broker_statement_old", _down, _up, step_seconds=9.0),
     FaultClass(
         "break/",
         lambda a: a.venue.book.trade_by_hand("ABC", "-1", "10"),
