@@ -253,7 +253,9 @@ class _Sources:
 
         Notes
         -----
-        What pays in shares of an acquirer is booked by the assets of the evening, which know its price.
+        What pays in shares of an acquirer is booked by the assets of the evening, which know its price. Vendors behind
+        a network are asked up to the last final session alone, so none of them tells of a session that is open: what
+        becomes effective in it is a difference from the broker, and only reducing orders leave.
         """
         if self._config.run.source == "simulated" or self._market.has_ended:
             rows = self._history.actions(session)

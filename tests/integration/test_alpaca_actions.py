@@ -60,6 +60,14 @@ def at(day: str) -> pd.Timestamp:
     return pd.Timestamp(day)
 
 
+def test_a_session_that_is_not_final_is_answered_with_nothing_and_not_refused() -> None:
+    """What `aegis trade` asks at an opening: Alpaca is asked up to the last final session alone."""
+    today = XNYS.next(LAST)
+    alpaca, server = asked({"forward_splits": [{**split(20, 1), "ex_date": today.isoformat()}]})
+    assert alpaca.corporate_actions(today, today).empty
+    assert {r.query["end"] for r in server.requests if r.path == "/v1/corporate-actions"} == {LAST.isoformat()}
+
+
 def test_splits_and_dividends_have_ratio_cash_and_pay_date() -> None:
     alpaca, _ = asked({
         "forward_splits": [split(20, 1)],

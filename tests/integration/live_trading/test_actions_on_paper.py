@@ -142,7 +142,7 @@ def test_an_action_in_the_night_leaves_no_break(
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("action", "after", "cash"),
-    # A delisted share is worth its last close; 91 shares become 45 DEF, half a share at 20 and 182 USD, or 1,092 USD.
+    # A delisted share is worth its last close; 91 become 45 DEF, half a share at 20 and 182 USD, or 1,092 USD.
     [(DELISTING, {}, 910.0), (MERGER, {"DEF": 45.0}, 192.0), (FOR_CASH, {}, 1_092.0)],
     ids=["delisting", "merger for shares", "merger for cash"],
 )

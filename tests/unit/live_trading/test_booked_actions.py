@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -11,8 +11,10 @@ import pytest
 from aegis.backtesting.session_market import CorporateAction
 from aegis.execution.account_state import Position
 from aegis.execution.journal import Journal, NewEvent
+from aegis.execution.journal_chain import JournalRow
 from aegis.live_trading.booked_actions import (
-    coming_exchanges,
+    AnnouncedExchanges,
+    ComingExchange,
     exchange_entry,
     is_exchanged,
     not_exchanged,
@@ -48,6 +50,13 @@ def _append(journal: Journal, *entries: NewEvent) -> None:
 def _open(journal: Journal, *actions: CorporateAction) -> None:
     about = {"session": MONDAY, "at_utc": OPEN, "closes_usd": CLOSES}
     _append(journal, *opening_entries(actions, HELD, **about), opening_marker(actions, HELD, **about))
+
+
+def coming_exchanges(rows: Iterable[JournalRow], held: Mapping[str, float]) -> list[ComingExchange]:
+    announced = AnnouncedExchanges()
+    for row in rows:
+        announced.take(row)
+    return list(announced.coming(held))
 
 
 def test_a_dividend_is_due_on_the_shares_of_before_a_split_of_the_same_day(journal: Journal) -> None:
