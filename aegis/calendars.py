@@ -42,6 +42,8 @@ class TradingCalendar:
             ) from error
         self.name = name
         self._sessions = self._calendar.sessions.to_numpy(dtype="datetime64[D]")
+        self._opens: dict[date, datetime] = {}
+        self._closes: dict[date, datetime] = {}
 
     @property
     def time_zone(self) -> str:
@@ -126,13 +128,19 @@ class TradingCalendar:
 
     def open_utc(self, session: date) -> datetime:
         """Return the opening instant of a session."""
-        self.require_session(session)
-        return _as_datetime(self._calendar.session_open(pd.Timestamp(session)))
+        found = self._opens.get(session)
+        if found is None:
+            self.require_session(session)
+            found = self._opens[session] = _as_datetime(self._calendar.session_open(pd.Timestamp(session)))
+        return found
 
     def close_utc(self, session: date) -> datetime:
         """Return the closing instant of a session: early on a half day."""
-        self.require_session(session)
-        return _as_datetime(self._calendar.session_close(pd.Timestamp(session)))
+        found = self._closes.get(session)
+        if found is None:
+            self.require_session(session)
+            found = self._closes[session] = _as_datetime(self._calendar.session_close(pd.Timestamp(session)))
+        return found
 
     def opens_utc(self, sessions: Sequence[date]) -> pd.DatetimeIndex:
         """Return opening instants of many sessions, in order."""

@@ -12,6 +12,7 @@ journal is in PostgreSQL, see :mod:`aegis.execution.journal_postgres`.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,11 +26,23 @@ import sqlalchemy as sa
 from aegis.errors import DuplicateEvent, JournalError
 from aegis.execution import journal_postgres, journal_tables
 from aegis.execution.journal_chain import EMPTY, JournalHead, JournalRow, event_hash, require_anchor, verify_chain
-from aegis.execution.journal_tables import EVENTS, HEADS, JournalLocation
+from aegis.execution.journal_tables import (
+    EVENTS,
+    FIRST_HEAD,
+    HEADS,
+    INSERT,
+    MOVE_HEAD,
+    OF_ORDER,
+    READ_HEAD,
+    JournalLocation,
+)
 from aegis.execution.order_records import instant_text
 from aegis.postgres import PostgresSchema
 
 _READ_CHUNK_ROWS = 10_000
+
+_COMMITS_A_CHECKPOINT = 250
+"""About 4,000 pages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +109,8 @@ class Journal:
     def __init__(self, engine: sa.Engine, *, account: str) -> None:
         self._engine = engine
         self.account = account
+        self._is_sqlite = engine.dialect.name == "sqlite"
+        self._commits = 0
 
     @classmethod
     def open(cls, location: JournalLocation, *, account: str) -> Self:
@@ -239,6 +254,8 @@ class Journal:
         after : int
             Only what follows this place in the chain; 0 for all of it.
         """
+        if client_order_ids is not None and (first, last, after) == (date.min, date.max, 0):
+            return self._of_orders(client_order_ids, frozenset(str(kind) for kind in kinds))
         query = sa.select(EVENTS)
         if (first, last) != (date.min, date.max):
             # Where it says nothing it is left out: the planner would walk through all sessions for the sake of it.
@@ -248,11 +265,7 @@ class Journal:
         if kinds:
             query = query.where(EVENTS.c.kind.in_([str(kind) for kind in kinds]))
         if client_order_ids is not None:
-            # The order's own index finds a handful of rows; asked by the primary key as well, SQLite would take that.
             query = query.where(EVENTS.c.client_order_id.in_(client_order_ids))
-            query = query.where(EVENTS.c.account.concat("") == self.account).order_by(EVENTS.c.sequence)
-            with self._reading() as connection:
-                return [JournalRow._make(row) for row in connection.execute(query)]
         with self._reading() as connection:
             return list(self._select(connection, query))
 
@@ -260,6 +273,19 @@ class Journal:
         """Return the events that follow a place in the chain, by ascending sequence; 0 asks for all of them."""
         with self._reading() as connection:
             return list(self._select(connection, sa.select(EVENTS).where(EVENTS.c.sequence > sequence)))
+
+    def checkpoint(self) -> None:
+        """Let SQLite copy what it wrote beside the file into it, where that is much; others may write meanwhile.
+
+        Notes
+        -----
+        A process that trades asks for it in the background. Otherwise one commit in fifty does it by itself, while its
+        order waits.
+        """
+        if self._is_sqlite and self._commits >= _COMMITS_A_CHECKPOINT:
+            self._commits = 0
+            with self._reading() as connection:
+                connection.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def newest_session(self) -> date | None:
         """Return the newest session that an event is booked in, None in an empty journal."""
@@ -277,6 +303,19 @@ class Journal:
         )
         with self._reading() as connection:
             return {date.fromisoformat(str(row[0])): int(row[1]) for row in connection.execute(query)}
+
+    def _of_orders(self, client_order_ids: Sequence[str], kinds: frozenset[str]) -> list[JournalRow]:
+        """Return the events of orders by ascending sequence, all kinds where none is named."""
+        with self._reading() as connection:
+            if self._is_sqlite:
+                cursor = connection.connection.cursor()
+                asked = ((name, self.account) for name in dict.fromkeys(client_order_ids))
+                found = [JournalRow._make(row) for one in asked for row in cursor.execute(OF_ORDER, one)]
+                found.sort(key=lambda row: row.sequence)
+            else:
+                query = sa.select(EVENTS).where(EVENTS.c.client_order_id.in_(client_order_ids))
+                found = list(self._select(connection, query))
+        return [row for row in found if not kinds or row.kind in kinds]
 
     def _select(self, connection: sa.Connection, query: sa.Select[Any]) -> Iterator[JournalRow]:
         ordered = query.where(EVENTS.c.account == self.account).order_by(EVENTS.c.sequence)
@@ -304,14 +343,26 @@ class Journal:
         with _explained(f"journal of {self.account}"), self._engine.connect() as connection:
             writing = connection.execution_options(journal_write=True)
             with writing.begin():
-                head = self._head(writing)
-                rows = batch.chained(self.account, head)
-                writing.execute(sa.insert(EVENTS), [row._asdict() for row in rows])
-                self._move_head(writing, is_first=head == EMPTY, last=rows[-1])
+                (self._write_directly if self._is_sqlite else self._write_through)(writing, batch)
+            self._commits += 1
 
-    def _move_head(self, connection: sa.Connection, *, is_first: bool, last: JournalRow) -> None:
-        values = {"sequence": last.sequence, "hash": last.hash}
-        if is_first:
+    def _write_directly(self, connection: sa.Connection, batch: Batch) -> None:
+        """Append a batch in SQLite's own words."""
+        cursor = connection.connection.cursor()
+        row = cursor.execute(READ_HEAD, (self.account,)).fetchone()
+        head = EMPTY if row is None else JournalHead._make(row)
+        rows = batch.chained(self.account, head)
+        cursor.executemany(INSERT, rows)
+        last = rows[-1]
+        cursor.execute(FIRST_HEAD if head == EMPTY else MOVE_HEAD, (last.sequence, last.hash, self.account))
+
+    def _write_through(self, connection: sa.Connection, batch: Batch) -> None:
+        """Append a batch through SQLAlchemy."""
+        head = self._head(connection)
+        rows = batch.chained(self.account, head)
+        connection.execute(sa.insert(EVENTS), [row._asdict() for row in rows])
+        values = {"sequence": rows[-1].sequence, "hash": rows[-1].hash}
+        if head == EMPTY:
             connection.execute(sa.insert(HEADS), {"account": self.account, **values})
         else:
             connection.execute(sa.update(HEADS).where(HEADS.c.account == self.account), values)
@@ -348,19 +399,23 @@ def _explained(subject: str) -> Iterator[None]:
     """Turn what the database says into a JournalError that says what to do."""
     try:
         yield
-    except sa.exc.IntegrityError as error:
+    except (sa.exc.IntegrityError, sqlite3.IntegrityError) as error:
         raise DuplicateEvent(
-            f"{subject}: an event of the batch is recorded already ({error.orig}); nothing was written. Read what is "
+            f"{subject}: an event of the batch is recorded already ({_said(error)}); nothing was written. Read what is "
             "committed and decide again"
         ) from error
-    except sa.exc.DBAPIError as error:
-        if error.connection_invalidated:
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        if isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
             # A server that dies while it commits has perhaps committed.
             raise JournalError(
-                f"{subject}: the connection to the database was lost ({error.orig}); what was being written is there "
+                f"{subject}: the connection to the database was lost ({_said(error)}); what was being written is there "
                 "as a whole or not at all. Read the journal again before anything is decided or sent"
             ) from error
         raise JournalError(
-            f"{subject}: the database refused ({error.orig}); nothing was written. Check that the file is a journal, "
+            f"{subject}: the database refused ({_said(error)}); nothing was written. Check that the file is a journal, "
             "that its folder can be written and has space, and that no other program holds it"
         ) from error
+
+
+def _said(error: sa.exc.DBAPIError | sqlite3.Error) -> object:
+    return error.orig if isinstance(error, sa.exc.DBAPIError) else error

@@ -47,6 +47,17 @@ HEADS = sa.Table(
 )
 """Last row of each chain, moved by the transaction that appends; rows cut off the end would not be missed without."""
 
+# What SQLite is told while an order waits for it: through SQLAlchemy each of these takes longer than the database does.
+# Every name in them is ours.
+READ_HEAD = f"SELECT sequence, hash FROM {HEADS.name} WHERE account = ?"  # noqa: S608
+INSERT = f"INSERT INTO {EVENTS.name} VALUES ({', '.join('?' for _ in EVENTS.columns)})"  # noqa: S608
+FIRST_HEAD = f"INSERT INTO {HEADS.name} (sequence, hash, account) VALUES (?, ?, ?)"  # noqa: S608
+MOVE_HEAD = f"UPDATE {HEADS.name} SET sequence = ?, hash = ? WHERE account = ?"  # noqa: S608
+# The order's own index finds a handful of rows; asked by the account as well, SQLite would walk through all of it.
+OF_ORDER = f"SELECT * FROM {EVENTS.name} WHERE client_order_id = ? AND account || '' = ? ORDER BY sequence"  # noqa: S608
+CHECKPOINT_PAGES = 20_000
+"""Of 4 kB, at which a commit copies them into the file itself, where nobody has meanwhile."""
+
 JournalLocation = Path | str | PostgresSchema
 """A file, its SQLAlchemy URL, or a schema of a PostgreSQL database."""
 
@@ -111,6 +122,7 @@ def _set_up_connection(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     cursor.close()
 
 

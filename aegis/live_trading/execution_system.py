@@ -368,6 +368,7 @@ class ExecutionSystem:
             self.door.settle_doubts()
             if self._agreement.is_due(self._config.clock.now_utc()):
                 self._agreement.look()
+            self._journal.checkpoint()
             return events
 
     def session_of(self, instant_utc: datetime) -> date:

@@ -249,6 +249,7 @@ class ExitDoor:
             conflicts = self._ledger.record(events)
             self._ledger.flush()
             self._heard = told[-1].sequence
+            self._rules.observe_stream(self._clock.now_utc())
             for event in events:
                 self._rules.settle(event)
             self._contradictions += [said for said in conflicts if said not in self._contradictions]

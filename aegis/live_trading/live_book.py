@@ -140,6 +140,12 @@ class LiveBook:
             self._changed.add(symbol)
         return symbol is not None
 
+    def settle_all(self, events: Iterable[OrderEvent]) -> tuple[OrderEvent, ...]:
+        """Take note of all events of one order at once and return those that say anything new."""
+        new = self.orders.settle_all(events)
+        self._changed.update(self.orders.symbol_of(event.client_order_id) for event in new[:1])
+        return new
+
     def withdraw(self, client_order_id: str) -> None:
         """Forget what was let through last under an id and never sent."""
         symbol = self.orders.withdraw(client_order_id)

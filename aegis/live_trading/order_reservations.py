@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from aegis.errors import ExecutionError, RiskError
 from aegis.execution.order_book import OrderBook
@@ -90,11 +91,20 @@ class DayBounds:
         return self.stated_at_utc is None or instant_utc >= self.stated_at_utc
 
 
+class _Executed(NamedTuple):
+    """What is kept of a fill of an order that is over; named as in :class:`Fill`."""
+
+    quantity_shares: float
+    price_usd: float
+    filled_at_utc: datetime
+
+
 @dataclass(slots=True)
 class _Entry:
     """An order at the door. `asked` are terms that were let through and not yet told as requested.
 
-    Once `is_over`, `book` is empty: `strays` are all that filled, `messages_at_utc` when other terms were requested.
+    Once `is_over`, order and book are gone: `strays` are all that filled, `messages_at_utc` when other terms were
+    requested.
     """
 
     symbol: str
@@ -104,21 +114,24 @@ class _Entry:
     sent_at_utc: datetime | None = None
     asked: Order | None = None
     asked_at_utc: tuple[datetime, ...] = ()
-    strays: dict[str | int, Fill] = field(default_factory=dict)
+    strays: dict[str | int, Fill | _Executed] = field(default_factory=dict)
     is_over: bool = False
     messages_at_utc: tuple[datetime, ...] = ()
     reserved: Reserved = NOTHING
     dearest_sale_usd: Decimal = _ZERO
 
     def history(self) -> OrderHistory | None:
-        return None if self.order is None or self.is_over else self.book.history(self.order.client_order_id)
+        return None if self.order is None else self.book.history(self.order.client_order_id)
 
     def end(self, history: OrderHistory) -> None:
         """Keep of an order that has ended what counts: its fills, and when messages were sent for it."""
         requested = (e.at_utc for e in history.events if e.kind is OrderEventKind.REPLACE_REQUESTED)
         self.messages_at_utc = (*self.asked_at_utc, *requested)
-        self.strays = {fill.execution_id or fill.fill_number: fill for fill in history.fills}
-        self.is_over, self.asked, self.asked_at_utc, self.book = True, None, (), _NO_BOOK
+        self.strays = {
+            fill.execution_id or fill.fill_number: _Executed(fill.quantity_shares, fill.price_usd, fill.filled_at_utc)
+            for fill in history.fills
+        }
+        self.is_over, self.order, self.book, self.asked, self.asked_at_utc = True, None, _NO_BOOK, None, ()
 
     def takes(self, event: OrderEvent) -> bool:
         """Take note of an event and return whether it says anything new."""
@@ -127,7 +140,7 @@ class _Entry:
         # After the end shares may still have changed hands; nothing else counts.
         return event.fill is not None and (event.fill.execution_id or event.fill.fill_number) not in self.strays
 
-    def fills(self) -> Iterable[Fill]:
+    def fills(self) -> Iterable[Fill | _Executed]:
         history = self.history()
         return self.strays.values() if history is None else history.fills
 
@@ -158,12 +171,11 @@ class OrderReservations:
     def filled_shares(self, client_order_id: str) -> Decimal:
         """Return the signed shares that an order filled."""
         entry = self._entries.get(client_order_id)
-        if entry is None or entry.order is None:
+        history = None if entry is None else entry.history()
+        if entry is None or (history is None and not entry.is_over):
             return _ZERO
-        history = entry.history()
-        if history is None:
-            return sum((exact(fill.quantity_shares) for fill in entry.fills()), start=_ZERO)
-        return _filled(history)
+        fills = (exact(fill.quantity_shares) for fill in entry.fills())
+        return sum(fills, start=_ZERO) if history is None else _filled(history)
 
     def of_symbol(self, symbol: str) -> Reserved:
         """Return what the orders of a symbol take."""
@@ -178,6 +190,10 @@ class OrderReservations:
         """Return the highest price of a symbol's open sales and of those executed since the statement, 0 for none."""
         return max((self._entries[name].dearest_sale_usd for name in self._sales.get(symbol, ())), default=_ZERO)
 
+    def symbol_of(self, client_order_id: str) -> str:
+        """Return the symbol of an order that is known."""
+        return self._entries[client_order_id].symbol
+
     def symbols(self) -> Iterator[str]:
         """Yield the symbols that any order takes something in."""
         return (symbol for symbol, reserved in self._by_symbol.items() if reserved != NOTHING)
@@ -185,7 +201,7 @@ class OrderReservations:
     def let_through(self, order: Order, touch_usd: Decimal, at_utc: datetime) -> None:
         """Reserve what an order takes; a replacement takes the larger of its terms until it is answered."""
         entry = self._entries.setdefault(order.client_order_id, _Entry(order.symbol))
-        if entry.order is None:
+        if entry.order is None and not entry.is_over:
             entry.book.add(order)
             entry.order, entry.touch_usd, entry.sent_at_utc = order, touch_usd, at_utc
         else:
@@ -230,6 +246,22 @@ class OrderReservations:
         Fills of an order that did not pass here are counted; it takes nothing else until :meth:`let_through` or a
         restart makes it known.
         """
+        entry = self._taken(event)
+        if entry is None:
+            return None
+        self._renew(event.client_order_id, entry)
+        return entry.symbol
+
+    def settle_all(self, events: Iterable[OrderEvent]) -> tuple[OrderEvent, ...]:
+        """Take note of all events of one order at once and return those that say anything new; see :meth:`settle`."""
+        new = tuple(event for event in events if self._taken(event) is not None)
+        if new:
+            name = new[0].client_order_id
+            self._renew(name, self._entries[name])
+        return new
+
+    def _taken(self, event: OrderEvent) -> _Entry | None:
+        """Take note of an event and return what is known of its order, None where it says nothing new."""
         fill, name = event.fill, event.client_order_id
         if fill is not None and not (math.isfinite(fill.quantity_shares) and 0.0 < fill.price_usd < math.inf):
             raise RiskError(
@@ -245,8 +277,7 @@ class OrderReservations:
             entry.strays[fill.execution_id or fill.fill_number] = fill
         if event.kind is OrderEventKind.REPLACE_REQUESTED and entry.asked is not None:
             entry.asked, entry.asked_at_utc = None, entry.asked_at_utc[:-1]
-        self._renew(name, entry)
-        return entry.symbol
+        return entry
 
     def count_by(self, bounds: DayBounds) -> None:
         """Count by another day or statement; final orders that take nothing any more are forgotten."""

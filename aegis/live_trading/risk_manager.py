@@ -346,9 +346,8 @@ class LiveRiskManager:
         self._book.let_through(item.order, exact(item.touch_usd), item.sent_at_utc)
         self._recent.append(SentOrder(item.order, item.sent_at_utc))
         self._recent += [SentOrder(terms, at) for terms, at in item.replacements]
-        for event in item.events:
-            if self._book.settle(event):
-                self._breakers.observe_event(event, now)
+        for event in self._book.settle_all(item.events):
+            self._breakers.observe_event(event, now)
 
 
 def trading_day(calendar: TradingCalendar, instant_utc: datetime) -> tuple[TradingDay, datetime]:

@@ -76,7 +76,7 @@ class ChildrenThroughTheDoor:
 
 
 class _JournalledStatuses(Mapping[str, OrderStatus]):
-    """Orders by client order id, looked up one by one; those that have ended stay so, and are asked for once."""
+    """Orders by client order id, looked up one by one; those that have ended are asked for once."""
 
     def __init__(self, door: ExitDoor) -> None:
         self._door = door

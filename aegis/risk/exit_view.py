@@ -7,7 +7,7 @@ from is :mod:`aegis.live_trading.risk_manager`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -271,7 +271,16 @@ class ExitVerdict:
             "client_order_id": self.client_order_id,
             "decided_at_utc": self.decided_at_utc.isoformat(),
             "touch_usd": _finite(self.touch_usd),
-            "rows": [{name: _finite(value) for name, value in asdict(row).items()} for row in self.rows],
+            "rows": [
+                {
+                    "rule": row.rule,
+                    "outcome": row.outcome,
+                    "observed": _finite(row.observed),
+                    "threshold": _finite(row.threshold),
+                    "detail": row.detail,
+                }
+                for row in self.rows
+            ],
         }
 
 

@@ -15,17 +15,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from aegis.calendars import trading_calendar
 from aegis.clock import FixedClock
 from aegis.config import AegisConfig
 from aegis.lake.tables import DAILY_BARS
 from aegis.workspace import Workspace
-from aegis_resources.lake import LakeResource
-from aegis_sensors.definitions import build_definitions
-from aegis_sensors.instance import open_instance
-from aegis_sensors.jobs import FETCH_MARKET_DATA
 
 ACCOUNT = "paper"
 CALENDAR = trading_calendar("XNYS")
@@ -59,14 +54,17 @@ class RunningClock:
         What it shows at the beginning; aware UTC.
     began_ns : int
         The machine's monotonic clock at the beginning, which processes share.
+    speed : float
+        Seconds that it shows for one of the machine's.
     """
 
     begins_utc: datetime
     began_ns: int = field(default_factory=time.monotonic_ns)
+    speed: float = 1.0
 
     def now_utc(self) -> datetime:
         """Return the current instant."""
-        return self.begins_utc + timedelta(microseconds=(time.monotonic_ns() - self.began_ns) / 1_000)
+        return self.begins_utc + timedelta(microseconds=(time.monotonic_ns() - self.began_ns) / 1_000 * self.speed)
 
 
 def settings(folder: Path, venue: Mapping[str, str] | None = None, *, health_port: int | None = None) -> AegisConfig:
@@ -110,6 +108,13 @@ def settings(folder: Path, venue: Mapping[str, str] | None = None, *, health_por
 
 def make_history(config: AegisConfig) -> None:
     """Write prices, and fetch them into the account's lake as `aegis run` does."""
+    # Dagster takes seconds to import, and most parts of the benchmark have no use for it.
+    from dagster._core.storage import tags  # noqa: PLC0415
+
+    from aegis_sensors.definitions import build_definitions  # noqa: PLC0415
+    from aegis_sensors.instance import open_instance  # noqa: PLC0415
+    from aegis_sensors.jobs import FETCH_MARKET_DATA  # noqa: PLC0415
+
     folder = config.market_data.files.folder
     assert folder is not None
     folder.mkdir()
@@ -123,14 +128,16 @@ def make_history(config: AegisConfig) -> None:
             instance=instance,
             run_config=_SILENT,
             tags={
-                ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
-                ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
+                tags.ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
+                tags.ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
             },
         )
 
 
 def last_closes(config: AegisConfig) -> dict[str, float]:
     """Return the closes before the session that is traded, USD by permanent symbol."""
+    from aegis_resources.lake import LakeResource  # noqa: PLC0415 - the same
+
     before = CALENDAR.previous(SESSION)
     with LakeResource.of(Workspace.of(config)).open() as lake:
         bars = lake.read(DAILY_BARS, first=before, last=before, symbols=list(_SYMBOLS))

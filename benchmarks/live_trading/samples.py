@@ -1,6 +1,6 @@
 """What a process took while it ran: samples from outside, and whether they grow.
 
-Belongs here: reading ``/proc`` and the arithmetic over time. What runs meanwhile is :mod:`benchmarks.live_trading.soak`.
+Belongs here: reading ``/proc``, quantiles, and growth over time. What runs is :mod:`benchmarks.live_trading.soak`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aegis.monitoring.order_timing import MEDIAN, TAIL, nearest_rank
+
 _KIB_PER_MB = 1024.0
+_MS_PER_NS = 1e-6
 _SECONDS_PER_HOUR = 3600.0
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 QUARTERS = 4
@@ -99,3 +102,18 @@ def growth(medians: Sequence[float]) -> float:
     The first quarter is warming up: modules are imported, caches and arenas fill.
     """
     return medians[-1] / medians[1] - 1.0
+
+
+def quantiles_ms(nanoseconds: Sequence[int]) -> dict[float, float]:
+    """Return the median and the 99th percentile in milliseconds, by nearest rank.
+
+    Raises
+    ------
+    ValueError
+        There is no value.
+    """
+    if not nanoseconds:
+        message = "no order was measured; ask for more orders"
+        raise ValueError(message)
+    ordered = sorted(float(value) for value in nanoseconds)
+    return {quantile: (nearest_rank(ordered, quantile) or 0.0) * _MS_PER_NS for quantile in (MEDIAN, TAIL)}

@@ -6,24 +6,20 @@ comparing the journal with the venue's own book at the end.
 Notes
 -----
 Time is the wall's: the clock of all processes runs from ten minutes after the opening of a past session, at the pace of
-the machine's. Orders come from a desk, at a steady rate of more than Alpaca takes, from a decision that is worked
-in slices of a minute, and from one a minute that is sent at once. The stream is cut every half minute, a request or its answer is lost every three quarters
-of one, and a monitor is looked at every five seconds.
+the machine's. Orders come from a desk, at a steady rate of more than Alpaca takes, from a decision that is worked in
+slices of a minute, and from one a minute that is sent at once. The stream is cut every half minute, a request or its
+answer is lost every three quarters of one, and a monitor is looked at every five seconds.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -37,13 +33,11 @@ from aegis.execution.order_management import commit_decision
 from aegis.execution.order_projections import order_statuses, recorded_fills
 from aegis.execution.orders import Order
 from aegis.workspace import Workspace
-from benchmarks.backtesting.environments import CLONE
 from benchmarks.live_trading.market import ACCOUNT, CALENDAR, SESSION, RunningClock, last_closes, make_history, settings
-from benchmarks.live_trading.samples import Sample, growth, quarter_medians, sample, slope_per_hour
+from benchmarks.live_trading.processes import Started
+from benchmarks.live_trading.samples import Sample, sample
 
 SAMPLE_SECONDS = 5.0
-MOST_GROWTH = 0.05
-"""Of resident memory from the second quarter's median to the last's: a leak of a kilobyte an order would be more."""
 _AFTER_THE_OPENING = timedelta(minutes=10)
 _CASH_USD = 1_000_000.0
 _DESK_SYMBOLS = 16
@@ -51,7 +45,6 @@ _DECISION_SECONDS = 60.0
 _WORKED_SHARES, _AT_ONCE_SHARES = 350.0, 10.0
 _HELD_SHARES = 200.0
 _SEED = 20141015
-_ENDS_WITHIN_SECONDS = 60.0
 
 
 @dataclass
@@ -82,10 +75,6 @@ class Soaked:
     journal: dict[str, Any] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
 
-    def to_record(self) -> dict[str, Any]:
-        """Return everything measured as JSON holds it."""
-        return asdict(self)
-
 
 def soak(folder: Path, *, seconds: float, orders_per_second: float) -> Soaked:
     """Trade for so many seconds of the wall's time and return what was seen.
@@ -103,12 +92,12 @@ def soak(folder: Path, *, seconds: float, orders_per_second: float) -> Soaked:
     shared = {"begins_utc": clock.begins_utc.isoformat(), "began_ns": clock.began_ns, "seed": _SEED}
     found = Soaked(seconds)
     with ExitStack() as opened:
-        venue = _Started("soaked_venue", folder, opened)
+        venue = Started("soaked_venue", folder, opened)
         desk_quotes = dict(list(quotes.items())[:_DESK_SYMBOLS])
         held = dict.fromkeys(desk_quotes, _HELD_SHARES)
         addresses = venue.tell({**shared, "quotes_usd": quotes, "cash_usd": _CASH_USD, "held_shares": held})
         health_port = _free_port()
-        trader = _Started("soaked_process", folder, opened)
+        trader = Started("soaked_process", folder, opened)
         trader.tell(
             {
                 **shared,
@@ -224,90 +213,9 @@ def _compared(
     return told, lost
 
 
-class _Started:
-    """A process of the benchmark that is given a line and answers with one, and ends with its input."""
-
-    def __init__(self, module: str, folder: Path, opened: ExitStack) -> None:
-        log = opened.enter_context((folder / f"{module}.log").open("w", encoding="utf-8"))
-        self._log = folder / f"{module}.log"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", f"benchmarks.live_trading.{module}"],
-            env={**os.environ, "PYTHONPATH": str(CLONE)},
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-        opened.callback(self._stop)
-
-    def tell(self, line: dict[str, Any]) -> dict[str, Any]:
-        """Give it a line and return its answer."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(line) + "\n")
-        self.process.stdin.flush()
-        return self._answer()
-
-    def end(self) -> dict[str, Any]:
-        """End its input and return its last word."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        told = self._answer()
-        self.process.wait(_ENDS_WITHIN_SECONDS)
-        return told
-
-    def _answer(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        answer = self.process.stdout.readline()
-        if not answer:
-            message = f"{self.process.args!r} ended with {self.process.wait()}; see {self._log}"
-            raise RuntimeError(message)
-        found: dict[str, Any] = json.loads(answer)
-        return found
-
-    def _stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None and not stream.closed:
-                stream.close()
-
-
-def report(found: Soaked) -> bool:
-    """Print what was seen and return whether memory was flat and nothing was lost."""
-    last = found.samples[-1]
-    lines = [
-        f"{found.seconds:.0f} s of trading: {found.journal.get('orders', 0):,} orders, "
-        f"{found.journal.get('events', 0):,} events in the journal, {found.journal.get('fills', 0):,} fills",
-        f"  states at the end: {found.journal.get('states')}",
-        f"  asked by the desk: {found.trader['asked']}; refused or failed: {found.trader['refused_or_failed']}",
-        f"  stream cut {found.venue['cuts_of_the_stream']} times, requests or answers lost "
-        f"{found.venue['lost_requests_and_answers']} times; looks at the monitor by status: {found.looks}",
-        f"  failures of {found.trader['steps']} steps: {found.trader['failures_of_steps']}",
-        f"  breaks on the way: {found.trader['breaks_on_the_way']}; at the end: {found.trader['breaks_at_the_end']}",
-        f"  processor: {last.processor_seconds:.0f} s, {last.processor_seconds / found.seconds:.0%} of one core",
-        "  quantity        quarter 1       2       3       4   slope an hour (after the first quarter)",
-    ]
-    for name, label in (("resident_mb", "resident MB"), ("files", "open files"), ("threads", "threads")):
-        medians = quarter_medians(found.samples, name)
-        slope = slope_per_hour(found.samples, name, after_seconds=found.seconds / 4)
-        lines.append(f"  {label:14}" + "".join(f"{value:11.1f}" for value in medians) + f"{slope:+11.1f}")
-    grown = growth(quarter_medians(found.samples, "resident_mb"))
-    is_flat = grown <= MOST_GROWTH
-    lines += [
-        f"{'met   ' if is_flat else 'MISSED'}  resident memory from the second quarter to the last: {grown:+.1%}, at most "
-        f"{MOST_GROWTH:+.0%}",
-        f"{'met   ' if not found.lost else 'MISSED'}  journal and venue have the same orders, executions and positions"
-        + "".join(f"\n        {each}" for each in found.lost),
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")
-    return is_flat and not found.lost
-
-
 def _health(port: int) -> str:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5.0) as answer:  # noqa: S310 - our own
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5.0) as answer:
             answer.read()
             return str(answer.status)
     except urllib.error.HTTPError as error:

@@ -1,8 +1,8 @@
 """The venue of the soak, in a process of its own: it fills orders in parts, loses its stream, and breaks answers.
 
 Belongs here: what the venue does by itself. What it speaks is ``tests.integration.venues.alpaca``. On standard input it
-is given one line of JSON; it answers with its two addresses, trades until the input ends, and then tells the truth: what
-it accepted, executed and holds.
+is given one line of JSON; it answers with its two addresses, trades until the input ends, and then tells the truth:
+what it accepted, executed and holds.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from aegis.backtesting.session_market import CorporateAction
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
 from aegis.config_brokers import AlpacaBrokerSettings
-from aegis.errors import BrokerUnavailable, ExecutionError, JournalError
+from aegis.errors import BrokerUnavailable, ExecutionError
 from aegis.execution.brokers.account_fees import AccountFee
 from aegis.execution.brokers.alpaca_hosts import require_allowed_host, require_allowed_number, stream_url
 from aegis.execution.brokers.alpaca_intake import AlpacaIntake
@@ -184,7 +184,7 @@ class AlpacaBroker(ListeningBroker):
         """Forget orders that have ended; see :meth:`ForgettingBroker.let_go`."""
         self._book.drop_events(heard)
         for name in client_order_ids:
-            if self._book.let_go(name, recall=partial(self._recalled, recall=recall)):
+            if self._book.let_go(name, recall=partial(self._intake.bring_back, recall=recall)):
                 self._intake.let_go(name)
                 self._sending.let_go(name)
                 self._sent.discard(name)
@@ -236,16 +236,6 @@ class AlpacaBroker(ListeningBroker):
 
     def _hang_up(self) -> None:
         self._requests.close()
-
-    def _recalled(self, client_order_id: str, *, recall: Recall) -> tuple[Order, tuple[OrderEvent, ...]]:
-        try:
-            order, told = recall(client_order_id)
-        except JournalError as error:
-            raise BrokerUnavailable(
-                f"order {client_order_id}: it ended, and what is recorded of it: {error}"
-            ) from error
-        self._intake.recall(told)
-        return order, told
 
     def _require_allowed(self) -> None:
         now = self._clock.now_utc()

@@ -17,8 +17,9 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
+from aegis.errors import BrokerUnavailable, JournalError
 from aegis.execution.brokers.alpaca_reports import ENDED, VenueExecution, VenueOrder, streamed_execution, venue_order
-from aegis.execution.brokers.broker_book import BrokerBook, Execution
+from aegis.execution.brokers.broker_book import BrokerBook, Execution, Recall
 from aegis.execution.brokers.followed_actions import HeldTerms
 from aegis.execution.order_ids import replaced_order
 from aegis.execution.order_reasons import OrderReason, reason_text
@@ -88,6 +89,23 @@ class AlpacaIntake:
             self._cancelling.discard(client_order_id)
             for asked in [key for key in self._asked if key[0] == client_order_id]:
                 del self._asked[asked]
+
+    def bring_back(self, client_order_id: str, *, recall: Recall) -> tuple[Order, tuple[OrderEvent, ...]]:
+        """Return an order that was let go, and take note of its recorded fills.
+
+        Raises
+        ------
+        BrokerUnavailable
+            What is recorded of it cannot be read.
+        """
+        try:
+            order, told = recall(client_order_id)
+        except JournalError as error:
+            raise BrokerUnavailable(
+                f"order {client_order_id}: Alpaca tells of it after its end, and its record cannot be read: {error}"
+            ) from error
+        self.recall(told)
+        return order, told
 
     def expect_cancel(self, client_order_id: str) -> None:
         """Take note that we ask for an order's end."""

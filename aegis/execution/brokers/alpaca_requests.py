@@ -241,7 +241,12 @@ def _client(settings: AlpacaBrokerSettings, secrets: tuple[str, str]) -> Any:
     from alpaca.trading.client import TradingClient  # noqa: PLC0415
 
     client: Any = TradingClient(secrets[0], secrets[1], raw_data=True, url_override=settings.url)
-    client._session = _TimedSession(client._session, (settings.connect_timeout_seconds, settings.read_timeout_seconds))
+    session = client._session
+    # Proxies and certificates of the environment are looked up once, and not before each request.
+    surroundings = session.merge_environment_settings(settings.url, {}, None, None, None)
+    session.proxies, session.verify, session.cert = (surroundings[name] for name in ("proxies", "verify", "cert"))
+    session.trust_env = False
+    client._session = _TimedSession(session, (settings.connect_timeout_seconds, settings.read_timeout_seconds))
     # It would post again by itself on these, and a 504 may come after the order was accepted.
     client._retry_codes = []
     return client

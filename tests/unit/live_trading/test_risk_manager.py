@@ -342,3 +342,24 @@ def test_there_is_room_exactly_while_the_rate_rule_lets_one_more_order_out(limit
     door.tell()
     assert door.manager.has_room()
     assert door.manager.review(named("later", 60.0)).is_allowed
+
+
+def test_an_order_that_is_over_counts_in_the_day_and_its_fills_count_once() -> None:
+    door = Door(max_day_orders=3.0)
+    order = named("o-1")
+    assert door.manager.review(order).is_allowed
+    filled = door.fill(order, 100.0, ends=True)
+    for event in (door.event(_E.SUBMITTED, order), door.event(_E.ACCEPTED, order), filled):
+        door.manager.settle(event)
+    day_usd = door.manager.view(named("o-2")).day_notional_usd
+    door.positions = {"ABC": 100.0}
+    door.tell()  # a statement that knows of the fill: the order is over
+    view = door.manager.view(named("o-2"))
+    assert (day_usd, view.day_notional_usd, view.day_shares, view.day_orders) == (2000, 2000, 100, 1)
+    door.manager.settle(filled)  # told again
+    door.manager.settle(door.event(_E.CANCELLED, order))
+    assert door.manager.view(named("o-2")).day_notional_usd == 2000
+    door.manager.settle(door.fill(order, 5.0, number=2))  # told late: shares changed hands
+    late = door.manager.view(named("o-2"))
+    assert (late.day_notional_usd, late.book.position_shares, late.day_orders) == (2100, 105, 1)
+    assert "order_is_asked_once" in _refusing(door, "o-1")

@@ -61,6 +61,7 @@ class RestVenue:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # an answer in two packets would wait 40 ms for the first to be acknowledged
 
             def do_GET(self) -> None:
                 venue._receive(self)

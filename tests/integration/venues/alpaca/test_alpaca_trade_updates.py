@@ -64,6 +64,32 @@ def test_what_the_stream_tells_needs_no_question(venue, broker, order_of):
     _require_legal(broker, order_of())
 
 
+def test_what_comes_late_of_an_order_that_was_let_go_is_told_as_if_it_had_stayed(venue, broker, order_of):
+    order, asked = order_of(), []
+    broker.submit(order)
+    filled = venue.book.fill("order-ABC", "30", "10")
+    venue.book.end("order-ABC", "canceled")
+    assert _until(broker, 3) == ["accepted", "partially filled", "cancelled"]
+    told = tuple(item.event for item in broker.events_since(0))
+
+    def recall(name):
+        asked.append(name)
+        return order, told
+
+    broker.let_go(["order-ABC"], heard=3, recall=recall)
+    assert broker.open_orders() == ()
+    assert broker.events_since(3) == ()
+    venue.book.named("order-ABC")["status"] = "canceled"
+    venue.stream.send(filled)  # once more: nothing new, and nobody's order but ours
+    venue.book.fill("order-ABC", "20", "10.5")
+    (late,) = broker.wait_for_events(3, timeout_seconds=WAIT_SECONDS)
+    assert (late.sequence, late.event.kind, late.event.fill.quantity_shares) == (4, "partially filled", 20.0)
+    assert (asked, broker.foreign_orders()) == (["order-ABC"], ())
+    assert broker.find_order("order-ABC").filled_shares == 50.0
+    broker.submit(order)
+    assert venue.book.accepted == {"order-ABC": 1}
+
+
 def test_an_order_that_is_pending_is_submitted_until_the_venue_says_new(venue, broker, order_of):
     venue.stream.holds = True
     assert broker.submit(order_of()).state is OrderState.SUBMITTED

@@ -8,7 +8,8 @@ import pytest
 
 from aegis.clock import SimulatedClock
 from aegis.errors import ExecutionError
-from aegis.execution.algorithms.observation import NOTHING_OBSERVED
+from aegis.execution.algorithms.actions import Step
+from aegis.execution.algorithms.observation import NOTHING_OBSERVED, MarketObservation
 from aegis.execution.algorithms.parent_desk import ParentDesk
 from aegis.execution.algorithms.parent_records import algorithm_from_record
 from aegis.execution.algorithms.parent_state import NoteKind, ParentPhase, ParentState
@@ -197,3 +198,31 @@ def test_without_room_nothing_is_sent_and_nothing_is_lost(state, clock):
     assert venue.sent == []
     desk.on_clock()
     assert _sent(venue) == [(state.child_id(1), 10.0)]
+
+
+def test_a_quote_of_the_very_moment_at_which_the_market_is_asked_is_none_of_the_future(state, clock) -> None:
+    """A clock on the wall goes on between two looks at it, and a simulated market quotes as of its own look."""
+
+    class TickingClock:
+        def now_utc(self) -> datetime:
+            clock.advance_to(clock.now_utc() + timedelta(microseconds=1))
+            return clock.now_utc()
+
+    ticking, venue = TickingClock(), ChildVenue(clock)
+    seen = []
+
+    class Watching:
+        def on_clock(self, now_utc, market, *, state):
+            seen.append(market.has_quote(now_utc, timedelta(seconds=60)))
+            return Step(state, ())
+
+    desk = ParentDesk(
+        venue,
+        TextStore(),
+        clock=ticking,
+        observe=lambda _: MarketObservation(bid_usd=9.0, ask_usd=10.0, quoted_at_utc=ticking.now_utc()),
+    )
+    desk.take(state, ALGORITHM)
+    desk._parents[PARENT].algorithm = Watching()
+    desk.on_clock()
+    assert seen == [True]

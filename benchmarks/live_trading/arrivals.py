@@ -1,0 +1,87 @@
+"""A venue in a process of its own that notes when the first byte of each order arrived at its socket.
+
+Belongs here: the instants. What it speaks is ``tests.integration.venues.alpaca``. Processes of one machine share the
+monotonic clock. On standard input it is given one line of JSON; it answers with its addresses, serves until the input
+ends, and then tells the instants by client order id.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import sys
+import time
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from benchmarks.live_trading import tests_on_the_path  # noqa: F401 - before the next ones
+from benchmarks.live_trading.market import RunningClock
+from benchmarks.live_trading.soaked_venue import SoakedBook, reached_at
+from tests.integration.venues.alpaca.rest import RestVenue
+from tests.integration.venues.alpaca.server import AlpacaVenue
+
+
+class FirstByte(socket.SocketIO):
+    """A socket that notes when the first byte came after it was told to wait for one."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__(connection, "rb")
+        self.arrived_ns = 0
+        self.waits = True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read as the socket does."""
+        read = super().readinto(buffer)
+        if self.waits:
+            self.arrived_ns, self.waits = time.monotonic_ns(), False
+        return read
+
+
+class ArrivalVenue(RestVenue):
+    """The REST of the venue; `arrivals_ns` are the instants of its orders by client order id."""
+
+    def __init__(self, book: SoakedBook) -> None:
+        super().__init__(book)
+        self.arrivals_ns: dict[str, int] = {}
+        handler: Any = self._http.RequestHandlerClass
+
+        class Noting(handler):  # type: ignore[misc] # the handler is made where it is used
+            def setup(self) -> None:
+                super().setup()
+                self.rfile.close()
+                self.first = FirstByte(self.connection)
+                self.rfile = io.BufferedReader(self.first)
+
+        self._http.RequestHandlerClass = Noting
+
+    def _receive(self, handler: BaseHTTPRequestHandler) -> None:
+        first: Any = handler
+        arrived = first.first.arrived_ns
+        before = len(self.calls)
+        super()._receive(handler)
+        first.first.waits = True
+        call = self.calls[before]
+        if call.method == "POST":
+            self.arrivals_ns[call.body["client_order_id"]] = arrived
+
+
+def main() -> None:
+    """Serve until standard input ends, then tell the instants."""
+    given = json.loads(sys.stdin.readline())
+    clock = RunningClock(datetime.fromisoformat(given["begins_utc"]), given["began_ns"], given["speed"])
+    book = SoakedBook(clock, given["quotes_usd"], cash_usd=given["cash_usd"], held_shares={})
+    venue = AlpacaVenue()
+    rest = venue.rest = ArrivalVenue(book)
+    venue.book = book
+    with venue:
+        book.listeners.append(venue.stream.listen)
+        sys.stdout.write(json.dumps(reached_at(venue)) + "\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+    sys.stdout.write(json.dumps({"arrivals_ns": rest.arrivals_ns}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

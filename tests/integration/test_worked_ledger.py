@@ -1,0 +1,157 @@
+"""A process that trades for weeks: what its ledger forgets it answers from the journal."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from aegis.execution import worked_ledger
+from aegis.execution.account_state import Position
+from aegis.execution.decisions import Decision
+from aegis.execution.journal import Journal
+from aegis.execution.journal_tables import OF_ORDER
+from aegis.execution.order_states import OrderState
+from aegis.execution.orders import Fill, OrderEvent, OrderEventKind
+from aegis.execution.worked_ledger import WorkedLedger
+from aegis.live_trading.held_positions import (
+    JournalledPositions,
+    adoption_entry,
+    journalled_positions,
+    split_entry,
+)
+
+THURSDAY, FRIDAY = date(2014, 6, 5), date(2014, 6, 6)
+AT = datetime(2014, 6, 6, 13, 31, tzinfo=UTC)
+KEPT = 3
+_E = OrderEventKind
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with Journal.open(tmp_path / "journal.sqlite", account="simulated") as opened:
+        yield opened
+
+
+@pytest.fixture
+def ledger(journal, monkeypatch):
+    monkeypatch.setattr(worked_ledger, "_KEPT_ENDED_ORDERS", KEPT)
+    return WorkedLedger(journal, first=THURSDAY)
+
+
+def event(kind: OrderEventKind, name: str, fill: Fill | None = None) -> OrderEvent:
+    return OrderEvent(kind=kind, client_order_id=name, session=FRIDAY, at_utc=AT, fill=fill)
+
+
+@pytest.fixture
+def traded(ledger, order_of):
+    """Commit, send and fill an order of its own decision."""
+
+    def trade(number: int, shares: float = 10.0, *, symbol: str = "ABC"):
+        decision = f"simulated/desk/2014-06-05/asked:{number}/1"
+        order = order_of(client_order_id=f"o-{number}", decision_id=decision, symbol=symbol, quantity_shares=shares)
+        made = Decision(
+            decision_id=decision,
+            account="simulated",
+            session=THURSDAY,
+            orders=(order,),
+            refusals={},
+            gate_rows=(),
+            input_snapshot_id=0,
+            code_version="1",
+            config_hash="1",
+        )
+        ledger.commit(made, at_utc=AT)
+        fill = Fill(
+            fill_number=1,
+            client_order_id=order.client_order_id,
+            decision_id=decision,
+            account="simulated",
+            session=FRIDAY,
+            symbol=symbol,
+            ticker=symbol,
+            quantity_shares=shares,
+            price_usd=10.0,
+            reference_price_usd=10.0,
+            commission_usd=0.0,
+            slippage_usd=0.0,
+            arrival_price_usd=10.0,
+            filled_at_utc=AT,
+            execution_id=f"x-{number}",
+        )
+        told = [event(_E.SUBMITTED, order.client_order_id), event(_E.FILLED, order.client_order_id, fill)]
+        ledger.record(told)
+        ledger.flush()
+        return made, told
+
+    return trade
+
+
+def test_ended_orders_beyond_the_newest_are_let_go_and_answered_from_the_journal(ledger, traded) -> None:
+    made = [traded(number) for number in range(5)]
+    assert ledger.let_go() == ("o-0", "o-1")
+    assert ledger.let_go() == ()
+    status = ledger.status("o-0")
+    assert (status.state, status.filled_shares) == (OrderState.FILLED, 10.0)
+    assert ledger.committed_order("o-0") == made[0][0].orders[0]
+    assert ledger.recall("o-0") == (made[0][0].orders[0], (made[0][1][1],))
+    assert ledger.open_ids() == ()
+
+
+def test_what_is_told_again_of_an_order_that_was_let_go_is_not_recorded_again(journal, ledger, traded) -> None:
+    made = [traded(number) for number in range(5)]
+    before = journal.head()
+    assert ledger.record(made[0][1]) == ()
+    again = ledger.commit(made[0][0], at_utc=AT)
+    assert (again.is_new, again.conflict) == (False, None)
+    other = replace(made[1][0], orders=(replace(made[1][0].orders[0], quantity_shares=11.0),))
+    assert ledger.commit(other, at_utc=AT).conflict is not None
+    assert (ledger.flush(), journal.head()) == (0, before)
+    assert ledger.record([event(_E.CANCELLED, "o-0")]) == (
+        "order o-0: 'cancelled' after the recorded end of the order",
+    )
+
+
+def test_an_order_that_is_open_is_never_let_go(ledger, traded, order_of) -> None:
+    first, _ = traded(0)
+    child = order_of(client_order_id="child", decision_id=first.decision_id, quantity_shares=5.0)
+    ledger.commit_child(child, None, session=FRIDAY, at_utc=AT)
+    for number in range(1, 6):
+        traded(number)
+    assert "child" not in ledger.let_go()
+    assert ledger.open_ids() == ("child",)
+
+
+def test_positions_read_on_are_those_of_the_whole_journal(journal, traded) -> None:
+    read_on = JournalledPositions(journal)
+    assert read_on.read() is None
+    held = Position("ABC", "ABC", 7.0, 10.0, 10.0, THURSDAY)
+    steps = [
+        lambda: _append(journal, adoption_entry([held], reason="start", actor="ada", session=THURSDAY, at_utc=AT)),
+        lambda: traded(1),
+        lambda: _append(journal, split_entry("ABC", 2.0, session=FRIDAY, at_utc=AT)),
+        lambda: traded(2, -34.0),
+        lambda: traded(3, 3.0, symbol="DEF"),
+    ]
+    found = []
+    for step in steps:
+        step()
+        found.append(read_on.read())
+        assert found[-1] == journalled_positions(journal) == read_on.read()
+    assert found == [{"ABC": 7.0}, {"ABC": 17.0}, {"ABC": 34.0}, {}, {"DEF": 3.0}]
+
+
+def test_the_events_of_an_order_are_found_by_its_index_however_long_the_journal_is(tmp_path) -> None:
+    with Journal.open(tmp_path / "journal.sqlite", account="simulated"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {OF_ORDER}", ("o-1", "simulated")).fetchall()
+    assert "journal_events_by_order (client_order_id=?)" in str(plan)
+
+
+def _append(journal: Journal, entry) -> None:
+    with journal.batch() as batch:
+        batch.append(entry)
