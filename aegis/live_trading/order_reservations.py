@@ -62,9 +62,13 @@ class Reserved:
     unpriced: int = 0
 
     def __add__(self, other: Reserved) -> Reserved:
+        if other is NOTHING:
+            return self
         return Reserved(**{name: getattr(self, name) + getattr(other, name) for name in _SUMMED})
 
     def __sub__(self, other: Reserved) -> Reserved:
+        if other is NOTHING:
+            return self
         return Reserved(**{name: getattr(self, name) - getattr(other, name) for name in _SUMMED})
 
 

@@ -39,6 +39,7 @@ SPEED = 10.0
 _QUOTES_USD = {f"S{number:02}": 20.0 + number for number in range(20)}
 _CASH_USD = 1_000_000.0
 _NOT_COUNTED = 20
+_COMMITS_MEASURED = 50
 
 
 @dataclass
@@ -49,21 +50,25 @@ class Latency:
     ----------
     raw_ns : list of int
         A write with fsync of as many bytes as the order's rows have.
+    pages_ns : list of int
+        The same of as many bytes as SQLite writes for them: whole pages of the table and its indexes.
     durable_ns : list of int
         The same rows in one commit of another journal.
     wire_ns : list of int
         From the call of ``submit_order`` to the first byte at the venue's socket.
     answer_ns : list of int
         From the same call to its return: the venue has accepted.
-    row_bytes : int
-        Of the rows of one order.
+    row_bytes, file_bytes : int
+        Of the rows of one order, and what SQLite writes for them.
     """
 
     raw_ns: list[int] = field(default_factory=list)
+    pages_ns: list[int] = field(default_factory=list)
     durable_ns: list[int] = field(default_factory=list)
     wire_ns: list[int] = field(default_factory=list)
     answer_ns: list[int] = field(default_factory=list)
     row_bytes: int = 0
+    file_bytes: int = 0
 
 
 def measure(folder: Path, *, orders: int) -> Latency:
@@ -84,12 +89,14 @@ def measure(folder: Path, *, orders: int) -> Latency:
         beside = opened.enter_context(Journal.open(folder / "beside.sqlite", account=ACCOUNT))
         rows = desk.submit(0)[2]
         found.row_bytes = sum(len(str(value)) for row in rows for value in row)
-        block = os.urandom(found.row_bytes)
+        found.file_bytes = _bytes_a_commit(beside, folder / "beside.sqlite-wal", rows)
+        blocks = {"raw": os.urandom(found.row_bytes), "as SQLite writes": os.urandom(found.file_bytes)}
         gc.collect()
         for number in range(1, _NOT_COUNTED + orders + 1):
             desk.tell()
             steps: list[Callable[[], Any]] = [
-                lambda: found.raw_ns.append(_timed(lambda: _write(raw.fileno(), block))),
+                lambda: found.raw_ns.append(_timed(lambda: _write(raw.fileno(), blocks["raw"]))),
+                lambda: found.pages_ns.append(_timed(lambda: _write(raw.fileno(), blocks["as SQLite writes"]))),
                 lambda number=number: found.durable_ns.append(_timed(_commit(beside, rows, number))),
                 lambda number=number: called.update({number: desk.submit(number)}),
             ]
@@ -97,8 +104,8 @@ def measure(folder: Path, *, orders: int) -> Latency:
             for step in (*steps[turn:], *steps[:turn]):
                 step()
             if number == _NOT_COUNTED:
-                found.raw_ns.clear()
-                found.durable_ns.clear()
+                for measured in (found.raw_ns, found.pages_ns, found.durable_ns):
+                    measured.clear()
         arrivals = desk.arrivals()
     for number in range(_NOT_COUNTED + 1, _NOT_COUNTED + orders + 1):
         name, (began, ended), _ = called[number]
@@ -208,6 +215,14 @@ def _timed(action: Callable[[], object]) -> int:
 def _write(file: int, block: bytes) -> None:
     os.write(file, block)
     os.fsync(file)
+
+
+def _bytes_a_commit(journal: Journal, written: Path, rows: list[JournalRow]) -> int:
+    """Return how many bytes SQLite writes for the rows of an order, on average over some commits."""
+    before = written.stat().st_size
+    for number in range(_COMMITS_MEASURED):
+        _commit(journal, rows, -1 - number)()
+    return (written.stat().st_size - before) // _COMMITS_MEASURED
 
 
 def _commit(journal: Journal, rows: list[JournalRow], number: int) -> Callable[[], None]:
