@@ -134,25 +134,26 @@ def require_shortfalls(account: PaperAccount, orders: pd.DataFrame, fills: pd.Da
 
 @pytest.mark.long
 def test_dividends_are_due_paid_and_booked_over_weeks(eve: Path, tmp_path: Path) -> None:
-    """CRZQ goes ex on 2014-08-11 at 0.53 USD and pays on 2014-08-25; each day is a process of its own."""
-    since, pays = date(2014, 8, 7), date(2014, 8, 25)
+    """VRXQ goes ex on 2014-09-18 and MVQZ a day later; both pay on 2014-10-03. Each day is a process of its own."""
+    since, pays = date(2014, 9, 16), date(2014, 10, 3)
+    days = CALENDAR.sessions(CALENDAR.next(since), pays)
     account = PaperAccount(eve, tmp_path / "home", since)
     account.evening(since)
-    for session in CALENDAR.sessions(CALENDAR.next(since), pays):
+    for session in days:
         assert account.day(session, every=2 * HALF_HOUR) == []
         checks = account.chain.checks(account.evening(session))
         assert checks == dict.fromkeys(checks, True), session
         states = account.chain.read(tables.BOOK_STATES, account=ACCOUNT, first=session, last=session)
-        assert json.loads(states["state_json"].iloc[0])["account"]["cash_usd"] == pytest.approx(
-            account.cash_usd, abs=0.01
-        )
+        cash_usd = json.loads(states["state_json"].iloc[0])["account"]["cash_usd"]
+        assert cash_usd == pytest.approx(account.cash_usd, abs=0.01)
     with Journal.open(account.chain.workspace.journal(ACCOUNT), account=ACCOUNT) as journal:
-        (due,) = journal.events(kinds=["dividend booked"], first=date(2014, 8, 11), last=date(2014, 8, 11))
-        paid = journal.events(kinds=["cash paid"])
-        openings = journal.events(kinds=["opening booked"])
-    assert due.payload["symbol"] == "CRZQ"
-    assert due.payload["amount_usd"] == pytest.approx(0.53 * due.payload["shares"])
-    assert [(row.session, row.payload["amount_usd"]) for row in paid if row.payload["due"] == due.idempotency_key] == [
-        ("2014-08-25", due.payload["amount_usd"])
-    ]
-    assert len(openings) == len(CALENDAR.sessions(CALENDAR.next(since), pays))
+        dues = journal.events(kinds=["dividend booked"], last=pays)
+        paid = {row.payload["due"]: row for row in journal.events(kinds=["cash paid"])}
+        assert len(journal.events(kinds=["opening booked"])) == len(days)
+    due_by_now = [row for row in dues if row.payload["pay_session"] <= pays.isoformat()]
+    assert {row.payload["symbol"] for row in due_by_now} & {"VRXQ", "MVQZ"}
+    for row in due_by_now:
+        found = paid.pop(row.idempotency_key)
+        assert (found.session, found.payload["amount_usd"]) == (row.payload["pay_session"], row.payload["amount_usd"])
+        assert row.payload["amount_usd"] == row.payload["shares"] * row.payload["dividend_usd"]
+    assert not paid

@@ -39,7 +39,7 @@ class _Feed:
 
 def test_a_symbol_without_a_fresh_quote_stops_only_its_own_orders() -> None:
     feed = _Feed()
-    feed.door.go_to(feed.door.clock.now_utc() + timedelta(seconds=60))
+    feed.door.go_to(feed.door.clock.now_utc() + timedelta(seconds=30))
     feed.quote("XYZ")
     feed.quote("ABC", age_seconds=11)
     assert feed.refusing("o-1", "ABC") == ("quote_is_fresh",)
