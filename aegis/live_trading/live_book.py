@@ -17,7 +17,8 @@ from decimal import Decimal
 
 from aegis.execution.account_state import Position
 from aegis.execution.orders import Order, OrderEvent
-from aegis.live_trading.order_reservations import DayBounds, OrderReservations, Reserved
+from aegis.live_trading.order_reservations import OrderReservations
+from aegis.live_trading.reserved_amounts import DayBounds, Reserved
 from aegis.risk.exact_amounts import UNMEASURED, exact, notional_usd
 from aegis.risk.exit_prices import Quote
 from aegis.risk.exit_view import SymbolBook

@@ -32,7 +32,7 @@ from aegis.execution.orders import Order, OrderEvent
 from aegis.live_trading.limit_use import LimitUse, limits_used
 from aegis.live_trading.live_book import LiveBook
 from aegis.live_trading.live_feeds import EVERY_ORDER, UNLESS_REDUCING, Heard, LiveFeeds, StandingStop, age_seconds
-from aegis.live_trading.order_reservations import DayBounds
+from aegis.live_trading.reserved_amounts import DayBounds
 from aegis.live_trading.restored_orders import RestoredOrder, restored_orders
 from aegis.live_trading.standing_breakers import BreakerRecord, StandingBreakers
 from aegis.risk.exact_amounts import exact
