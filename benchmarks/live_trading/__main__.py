@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.backtesting import environments
 from benchmarks.live_trading import events, group_commit, latency, soak, table
 
 _QUICK_ORDERS, _QUICK_STREAM = 50, 200
@@ -50,7 +51,8 @@ def _measure(folder: Path, options: argparse.Namespace) -> tuple[dict[str, Any],
     orders, stream = (_QUICK_ORDERS, _QUICK_STREAM) if options.quick else (options.orders, options.stream)
     to_the_wire = latency.measure(folder / "latency", orders=orders)
     is_fast = table.print_latency(to_the_wire)
-    replayed = events.measure(folder / "events", orders=stream, rounds=1 if options.quick else options.rounds)
+    rounds = 1 if options.quick else options.rounds
+    replayed = events.measure(folder / "events", orders=stream, rounds=rounds, peer_python=_peer())
     source = folder / "events" / events.STREAM_FILE
     groups = group_commit.measure(folder / "events", source, share=0.1 if options.quick else 1.0)
     is_kept = table.print_events(replayed, groups)
@@ -60,6 +62,14 @@ def _measure(folder: Path, options: argparse.Namespace) -> tuple[dict[str, Any],
         "group_commit": [asdict(each) for each in groups],
     }
     return told, is_fast and is_kept
+
+
+def _peer() -> Path | None:
+    try:
+        return environments.python_of("nautilus_cython")
+    except environments.EnvironmentUnavailableError as unavailable:
+        sys.stderr.write(f"NautilusTrader left out: {unavailable}\n")
+        return None
 
 
 def _soak(folder: Path, options: argparse.Namespace) -> tuple[dict[str, Any], bool]:

@@ -7,10 +7,12 @@ Belongs here: the two measurements, and that nothing is lost between them. What 
 from __future__ import annotations
 
 import gc
+import json
 import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,8 @@ from aegis.execution.worked_ledger import WorkedLedger
 from aegis.live_trading.journalled_rules import restored_risk_manager
 from aegis.risk.exit_limits import ExitLimits
 from benchmarks.live_trading.market import ACCOUNT, CALENDAR, SESSION
-from benchmarks.live_trading.order_stream import Expected, order_stream
+from benchmarks.live_trading.order_stream import Expected, order_stream, plain_lives
+from benchmarks.live_trading.processes import Started
 
 STREAM_FILE = "stream.sqlite"
 STATES, MACHINE, VERIFIED, STARTED = "read and replayed", "state machine alone", "chain verified", "whole start"
@@ -52,8 +55,12 @@ class Events:
         Committing 50 orders and what happened to them, one commit each, all together.
     replay_seconds, replay_processor_seconds : dict of str to list of float
         By stage, one entry a round; the processor's tell less of the machine's other work.
+    peer_seconds, peer_processor_seconds : list of float
+        Of the peer's state machine over the same lives, in the same rounds; empty without it.
+    peer_events : int
+        That it followed; an approval is none of them.
     lost : list of str
-        What the journal has otherwise than it was generated; empty where nothing was lost.
+        What the journal, or the peer, has otherwise than it was generated; empty where nothing was lost.
     """
 
     orders: int
@@ -62,10 +69,13 @@ class Events:
     written_seconds: float
     replay_seconds: dict[str, list[float]] = field(default_factory=dict)
     replay_processor_seconds: dict[str, list[float]] = field(default_factory=dict)
+    peer_seconds: list[float] = field(default_factory=list)
+    peer_processor_seconds: list[float] = field(default_factory=list)
+    peer_events: int = 0
     lost: list[str] = field(default_factory=list)
 
 
-def measure(folder: Path, *, orders: int, rounds: int) -> Events:
+def measure(folder: Path, *, orders: int, rounds: int, peer_python: Path | None = None) -> Events:
     """Write a stream of orders, compare it with what was generated, and replay it.
 
     Parameters
@@ -76,11 +86,16 @@ def measure(folder: Path, *, orders: int, rounds: int) -> Events:
         Ten events each.
     rounds : int
         Of replay.
+    peer_python : Path, optional
+        Of the peer's environment; none is measured without.
     """
     folder.mkdir(parents=True, exist_ok=True)
     expected = Expected()
     stream = list(order_stream(orders, expected))
-    with Journal.open(folder / STREAM_FILE, account=ACCOUNT) as journal:
+    (folder / "lives.json").write_text(json.dumps(plain_lives(stream)), encoding="utf-8")
+    with ExitStack() as opened:
+        peer = None if peer_python is None else Started("peers.nautilus_orders", folder, opened, python=peer_python)
+        journal = opened.enter_context(Journal.open(folder / STREAM_FILE, account=ACCOUNT))
         ledger = WorkedLedger(journal, first=CALENDAR.previous(SESSION))
         began = time.perf_counter()
         for decision, events in stream:
@@ -99,7 +114,11 @@ def measure(folder: Path, *, orders: int, rounds: int) -> Events:
             VERIFIED: journal.verify,
             STARTED: lambda: _started(journal),
         }
+        if peer is not None:
+            found.peer_events = peer.tell({"stream": str(folder / "lives.json")})["events"]
         for number in range(rounds + 1):
+            if peer is not None:
+                _take_round(found, peer.tell({}), expected, is_counted=number > 0)
             for stage, replay in stages.items():
                 gc.collect()
                 began, worked = time.perf_counter(), time.process_time()
@@ -109,6 +128,16 @@ def measure(folder: Path, *, orders: int, rounds: int) -> Events:
                     found.replay_seconds.setdefault(stage, []).append(seconds)
                     found.replay_processor_seconds.setdefault(stage, []).append(processor)
     return found
+
+
+def _take_round(found: Events, answer: dict[str, Any], expected: Expected, *, is_counted: bool) -> None:
+    """Take a round of the peer, and what it came to otherwise than was generated."""
+    if is_counted:
+        found.peer_seconds.append(answer["seconds"])
+        found.peer_processor_seconds.append(answer["processor_seconds"])
+    came_to = Counter(answer["states"]), answer["filled_shares"]
+    if came_to != (expected.states, expected.traded_shares):
+        found.lost.append(f"the peer came to {came_to}, generated {expected.states}, {expected.traded_shares} shares")
 
 
 def differences(journal: Journal, rows: list[JournalRow], expected: Expected) -> list[str]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 from aegis.execution.decisions import Decision
 from aegis.execution.order_ids import client_order_id, decision_id
@@ -42,6 +43,8 @@ class Expected:
         Orders by the state that they end in.
     shares : Counter of str
         Signed whole shares filled, by symbol.
+    traded_shares : int
+        Shares filled, without sign.
     """
 
     orders: int = 0
@@ -49,6 +52,7 @@ class Expected:
     fills: int = 0
     states: Counter[str] = field(default_factory=Counter)
     shares: Counter[str] = field(default_factory=Counter)
+    traded_shares: int = 0
 
 
 def order_stream(orders: int, expected: Expected) -> Iterator[tuple[Decision, list[OrderEvent]]]:
@@ -72,6 +76,25 @@ def order_stream(orders: int, expected: Expected) -> Iterator[tuple[Decision, li
             config_hash="benchmark",
         )
         yield decision, events
+
+
+def plain_lives(stream: Iterable[tuple[Decision, list[OrderEvent]]]) -> list[dict[str, Any]]:
+    """Return each order's terms and events in words and numbers alone, for a program that knows nothing of ours."""
+    lives = []
+    for decision, events in stream:
+        told: dict[str, list[tuple[str, int]]] = {}
+        for event in events:
+            shares = 0 if event.fill is None else int(event.fill.quantity_shares)
+            told.setdefault(event.client_order_id, []).append((str(event.kind), shares))
+        lives += [
+            {
+                "shares": int(order.quantity_shares),
+                "price_usd": order.arrival_price_usd,
+                "events": told[order.client_order_id],
+            }
+            for order in decision.orders
+        ]
+    return lives
 
 
 def _order(decision: str, symbol: str, draw: random.Random) -> Order:
@@ -109,6 +132,7 @@ def _life(order: Order, draw: random.Random, expected: Expected) -> Iterator[Ord
             shares = left if kind is _K.FILLED else draw.randint(1, max(1, left // 8))
             left, filled = left - shares, filled + 1
             expected.shares[order.symbol] += side * shares
+            expected.traded_shares += shares
             event = replace(event, fill=_fill(order, float(side * shares), number=filled, event=event))
         elif kind in (_K.REPLACE_REQUESTED, _K.REPLACED):
             event = replace(event, order=changed, revision=1)

@@ -21,11 +21,11 @@ _ENDS_WITHIN_SECONDS = 60.0
 class Started:
     """A process of the benchmark that is given a line and answers with one, and ends with its input."""
 
-    def __init__(self, module: str, folder: Path, opened: ExitStack) -> None:
+    def __init__(self, module: str, folder: Path, opened: ExitStack, *, python: Path | None = None) -> None:
         log = opened.enter_context((folder / f"{module}.log").open("w", encoding="utf-8"))
         self._log = folder / f"{module}.log"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", f"benchmarks.live_trading.{module}"],
+            [python or sys.executable, "-m", f"benchmarks.live_trading.{module}"],
             env={**os.environ, "PYTHONPATH": str(CLONE)},
             cwd=folder,
             stdin=subprocess.PIPE,

@@ -67,6 +67,11 @@ def print_events(found: Events, groups: Sequence[GroupCommit]) -> bool:
         rates[stage] = found.events / statistics.median(seconds)
         worked = found.events / statistics.median(found.replay_processor_seconds[stage])
         _say(f"  {stage:22} {rates[stage]:10,.0f} events/s, {worked:10,.0f} of processor  ({STAGES[stage]})")
+    if found.peer_seconds:
+        rate, worked = (
+            found.peer_events / statistics.median(taken) for taken in (found.peer_seconds, found.peer_processor_seconds)
+        )
+        _say(f"  {'NautilusTrader':22} {rate:10,.0f} events/s, {worked:10,.0f} of processor  (its state machine alone)")
     _say(
         f"\n  {'events a commit':16}"
         + "".join(f"{peer:>22}" for peer in (RAW, PLAIN, JOURNAL))

@@ -26,7 +26,11 @@ SCRIPTS = {file.stem for file in (REPOSITORY / "deploy").glob("*.py")}
 NOT_A_VERSION = re.compile(r"://|(?:^|\s)-|file:|git\+|@", re.MULTILINE)
 # `pip` names of what is imported under a name that no installed package declares.
 UNDECLARED_IMPORTS = {"duckdb_extensions": "duckdb-extensions"}
-PEERS = (REPOSITORY / "benchmarks" / "backtesting" / "peers", REPOSITORY / "benchmarks" / "data_layer" / "stores")
+PEERS = (
+    REPOSITORY / "benchmarks" / "backtesting" / "peers",
+    REPOSITORY / "benchmarks" / "data_layer" / "stores",
+    REPOSITORY / "benchmarks" / "live_trading" / "peers",
+)
 """What benchmarks compare with; each has an environment of its own, listed in benchmarks/environments."""
 
 
