@@ -39,7 +39,8 @@ LIMITS: dict[str, Any] = {
     "max_day_shares": 1e9,
     "max_day_notional_usd": 1e12,
     "max_day_orders": 1_000_000,
-    "max_orders_per_minute": 600,
+    "max_orders_per_second": 1_000,
+    "max_orders_per_minute": 10_000,
 }
 """Wide where a limit would end the measurement, and as they are by default otherwise: every rule is asked."""
 
