@@ -12,7 +12,6 @@ journal is in PostgreSQL, see :mod:`aegis.execution.journal_postgres`.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,9 +22,9 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from aegis.errors import DuplicateEvent, JournalError
 from aegis.execution import journal_postgres, journal_tables
 from aegis.execution.journal_chain import EMPTY, JournalHead, JournalRow, event_hash, require_anchor, verify_chain
+from aegis.execution.journal_failures import explained
 from aegis.execution.journal_tables import (
     EVENTS,
     FIRST_HEAD,
@@ -132,11 +131,11 @@ class Journal:
         """
         if isinstance(location, PostgresSchema):
             engine = journal_postgres.create_engine(location)
-            with _explained(f"journal of {account} at {location}"):
+            with explained(f"journal of {account} at {location}"):
                 journal_postgres.create_tables(engine, location)
         else:
             engine = journal_tables.create_engine(location)
-            with _explained(f"journal of {account} at {location}"):
+            with explained(f"journal of {account} at {location}"):
                 journal_tables.create_tables(engine)
         return cls(engine, account=account)
 
@@ -340,7 +339,7 @@ class Journal:
         return EMPTY if row is None else JournalHead._make(row)
 
     def _write(self, batch: Batch) -> None:
-        with _explained(f"journal of {self.account}"), self._engine.connect() as connection:
+        with explained(f"journal of {self.account}"), self._engine.connect() as connection:
             writing = connection.execution_options(journal_write=True)
             with writing.begin():
                 (self._write_directly if self._is_sqlite else self._write_through)(writing, batch)
@@ -369,7 +368,7 @@ class Journal:
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        with _explained(f"journal of {self.account}"), self._engine.connect() as connection:
+        with explained(f"journal of {self.account}"), self._engine.connect() as connection:
             yield connection
 
 
@@ -392,30 +391,3 @@ def missing_journal(location: JournalLocation) -> str:
     if isinstance(location, PostgresSchema):
         return f"{location} holds no event of it"
     return f"{location} {'is empty' if Path(location).exists() else 'does not exist'}"
-
-
-@contextmanager
-def _explained(subject: str) -> Iterator[None]:
-    """Turn what the database says into a JournalError that says what to do."""
-    try:
-        yield
-    except (sa.exc.IntegrityError, sqlite3.IntegrityError) as error:
-        raise DuplicateEvent(
-            f"{subject}: an event of the batch is recorded already ({_said(error)}); nothing was written. Read what is "
-            "committed and decide again"
-        ) from error
-    except (sa.exc.DBAPIError, sqlite3.Error) as error:
-        if isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
-            # A server that dies while it commits has perhaps committed.
-            raise JournalError(
-                f"{subject}: the connection to the database was lost ({_said(error)}); what was being written is there "
-                "as a whole or not at all. Read the journal again before anything is decided or sent"
-            ) from error
-        raise JournalError(
-            f"{subject}: the database refused ({_said(error)}); nothing was written. Check that the file is a journal, "
-            "that its folder can be written and has space, and that no other program holds it"
-        ) from error
-
-
-def _said(error: sa.exc.DBAPIError | sqlite3.Error) -> object:
-    return error.orig if isinstance(error, sa.exc.DBAPIError) else error

@@ -95,8 +95,30 @@ class DoorRecord:
             order=terms,
         )
 
-    def adjustment(self, order: Order, terms: OpeningTerms) -> OrderEvent:
-        """Return the event of now by which an order takes the terms of its session, or ends without any."""
+    def adjustment(self, order: Order, terms: OpeningTerms, *, standing: Order) -> OrderEvent:
+        """Return the event of now by which an order takes the terms of its session, or ends without any.
+
+        Parameters
+        ----------
+        order : Order
+            As it was committed.
+        terms : OpeningTerms
+            What the session makes of it.
+        standing : Order
+            As it stands in the journal.
+
+        Raises
+        ------
+        ExecutionError
+            It was adjusted to other terms before.
+        """
+        if standing != order:
+            raise ExecutionError(
+                f"order {order.client_order_id} ({order.symbol}, session {order.execution_session}): it was adjusted "
+                f"to {standing.quantity_shares:g} {standing.ticker}, and the session's corporate actions now make it "
+                f"{0.0 if terms.order is None else terms.order.quantity_shares:g}; it is not sent. Correct the actions "
+                "at the source, or let it end with its session"
+            )
         if terms.order is None:
             return self.event(order, OrderEventKind.CANCELLED, reason=terms.reason)
         found = self.event(order, OrderEventKind.ADJUSTED, reason=terms.reason, revision=1, terms=terms.order)

@@ -27,7 +27,7 @@ from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 from aegis.execution.worked_ledger import WorkedLedger
 from aegis.live_trading.anchoring import Anchoring
 from aegis.live_trading.door_record import DoorRecord
-from aegis.live_trading.exit_permits import ExitPermit, FlattenPermit, OrdinaryPermit, flatten_request
+from aegis.live_trading.exit_permits import ExitPermit, FlattenPermit, OrdinaryPermit, flatten_request, require_released
 from aegis.live_trading.exit_review import ExitReview, MadeBy
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.opening_terms import OpeningTerms
@@ -170,14 +170,7 @@ class ExitDoor:
             status = self._require(name)
             if status.state is not OrderState.APPROVED or status.order == terms.order:
                 return status
-            if status.order != order:
-                raise ExecutionError(
-                    f"order {name} ({order.symbol}, session {order.execution_session}): it was adjusted to "
-                    f"{status.order.quantity_shares:g} {status.order.ticker}, and the session's corporate actions now "
-                    f"make it {0.0 if terms.order is None else terms.order.quantity_shares:g}; it is not sent. Correct "
-                    "the actions at the source, or let it end with its session"
-                )
-            self._ledger.record([self._record.adjustment(order, terms)])
+            self._ledger.record([self._record.adjustment(order, terms, standing=status.order)])
             self._ledger.flush()
             return self._require(name)
 
@@ -228,7 +221,7 @@ class ExitDoor:
             self._ledger.flush()
             self._require_anchored(order)
             with self._sending.sending():
-                self._require_released(order)
+                require_released(order, self._switch)
                 self._broker.replace(order, revision=revision)
             self.take_events()
             return self._require(order.client_order_id)
@@ -397,14 +390,6 @@ class ExitDoor:
     def _require(self, client_order_id: str) -> OrderStatus:
         with self._lock:
             return self._record.require(client_order_id)
-
-    def _require_released(self, order: Order) -> None:
-        stopped = self._switch.status().told
-        if stopped:
-            raise ExecutionError(
-                f"order {order.client_order_id} ({order.symbol}) was not replaced: the kill switch {stopped}; release "
-                'it with `aegis release --reason "..."`'
-            )
 
 
 _UNSENT = frozenset({OrderState.INTENT_RECORDED, OrderState.APPROVED})

@@ -19,6 +19,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from aegis.clock import Clock
+from aegis.errors import ExecutionError
 from aegis.execution.brokers.broker import Broker
 from aegis.execution.orders import Order
 from aegis.live_trading.broker_account import SharedAccount
@@ -159,3 +160,19 @@ class FlattenPermit:
 
 def _row(rule: str, detail: str) -> ExitRow:
     return ExitRow(rule, "refuse" if detail else "pass", 1.0 if detail else 0.0, 0.0, detail or None)
+
+
+def require_released(order: Order, switch: KillSwitch) -> None:
+    """Refuse to change an order while the kill switch stops its account.
+
+    Raises
+    ------
+    ExecutionError
+        It does, or nobody knows.
+    """
+    stopped = switch.status().told
+    if stopped:
+        raise ExecutionError(
+            f"order {order.client_order_id} ({order.symbol}) was not replaced: the kill switch {stopped}; release it "
+            'with `aegis release --reason "..."`'
+        )

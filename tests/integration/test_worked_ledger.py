@@ -17,12 +17,8 @@ from aegis.execution.journal_tables import OF_ORDER
 from aegis.execution.order_states import OrderState
 from aegis.execution.orders import Fill, OrderEvent, OrderEventKind
 from aegis.execution.worked_ledger import WorkedLedger
-from aegis.live_trading.held_positions import (
-    JournalledPositions,
-    adoption_entry,
-    journalled_positions,
-    split_entry,
-)
+from aegis.live_trading.held_positions import adoption_entry, journalled_positions, split_entry
+from aegis.live_trading.journalled_account import JournalledAccount
 
 THURSDAY, FRIDAY = date(2014, 6, 5), date(2014, 6, 6)
 AT = datetime(2014, 6, 6, 13, 31, tzinfo=UTC)
@@ -126,8 +122,8 @@ def test_an_order_that_is_open_is_never_let_go(ledger, traded, order_of) -> None
 
 
 def test_positions_read_on_are_those_of_the_whole_journal(journal, traded) -> None:
-    read_on = JournalledPositions(journal)
-    assert read_on.read() is None
+    read_on = JournalledAccount(journal)
+    assert read_on.read().held is None
     held = Position("ABC", "ABC", 7.0, 10.0, 10.0, THURSDAY)
     steps = [
         lambda: _append(journal, adoption_entry([held], reason="start", actor="ada", session=THURSDAY, at_utc=AT)),
@@ -139,8 +135,8 @@ def test_positions_read_on_are_those_of_the_whole_journal(journal, traded) -> No
     found = []
     for step in steps:
         step()
-        found.append(read_on.read())
-        assert found[-1] == journalled_positions(journal) == read_on.read()
+        found.append(read_on.read().held)
+        assert found[-1] == journalled_positions(journal) == read_on.read().held
     assert found == [{"ABC": 7.0}, {"ABC": 17.0}, {"ABC": 34.0}, {}, {"DEF": 3.0}]
 
 
