@@ -43,6 +43,7 @@ from aegis.live_trading.risk_manager import LiveRiskManager
 from aegis.live_trading.session_actions import SessionActions
 from aegis.live_trading.symbol_knowledge import symbol_facts
 from aegis.live_trading.trading_process import Knowledge, TradingProcess
+from aegis.market_data.sources.source import MarketDataSource
 from aegis.monitoring.alert_channels import configured_channels
 from aegis.monitoring.alert_dispatch import AlertDispatch
 from aegis.monitoring.feed_health import LiveDataFeeds
@@ -215,7 +216,16 @@ class _Sources:
         self._order_rules = order_rules(config.compliance)
         self._past: dict[tuple[str, date], PastMarket] = {}
         self._listed: tuple[date, tuple[str, ...]] | None = None
+        self._opened: tuple[date, MarketDataSource] | None = None
         self._history = played_sessions(config, market.calendar, lake.open)
+
+    @property
+    def _source(self) -> MarketDataSource:
+        """The source as of the newest final session: one that was opened before tells what was known then."""
+        newest = self._market.last_complete_session()
+        if self._opened is None or self._opened[0] != newest:
+            self._opened = newest, Market(self._config, self._clock).source
+        return self._opened[1]
 
     def paper_venue(self, desk: Desk) -> Broker:
         """Return the account at the paper venue."""
@@ -253,14 +263,14 @@ class _Sources:
 
         Notes
         -----
-        What pays in shares of an acquirer is booked by the assets of the evening, which know its price. Vendors behind
-        a network are asked up to the last final session alone, so none of them tells of a session that is open: what
-        becomes effective in it is a difference from the broker, and only reducing orders leave.
+        What pays in shares of an acquirer is booked by the assets of the evening, which know its price. Alpaca is asked
+        for the announced splits and dividends of the session that opens; other vendors need not tell of them before the
+        evening, and a split that nobody tells of is a difference from the broker: only reducing orders leave.
         """
         if self._config.run.source == "simulated" or self._market.has_ended:
             rows = self._history.actions(session)
         else:
-            rows = self._market.source.corporate_actions(session, session)
+            rows = self._source.corporate_actions(session, session)
         return actions_by_session(rows, {}).get(session, ())
 
     def closes(self, symbols: Iterable[str], session: date) -> Mapping[str, float]:
@@ -271,14 +281,14 @@ class _Sources:
     def symbols(self, session: date) -> tuple[str, ...]:
         """Return the permanent symbols that are listed in a session; those of the newest are remembered."""
         if self._listed is None or self._listed[0] != session:
-            listings = self._market.source.listings()
+            listings = self._source.listings()
             found = listings.loc[listings["first_session"] <= pd.Timestamp(session), "symbol"].unique()
             self._listed = session, tuple(sorted(found))
         return self._listed[1]
 
     def symbols_by_ticker(self) -> dict[str, str]:
         """Return the permanent symbol of each ticker of today."""
-        listings = self._market.source.listings()
+        listings = self._source.listings()
         today = listings[listings["last_session"].isna()]
         return dict(zip(today["ticker"], today["symbol"], strict=True))
 

@@ -60,12 +60,25 @@ def at(day: str) -> pd.Timestamp:
     return pd.Timestamp(day)
 
 
-def test_a_session_that_is_not_final_is_answered_with_nothing_and_not_refused() -> None:
-    """What `aegis trade` asks at an opening: Alpaca is asked up to the last final session alone."""
+def test_splits_and_dividends_of_the_session_that_opens_next_are_told_and_no_change_of_names() -> None:
+    """What `aegis trade` asks at an opening, before the session is final."""
     today = XNYS.next(LAST)
-    alpaca, server = asked({"forward_splits": [{**split(20, 1), "ex_date": today.isoformat()}]})
-    assert alpaca.corporate_actions(today, today).empty
-    assert {r.query["end"] for r in server.requests if r.path == "/v1/corporate-actions"} == {LAST.isoformat()}
+    told = {
+        "forward_splits": [{**split(20, 1), "ex_date": today.isoformat()}],
+        "cash_dividends": [dividend("META", today.isoformat(), 0.5), dividend("META", "2022-07-05", 9.0)],
+        "name_changes": [rename("META", "MTVR", today.isoformat())],
+        "cash_mergers": [{"acquiree_symbol": "META", "rate": 1.0, "effective_date": today.isoformat(), **PROCESSED}],
+    }
+    alpaca, server = asked(told)
+    found = alpaca.corporate_actions(today, XNYS.offset(today, 5))
+    assert found[["session", "action", "split_ratio", "dividend_usd"]].to_numpy().tolist() == [
+        [at(today.isoformat()), "dividend", 1.0, 0.5],
+        [at(today.isoformat()), "split", 20.0, 0.0],
+    ]
+    assert rows(alpaca, "split_ratio") == [], "nothing of it is told of the sessions before"
+    assert alpaca.listings().set_index("symbol").loc["META", "ticker"] == "META"
+    asked_until = {r.query["end"] for r in server.requests if r.path == "/v1/corporate-actions"}
+    assert asked_until == {today.isoformat()}
 
 
 def test_splits_and_dividends_have_ratio_cash_and_pay_date() -> None:

@@ -168,7 +168,7 @@ def test_retry_after_is_waited_for(server: AlpacaServer) -> None:
 
 def test_a_busy_actions_endpoint_is_a_failure_and_never_no_actions(server: AlpacaServer) -> None:
     server.script(None, *[Status(503)] * 3)
-    with pytest.raises(SourceUnavailable, match="corporate actions of AAPL, MSFT, SPY from 2024-06-03 to 2024-06-14"):
+    with pytest.raises(SourceUnavailable, match="corporate actions of AAPL, MSFT, SPY from 2024-06-03 to 2024-06-17"):
         source(server).bars(FIRST, LAST)
 
 

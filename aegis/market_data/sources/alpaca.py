@@ -23,6 +23,7 @@ from aegis.market_data.sources.alpaca_actions import (
     TickerHistory,
     earlier_and_later_tickers,
     read_actions,
+    without_later_changes,
 )
 from aegis.market_data.sources.alpaca_client import (
     SETTINGS,
@@ -186,7 +187,8 @@ class _Asking:
         from alpaca.data.requests import CorporateActionsRequest  # noqa: PLC0415
 
         client, session = governed_client(CorporateActionsClient, self._settings, self._calls)
-        first, last = self._settings.first_session, self._last_session
+        # Splits and dividends of the session that opens next are announced: who trades at its opening needs them.
+        first, last = self._settings.first_session, self._calendar.next(self._last_session)
         what = f"corporate actions of {', '.join(tickers)} from {first} to {last}"
         session.purpose = what
         request = CorporateActionsRequest(
@@ -197,7 +199,7 @@ class _Asking:
             limit=None,  # alpaca-py's default of 1000 is the whole answer's, and cuts it off without a word
         )
         answer: Mapping[str, Any] = readable(what, lambda: client.get_corporate_actions(request))
-        return answer
+        return without_later_changes(answer, self._last_session)
 
     def _instants(self) -> tuple[datetime, datetime]:
         """Return the interval to ask for: to the last close, as a free subscription refuses the last 15 minutes."""

@@ -98,6 +98,25 @@ class StatedActions:
         return sorted((rename for rename in found if rename.old != rename.new), key=lambda rename: rename.day)
 
 
+def without_later_changes(answer: Mapping[str, Any], last: date) -> dict[str, Any]:
+    """Return an answer without what changes, after a day, who trades under which ticker, or whether at all.
+
+    Notes
+    -----
+    Splits and dividends stay: they are dated, and concern nothing before their day. Bars end with `last`, and tickers
+    are traced along them.
+    """
+    kept = dict(answer)
+    for kind in {"name_changes", *_ENDS, *_NOT_BOOKED} & kept.keys():
+        if isinstance(kept[kind], list):
+            kept[kind] = [row for row in kept[kind] if not isinstance(row, Mapping) or _effective(row) <= last]
+    return kept
+
+
+def _effective(row: Mapping[str, Any]) -> date:
+    return _day(row, next((name for name in ("ex_date", "effective_date") if row.get(name)), "process_date"))
+
+
 @dataclass(frozen=True)
 class TickerHistory:
     """Under which ticker a symbol traded when.
