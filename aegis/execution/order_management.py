@@ -123,13 +123,14 @@ class DecisionLedger:
         IllegalTransition
             An event cannot follow what happened to its order before.
         JournalError
-            An event is about an order that was never committed, or of a session outside the ledger.
+            An event is about an order that was never committed, or a new one of a session outside the ledger.
         """
         self._find({event.client_order_id for event in events})
         conflicts = []
         for event in events:
-            self._require_own(self._journal.account, event.session, event.client_order_id)
             recorded = self._recorded.get(event.client_order_id, {}).get(order_event_key(event))
+            if recorded is None:  # a venue may tell once more what happened long ago
+                self._require_own(self._journal.account, event.session, event.client_order_id)
             if recorded is not None:
                 if recorded != _fingerprint(instant_text(event.at_utc), canonical_json(event_payload(event))):
                     conflicts.append(f"order {event.client_order_id}: '{event.kind}' is recorded with other contents")

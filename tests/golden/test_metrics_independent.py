@@ -128,6 +128,7 @@ def test_normal_value_at_risk_is_the_riskmetrics_165_standard_deviations() -> No
     assert risk.normal_value_at_risk(1.0, confidence=0.95) == pytest.approx(1.65, abs=0.006)
 
 
+@pytest.mark.long
 def test_costs_agree_with_vectorbts_books() -> None:
     # vectorbt books fixed slippage and commission on the same trades: buy 100 at 10, sell 100 at 12, 10 bps and 5 bps
     from vectorbt.portfolio.base import Portfolio  # noqa: PLC0415 - takes seconds to import

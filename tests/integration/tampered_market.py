@@ -43,6 +43,7 @@ POSSIBLE = "recorded_actions_are_possible"
 SHOWN = "prices_show_the_recorded_actions"
 HUGE = "volume_is_below_a_trillion_shares"
 LARGE = "dividends_are_a_small_share_of_the_close"
+TIMELY = "actions_are_known_when_they_are_booked"
 
 
 def market_bars() -> pd.DataFrame:
@@ -234,6 +235,17 @@ def recorded(name: str, action: str, *, scale: float = 1.0, checks: tuple[str, .
     return fault
 
 
+def dividend_told_late(market: Tampered, session: date, symbol: str) -> None:
+    """Tell of a dividend a minute after its ex-session was decided: the session after it learns of it."""
+    ex = CALENDAR.previous(session)
+    recorded("dividend", "dividend", share=0.001, checks=())(market, ex, symbol)
+    told = pd.Timestamp(CALENDAR.close_utc(ex)) + pd.Timedelta(minutes=1)
+    late = (market.actions["session"] == pd.Timestamp(ex)) & (market.actions["symbol"] == symbol)
+    market.actions.loc[late, "known_at_utc"] = told
+    market.guilty.pop(ex)
+    market.accuse(session, TIMELY)
+
+
 negative_price = moved("negative_price", "low", "low", factor=-1.0, check=POSITIVE)
 missing_close = moved("missing_close", "close", "close", factor=np.nan, check=COMPLETE)
 infinite_high = moved("infinite_high", "high", "high", factor=np.inf, check=COMPLETE)
@@ -255,5 +267,5 @@ FAULTS: tuple[Fault, ...] = (
     low_that_lost_a_digit, busted_high, missing_bar, missing_session, missing_close, missing_volume, infinite_high,
     negative_volume, row_on_a_closed_day, known_too_early, hostile_ticker, cents_for_dollars, dollars_for_cents,
     unrecorded_split, unrecorded_reverse_split, crash, frozen_quote, dividend_above_the_close, split_of_a_billion,
-    split_that_never_was, special_dividend, huge_volume,
+    split_that_never_was, special_dividend, huge_volume, dividend_told_late,
 )  # fmt: skip

@@ -26,8 +26,10 @@ from tests.integration.tampered_market import (
     RENAME_DAY,
     STALE,
     TEXT,
+    TIMELY,
     Tampered,
     crash,
+    dividend_told_late,
     duplicate_row,
     frozen_quote,
     high_below_low,
@@ -74,7 +76,7 @@ def found_guilty(result: GateResult) -> dict[date, set[str]]:
 
 
 def blocking_only(guilty: dict[date, set[str]]) -> dict[date, set[str]]:
-    warnings = {JUMP, STALE, LARGE}
+    warnings = {JUMP, STALE, LARGE, TIMELY}
     return {day: checks - warnings for day, checks in sorted(guilty.items()) if checks - warnings}
 
 
@@ -128,7 +130,7 @@ def test_every_check_is_failed_by_some_fault():
 
 PLACED_APART = (
     frozen_quote, unrecorded_split, unrecorded_reverse_split, crash, missing_session, special_dividend,
-    split_of_a_billion, split_that_never_was, huge_volume,
+    split_of_a_billion, split_that_never_was, huge_volume, dividend_told_late,
 )  # fmt: skip
 
 

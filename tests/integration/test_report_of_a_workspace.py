@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
+import pytest
+
 from aegis.clock import FixedClock
 from aegis.lake import tables
 from aegis.market_data.expectations import CHECKS
@@ -13,6 +15,7 @@ from aegis_resources.market_data import Market
 from tests.integration.conftest import CALENDAR, FIRST, LONG_AFTER, Chain, settings
 
 
+@pytest.mark.long
 def test_a_session_that_was_blocked_before_the_first_decision_is_counted_and_listed(
     make_chain: Callable[..., Chain],
 ) -> None:

@@ -52,6 +52,7 @@ def test_the_schedule_is_there_with_a_place_and_stands_still_until_it_is_switche
     assert schedule.job_name == "back_up_workspace"
 
 
+@pytest.mark.long
 def test_the_job_restores_what_it_saved_and_fails_when_that_is_damaged(saved: Platform, place: Path, run: Run) -> None:
     result = run(saved)
     assert {event.step_key for event in result.get_step_success_events()} == {"take_backup", "restore_for_trial"}

@@ -112,6 +112,7 @@ def test_a_series_is_taken_by_its_times() -> None:
         EventDrivenBacktest(Signals(entries=entries, exits=exits[::-1]), ONE, CONFIG).run()
 
 
+@pytest.mark.long
 def test_the_vectorized_engine_reads_labels_alike() -> None:
     done = VectorizedBacktest(TargetShares(shares=frame()), BARS, CONFIG).run()
     assert done.fills[["symbol", "quantity_shares"]].to_numpy().tolist() == [["BBB", 10.0]]

@@ -289,6 +289,7 @@ def _simple() -> BacktestResults:
     )
 
 
+@pytest.mark.long
 def test_vectorbt_carries_the_same_fills_to_the_same_equity() -> None:
     portfolio = _simple().to_vectorbt()
     assert np.asarray(portfolio.value()) == pytest.approx([1000.0, 1022.0, 1046.0], rel=1e-12)
