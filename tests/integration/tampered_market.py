@@ -236,10 +236,10 @@ def recorded(name: str, action: str, *, scale: float = 1.0, checks: tuple[str, .
 
 
 def dividend_told_late(market: Tampered, session: date, symbol: str) -> None:
-    """Tell of a dividend a minute after its ex-session was decided: the session after it learns of it."""
+    """Tell of a dividend a minute after the bars of its ex-session: the session after it learns of it."""
     ex = CALENDAR.previous(session)
     recorded("dividend", "dividend", share=0.001, checks=())(market, ex, symbol)
-    told = pd.Timestamp(CALENDAR.close_utc(ex)) + pd.Timedelta(minutes=1)
+    told = pd.Timestamp(CALENDAR.close_utc(ex)) + pd.Timedelta(minutes=16)
     late = (market.actions["session"] == pd.Timestamp(ex)) & (market.actions["symbol"] == symbol)
     market.actions.loc[late, "known_at_utc"] = told
     market.guilty.pop(ex)
