@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 
 from aegis.errors import DecisionConflict, DuplicateEvent, JournalError
@@ -125,7 +126,9 @@ class DecisionLedger:
         JournalError
             An event is about an order that was never committed, or a new one of a session outside the ledger.
         """
-        self._find({event.client_order_id for event in events})
+        # Of an order from before the ledger's first session only the later rows were read with it.
+        before = {event.client_order_id for event in events if event.session < self._first}
+        self._find({event.client_order_id for event in events}, again=before)
         conflicts = []
         for event in events:
             recorded = self._recorded.get(event.client_order_id, {}).get(order_event_key(event))
@@ -260,9 +263,9 @@ class DecisionLedger:
         known = self._statuses.get(client_order_id)
         return known or order_statuses(self._open_rows[client_order_id])[client_order_id]
 
-    def _find(self, client_order_ids: set[str]) -> None:
-        """Read the orders that were decided before the ledger's first session."""
-        missing = [name for name in sorted(client_order_ids) if not self._knows(name)]
+    def _find(self, client_order_ids: AbstractSet[str], *, again: AbstractSet[str] = frozenset()) -> None:
+        """Read the orders that were decided before the ledger's first session; those in `again` even if known."""
+        missing = [name for name in sorted(client_order_ids) if name in again or not self._knows(name)]
         if not missing:
             return
         self._remember(self._journal.events(client_order_ids=missing))

@@ -9,13 +9,14 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from aegis.errors import JournalError
 from aegis.execution import worked_ledger
 from aegis.execution.account_state import Position
 from aegis.execution.decisions import Decision
 from aegis.execution.journal import Journal
 from aegis.execution.journal_tables import OF_ORDER
 from aegis.execution.order_states import OrderState
-from aegis.execution.orders import Fill, OrderEvent, OrderEventKind
+from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
 from aegis.execution.worked_ledger import WorkedLedger
 from aegis.live_trading.held_positions import adoption_entry, journalled_positions, split_entry
 from aegis.live_trading.journalled_account import JournalledAccount
@@ -42,6 +43,20 @@ def event(kind: OrderEventKind, name: str, fill: Fill | None = None) -> OrderEve
     return OrderEvent(kind=kind, client_order_id=name, session=FRIDAY, at_utc=AT, fill=fill)
 
 
+def _decision(order: Order) -> Decision:
+    return Decision(
+        decision_id=order.decision_id,
+        account="simulated",
+        session=THURSDAY,
+        orders=(order,),
+        refusals={},
+        gate_rows=(),
+        input_snapshot_id=0,
+        code_version="1",
+        config_hash="1",
+    )
+
+
 @pytest.fixture
 def traded(ledger, order_of):
     """Commit, send and fill an order of its own decision."""
@@ -49,17 +64,7 @@ def traded(ledger, order_of):
     def trade(number: int, shares: float = 10.0, *, symbol: str = "ABC"):
         decision = f"simulated/desk/2014-06-05/asked:{number}/1"
         order = order_of(client_order_id=f"o-{number}", decision_id=decision, symbol=symbol, quantity_shares=shares)
-        made = Decision(
-            decision_id=decision,
-            account="simulated",
-            session=THURSDAY,
-            orders=(order,),
-            refusals={},
-            gate_rows=(),
-            input_snapshot_id=0,
-            code_version="1",
-            config_hash="1",
-        )
+        made = _decision(order)
         ledger.commit(made, at_utc=AT)
         fill = Fill(
             fill_number=1,
@@ -119,6 +124,22 @@ def test_an_order_that_is_open_is_never_let_go(ledger, traded, order_of) -> None
         traded(number)
     assert "child" not in ledger.let_go()
     assert ledger.open_ids() == ("child",)
+
+
+def test_what_happened_before_the_first_session_may_be_told_again_and_nothing_new(journal, ledger, order_of) -> None:
+    """The order was acknowledged on Thursday and ended on Friday, from which the next process reads."""
+    order = order_of(client_order_id="o-1", decision_id="simulated/desk/2014-06-05/asked:1/1")
+    ledger.commit(_decision(order), at_utc=AT)
+    sent = replace(event(_E.SUBMITTED, "o-1"), session=THURSDAY)
+    acknowledged = replace(event(_E.ACCEPTED, "o-1"), session=THURSDAY)
+    ledger.record([sent, acknowledged, event(_E.CANCELLED, "o-1")])
+    ledger.flush()
+
+    later = WorkedLedger(journal, first=FRIDAY)
+    assert later.record([acknowledged, event(_E.CANCELLED, "o-1")]) == ()
+    assert later.flush() == 0
+    with pytest.raises(JournalError, match="this ledger is of account simulated, sessions 2014-06-06"):
+        later.record([replace(event(_E.CANCEL_REQUESTED, "o-1"), session=THURSDAY)])
 
 
 def test_positions_read_on_are_those_of_the_whole_journal(journal, traded) -> None:
