@@ -154,9 +154,10 @@ class TableSchema:
                 "rename or drop them before writing"
             )
         cast = {c.name: self._cast(frame[c.name], c) for c in self.columns}
-        conformed = pd.DataFrame(cast, copy=False)
-        self._refuse_nulls(conformed)
-        if ascends_strictly(conformed, self.primary_key):
+        conformed = pd.DataFrame({name: values for name, (values, _) in cast.items()}, copy=False)
+        complete = frozenset(name for name, (_, is_complete) in cast.items() if is_complete)
+        self._refuse_nulls(conformed, complete)
+        if ascends_strictly(conformed, self.primary_key, complete=complete):
             conformed.index = pd.RangeIndex(len(conformed))
             return conformed
         conformed = conformed.sort_values(list(self.primary_key), kind="stable", ignore_index=True)
@@ -206,20 +207,21 @@ class TableSchema:
             hashes[pd.Timestamp(sessions[lo]).date()] = digest.hexdigest()
         return hashes
 
-    def _cast(self, values: pd.Series, column: Column) -> pd.Series:
+    def _cast(self, values: pd.Series, column: Column) -> tuple[pd.Series, bool]:
+        """Return the values as the column's type, and whether they are known to hold no null."""
         try:
-            cast = _converted(values, column.kind)
+            cast, is_complete = _converted(values, column.kind)
             _refuse_changes(values, cast, column.kind)
         except (TypeError, ValueError, OverflowError) as error:
             raise SchemaMismatch(
                 f"{self.key}.{column.name}: values of dtype {values.dtype} cannot be read as {column.kind} ({error}); "
                 "convert the column before writing"
             ) from error
-        return cast
+        return cast, is_complete
 
-    def _refuse_nulls(self, frame: pd.DataFrame) -> None:
+    def _refuse_nulls(self, frame: pd.DataFrame, complete: frozenset[str]) -> None:
         for column in self.columns:
-            if not column.nullable and _has_nulls(frame[column.name]):
+            if not column.nullable and column.name not in complete and _has_nulls(frame[column.name]):
                 bad = frame[column.name].isna()
                 row = frame.loc[bad, list(self.primary_key)].iloc[0].to_dict()
                 raise SchemaMismatch(
@@ -245,11 +247,14 @@ def _held(values: pd.Series, column: Column) -> np.ndarray | None:
     return values.notna().to_numpy() if column.is_added else None
 
 
-def ascends_strictly(frame: pd.DataFrame, keys: Sequence[str]) -> bool:
-    """Return whether each row's key is above the one before: asking costs a small part of a sort and a search."""
+def ascends_strictly(frame: pd.DataFrame, keys: Sequence[str], *, complete: frozenset[str] = frozenset()) -> bool:
+    """Return whether each row's key is above the one before: asking costs a small part of a sort and a search.
+
+    Columns in `complete` are known to hold no null.
+    """
     undecided = np.ones(max(len(frame) - 1, 0), dtype=bool)
     for key in keys:
-        if _has_nulls(frame[key]):
+        if key not in complete and _has_nulls(frame[key]):
             return False  # a null has no place in an order
         values = frame[key].to_numpy("datetime64[ns]" if isinstance(frame[key].dtype, pd.DatetimeTZDtype) else None)
         above = values[1:] > values[:-1]
@@ -262,16 +267,23 @@ def ascends_strictly(frame: pd.DataFrame, keys: Sequence[str]) -> bool:
     return len(frame) <= 1
 
 
-def _converted(values: pd.Series, kind: Kind) -> pd.Series:
-    if values.dtype == _PANDAS_DTYPE[kind] and kind not in ("text", "floats"):
+def _converted(values: pd.Series, kind: Kind) -> tuple[pd.Series, bool]:
+    """Return the values as the kind's type, and whether they are known to hold no null: texts are searched but once."""
+    if kind not in ("text", "floats"):
+        return _as_numbers(values, kind), False
+    given = values if values.dtype == object else values.astype(object)
+    if _has_nulls(given):
+        return given.where(values.notna(), None), False
+    return given, True
+
+
+def _as_numbers(values: pd.Series, kind: Kind) -> pd.Series:
+    if values.dtype == _PANDAS_DTYPE[kind]:
         return values
     if kind == "instant":
         return pd.to_datetime(values, utc=True).astype(_PANDAS_DTYPE["instant"])
     if kind == "session":
         return pd.to_datetime(values).astype(_PANDAS_DTYPE["session"])
-    if kind in ("text", "floats"):
-        given = values if values.dtype == object else values.astype(object)
-        return given.where(values.notna(), None) if _has_nulls(given) else given
     if kind in ("integer", "boolean") and values.isna().any():
         raise ValueError(f"{int(values.isna().sum())} null value(s)")
     with np.errstate(invalid="ignore"):  # a number too large for an integer is refused with its value
