@@ -130,6 +130,9 @@ class Lake:
             return
 
         def create() -> None:
+            if missing:
+                # A quarter faster to write than DuckLake's own choice, and no larger.
+                self._connection.execute(f"CALL {ALIAS}.set_option('parquet_compression', 'lz4')")
             for table in missing:
                 columns = ", ".join(f'"{c.name}" {c.sql_type}' for c in table.columns)
                 self._connection.execute(f'CREATE SCHEMA IF NOT EXISTS {ALIAS}."{table.layer}"')
