@@ -6,8 +6,9 @@ that make the events append-only. The same for PostgreSQL is :mod:`aegis.executi
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,6 +16,7 @@ from aegis.errors import JournalError
 from aegis.postgres import PostgresSchema
 
 LOCK_TIMEOUT_SECONDS = 30
+_SWITCH_AGAIN_SECONDS = 0.01
 
 METADATA = sa.MetaData()
 
@@ -116,14 +118,33 @@ def _file_url(path: Path) -> sa.URL:
     return sa.URL.create("sqlite", database=str(path))
 
 
-def _set_up_connection(connection: Any, _record: object) -> None:
+def _set_up_connection(connection: sqlite3.Connection, _record: object) -> None:
     # The driver's own transaction handling begins late and never IMMEDIATE; `_begin` takes its place.
     connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-    cursor.close()
+    _write_ahead(connection)
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch a file to its write-ahead log, which only the first of its connections has to do.
+
+    Notes
+    -----
+    The switch reads before it writes. To a reader that wants to write, SQLite says at once that somebody else is
+    writing and does not wait (sqlite.org, "Write-Ahead Logging" and ``sqlite3_busy_handler``): of two processes that
+    make a file together, one would fail.
+    """
+    deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(_SWITCH_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -1,40 +1,18 @@
-"""The journal on a real SQLite file: whole batches, a chain that shows every change, writers that queue."""
+"""The journal on a real SQLite file: whole batches, and a chain that shows every change."""
 
 from __future__ import annotations
 
-import os
-import random
-import signal
 import sqlite3
-import subprocess
-import sys
-from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
-import aegis
 from aegis.errors import DuplicateEvent, ExecutionError, JournalError
 from aegis.execution.journal import Journal, NewEvent
 from aegis.execution.journal_chain import JournalHead
 
 NOW = datetime(2014, 6, 9, 20, tzinfo=UTC)
-EVENTS_A_BATCH = 20
-WRITER = f"""
-import sys
-from datetime import UTC, date, datetime
-from aegis.execution.journal import Journal, NewEvent
-with Journal.open(sys.argv[1], account="simulated") as journal:
-    for number in range(int(sys.argv[3])):
-        print("begin", number, flush=True)
-        with journal.batch() as batch:
-            for _ in range({EVENTS_A_BATCH}):
-                batch.append(NewEvent(
-                    kind="note", session=date(2014, 6, 9), at_utc=datetime(2014, 6, 9, 20, tzinfo=UTC),
-                    payload_json='"%s-%d"' % (sys.argv[2], number)))
-        print("committed", number, flush=True)
-"""
 
 
 def _note(text: str, **fields) -> NewEvent:
@@ -45,12 +23,6 @@ def _append(journal: Journal, *texts: str) -> None:
     with journal.batch() as batch:
         for text in texts:
             batch.append(_note(text))
-
-
-def _writer(path: Path, name: str, batches: int) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(aegis.__path__[0]).parent)}
-    command = [sys.executable, "-c", WRITER, str(path), name, str(batches)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 @pytest.fixture
@@ -288,55 +260,6 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError, match="cannot be made"):
         Journal.open(tmp_path / "file" / "journal.sqlite", account="simulated")
-
-
-def test_writers_of_several_processes_queue_and_the_chain_does_not_fork(tmp_path):
-    path = tmp_path / "journal.sqlite"
-    writers = [_writer(path, name, 20) for name in ("a", "b", "c")]
-    for writer in writers:
-        writer.communicate(timeout=60)
-    assert [writer.returncode for writer in writers] == [0, 0, 0]
-    with Journal.open(path, account="simulated") as journal:
-        assert journal.verify() == 3 * 20 * EVENTS_A_BATCH
-        batches = [row.payload for row in journal.events()][::EVENTS_A_BATCH]
-        counts = Counter(row.payload for row in journal.events())
-    assert set(counts.values()) == {EVENTS_A_BATCH}
-    assert len(batches) == len(set(batches)) == 60  # no batch is interleaved with another
-
-
-@pytest.mark.parametrize("kills", [12, pytest.param(120, marks=pytest.mark.long)])
-def test_a_killed_writer_leaves_whole_batches_and_loses_none_that_was_acknowledged(tmp_path, kills):
-    path = tmp_path / "journal.sqlite"
-    draw = random.Random(20140609)  # noqa: S311 - chooses moments to kill, protects nothing
-    acknowledged: set[str] = set()
-    for life in range(kills):
-        writer = _writer(path, str(life), 1_000_000)
-        acknowledged |= {f"{life}-{number}" for number in _kill_at_random(writer, draw)}
-    with Journal.open(path, account="simulated") as journal:
-        total = journal.verify()
-        counts = Counter(row.payload for row in journal.events())
-    assert set(counts.values()) == {EVENTS_A_BATCH}
-    assert acknowledged <= set(counts)
-    assert len(acknowledged) > kills
-    assert total == EVENTS_A_BATCH * len(counts)
-
-
-def _kill_at_random(writer: subprocess.Popen[str], draw: random.Random) -> list[int]:
-    """Kill a writer between the start of a batch and a few milliseconds later; return the batches it acknowledged."""
-    last = draw.randint(1, 15)
-    lines = []
-    for line in writer.stdout:
-        lines.append(line)
-        if line == f"begin {last}\n":
-            break
-    try:
-        writer.wait(timeout=draw.uniform(0, 0.008))
-    except subprocess.TimeoutExpired:
-        writer.send_signal(signal.SIGKILL)
-    rest, _ = writer.communicate(timeout=60)
-    assert writer.returncode == -signal.SIGKILL
-    told = [line.split() for line in (*lines, *rest.splitlines())]
-    return [int(words[1]) for words in told if words[0] == "committed" and len(words) == 2]
 
 
 def _tampered(journal: Journal, path: Path, *statements: str) -> None:
