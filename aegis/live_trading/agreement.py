@@ -109,8 +109,13 @@ class Agreement:
         for _ in range(_LOOKS):
             self._door.take_events()
             found, has_booked = self._compare(now)
-            # What filled while the broker was being asked is in its positions and not yet in the journal.
-            if not has_booked and (found.is_clean or not self._door.take_events()):
+            if has_booked:
+                continue
+            if found.is_clean:
+                break
+            # What filled while the broker was being asked, or while its stream was cut, is in its positions already.
+            self._broker.open_orders()
+            if not self._door.take_events():
                 break
         self.breaks, self.looked_at, self.review = found.breaks, now, found
         self._rules.observe_account(found.balance, found.positions, at_utc=now)

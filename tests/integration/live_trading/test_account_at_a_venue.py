@@ -229,6 +229,17 @@ def test_a_trade_by_hand_blocks_what_opens_until_a_person_takes_it_over(venue, s
     process.close()
 
 
+def test_a_fill_that_the_stream_lost_is_asked_for_before_it_counts_as_a_break(venue, start, monkeypatch) -> None:
+    process = start()
+    system = process.system
+    status = system.submit_order(system.order("ABC", 10, name="opens", arrival_price_usd=10.0))
+    monkeypatch.setattr(venue.book, "listeners", [])
+    venue.book.fill(status.order.client_order_id, "10", "10.00")
+    assert system.reconcile().breaks == ()
+    assert journalled_positions(process.journal) == {"ABC": 10.0}
+    process.close()
+
+
 def test_an_order_of_somebody_else_is_a_break_that_names_it(venue, start) -> None:
     process = start()
     stranger = {"symbol": "DEF", "qty": "3", "side": "buy", "type": "market", "time_in_force": "day"}
