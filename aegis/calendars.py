@@ -5,12 +5,12 @@ Belongs here: the one wrapper around :mod:`exchange_calendars`. Nothing else ask
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 import exchange_calendars
-import numpy as np
 import pandas as pd
 
 from aegis.errors import CalendarError
@@ -41,7 +41,7 @@ class TradingCalendar:
                 f"market_data.calendar: {name!r} is not a calendar; use an ISO exchange code such as 'XNYS' or '24/7'"
             ) from error
         self.name = name
-        self._sessions = self._calendar.sessions.to_numpy(dtype="datetime64[D]")
+        self._sessions: list[date] = self._calendar.sessions.date.tolist()
         self._opens: dict[date, datetime] = {}
         self._closes: dict[date, datetime] = {}
 
@@ -57,13 +57,12 @@ class TradingCalendar:
 
     def last_known_session(self) -> date:
         """Return the last session that the calendar has been published for, about a year ahead."""
-        found: date = self._sessions[-1].item()
-        return found
+        return self._sessions[-1]
 
     def is_session(self, day: date) -> bool:
         """Whether the exchange trades on `day`."""
-        position = int(np.searchsorted(self._sessions, np.datetime64(day, "D")))
-        return position < len(self._sessions) and self._sessions[position] == np.datetime64(day, "D")
+        position = bisect_left(self._sessions, _day(day))
+        return position < len(self._sessions) and self._sessions[position] == _day(day)
 
     def require_session(self, day: date) -> date:
         """Return `day`, or refuse it with the nearest sessions named.
@@ -82,9 +81,7 @@ class TradingCalendar:
 
     def sessions(self, first: date, last: date) -> list[date]:
         """Return the sessions in ``[first, last]``, ascending."""
-        lo = np.searchsorted(self._sessions, np.datetime64(first, "D"), side="left")
-        hi = np.searchsorted(self._sessions, np.datetime64(last, "D"), side="right")
-        return [value.item() for value in self._sessions[lo:hi]]
+        return self._sessions[bisect_left(self._sessions, _day(first)) : bisect_right(self._sessions, _day(last))]
 
     def offset(self, day: date, sessions: int) -> date:
         """Return the session `sessions` after (negative: before) session `day`.
@@ -95,19 +92,18 @@ class TradingCalendar:
             `day` is not a session, or the result lies outside the calendar.
         """
         self.require_session(day)
-        position = int(np.searchsorted(self._sessions, np.datetime64(day, "D"))) + sessions
+        position = bisect_left(self._sessions, _day(day)) + sessions
         if not 0 <= position < len(self._sessions):
             raise CalendarError(f"{sessions} sessions from {day} lies outside {self.name}; use a nearer date")
-        found: date = self._sessions[position].item()
-        return found
+        return self._sessions[position]
 
     def next(self, day: date) -> date:
         """Return the first session strictly after `day`, which need not be a session."""
-        return self._at(int(np.searchsorted(self._sessions, np.datetime64(day, "D"), side="right")), day)
+        return self._at(bisect_right(self._sessions, _day(day)), day)
 
     def previous(self, day: date) -> date:
         """Return the last session strictly before `day`, which need not be a session."""
-        return self._at(int(np.searchsorted(self._sessions, np.datetime64(day, "D"), side="left")) - 1, day)
+        return self._at(bisect_left(self._sessions, _day(day)) - 1, day)
 
     def closure_name(self, day: date) -> str:
         """Return why the exchange does not trade on `day`: the holiday's name, ``weekend``, or ``closed`` if unnamed.
@@ -165,8 +161,7 @@ class TradingCalendar:
     def _at(self, position: int, day: date) -> date:
         if not 0 <= position < len(self._sessions):
             raise CalendarError(f"no session of {self.name} on that side of {day}; use a nearer date")
-        found: date = self._sessions[position].item()
-        return found
+        return self._sessions[position]
 
 
 @lru_cache(maxsize=8)
@@ -182,6 +177,11 @@ def _published(name: str) -> exchange_calendars.ExchangeCalendar:
     except ValueError:
         recorded_from = type(exchange_calendars.get_calendar(name)).bound_min()
         return exchange_calendars.get_calendar(name, start=recorded_from)
+
+
+def _day(day: date) -> date:
+    """Return a day; an instant, which Python takes for a day as well, is of the day that it names."""
+    return day.date() if isinstance(day, datetime) else day
 
 
 def _as_datetime(stamp: pd.Timestamp) -> datetime:

@@ -109,7 +109,9 @@ class LiveBook:
         if known is not None and known.quoted_at_utc > quote.quoted_at_utc:
             return False
         self._quotes[symbol] = quote
-        self._changed.add(symbol)
+        if symbol in self._exposures or symbol in self._unvalued:  # without shares it is worth nothing at any price
+            self._changed.add(symbol)
+            self._revalue()  # now: what is left for later is valued while an order waits
         return True
 
     def observe_positions(self, positions: Iterable[Position], bounds: DayBounds) -> None:

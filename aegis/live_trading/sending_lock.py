@@ -13,6 +13,7 @@ operating system frees the lock of a process that died.
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,10 +48,12 @@ class SendingLock:
         OSError
             The file cannot be opened: nothing may be sent.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a") as file:
+        file = self._opened()
+        try:
             fcntl.flock(file, fcntl.LOCK_SH)
             yield
+        finally:
+            os.close(file)
 
     def wait_until_nobody_sends(
         self,
@@ -60,9 +63,9 @@ class SendingLock:
         sleep: Callable[[float], None] = time.sleep,
     ) -> bool:
         """Return True once nobody sends, False if somebody still did after the timeout."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         until = monotonic() + timeout_seconds
-        with self.path.open("a") as file:
+        file = self._opened()
+        try:
             while True:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,3 +75,14 @@ class SendingLock:
                     sleep(_POLL_SECONDS)
                 else:
                     return True
+        finally:
+            os.close(file)
+
+    def _opened(self) -> int:
+        """Open the file anew, as a lock belongs to an opening: two threads that shared one would free each other's."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        try:
+            return os.open(self.path, flags, 0o666)
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self.path, flags, 0o666)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
 from typing import Final
 
 from aegis.risk.rule_finding import RuleFinding
@@ -26,8 +27,11 @@ SMALLEST_USD: Final = Decimal("1e-8")
 _LARGEST = Decimal("1e15")
 """Of a quantity, a price and a notional; sums up to a hundred thousand times as much are still exact."""
 _NONE = Decimal(0)
+_KEPT_AMOUNTS = 8_192
+"""Limits, prices and quantities whose decimals are kept: an order is asked about the same ones again and again."""
 
 
+@lru_cache(_KEPT_AMOUNTS)
 def exact(value: float | None) -> Decimal:
     """Return the shortest decimal that reads as `value`; :data:`UNMEASURED` for None, NaN and the infinities."""
     return UNMEASURED if value is None or not math.isfinite(value) else Decimal(repr(float(value)))

@@ -6,7 +6,7 @@ Belongs here: whether this order may be sent now, whatever its size. Sizes are :
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
@@ -15,9 +15,9 @@ from aegis.execution.orders import Order
 from aegis.risk.exact_amounts import UNMEASURED, at_most, exact
 from aegis.risk.exit_limits import ExitLimits
 from aegis.risk.exit_prices import Quote, collar_usd
-from aegis.risk.exit_view import ExitView, SentOrder
+from aegis.risk.exit_view import ExitView, SentOrder, TradingDay
 from aegis.risk.live_breakers import RUNAWAY
-from aegis.risk.rule_finding import RuleFinding, finding
+from aegis.risk.rule_finding import HOLDS, RuleFinding, finding
 
 _SECOND, _MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 _MICROSECOND = timedelta(microseconds=1)
@@ -28,8 +28,10 @@ _ONE_SESSION = ("DAY", "IOC", "FOK", "OPG", "CLS")
 def kill_switch_is_off(view: ExitView, _: ExitLimits) -> RuleFinding:
     """Hold when the account's kill switch is off."""
     return _must(
-        f"{view.label}: the kill switch of {view.account} is engaged, or not known to be off; find the cause, then let "
-        "a person release it",
+        lambda: (
+            f"{view.label}: the kill switch of {view.account} is engaged, or not known to be off; find the cause, then "
+            "let a person release it"
+        ),
         holds=view.kill_switch_engaged is False,
     )
 
@@ -37,7 +39,9 @@ def kill_switch_is_off(view: ExitView, _: ExitLimits) -> RuleFinding:
 def reconciliation_is_clean(view: ExitView, _: ExitLimits) -> RuleFinding:
     """Hold when the account's books were compared with the broker's and agree."""
     return _must(
-        f"{view.label}: the books of {view.account} and the broker's differ, or were not compared; reconcile first",
+        lambda: (
+            f"{view.label}: the books of {view.account} and the broker's differ, or were not compared; reconcile first"
+        ),
         holds=view.reconciliation_clean is True,
     )
 
@@ -45,7 +49,9 @@ def reconciliation_is_clean(view: ExitView, _: ExitLimits) -> RuleFinding:
 def order_is_for_this_account(view: ExitView, _: ExitLimits) -> RuleFinding:
     """Hold when the order is for the door's account."""
     return _must(
-        f"{view.label}: for account {view.order.account!r}, this door sends for {view.account!r}; send it there",
+        lambda: (
+            f"{view.label}: for account {view.order.account!r}, this door sends for {view.account!r}; send it there"
+        ),
         holds=view.order.account == view.account,
     )
 
@@ -53,8 +59,10 @@ def order_is_for_this_account(view: ExitView, _: ExitLimits) -> RuleFinding:
 def order_is_asked_once(view: ExitView, _: ExitLimits) -> RuleFinding:
     """Hold when no order of this id was let through before."""
     return _must(
-        f"{view.label}: let through already at {view.asked_before_utc}; ask the broker where it stands, or withdraw it "
-        "if it was never sent",
+        lambda: (
+            f"{view.label}: let through already at {view.asked_before_utc}; ask the broker where it stands, or "
+            "withdraw it if it was never sent"
+        ),
         holds=view.asked_before_utc is None,
     )
 
@@ -103,15 +111,15 @@ def order_stream_is_alive(view: ExitView, limits: ExitLimits) -> RuleFinding:
 def quote_is_fresh(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when there is a usable quote that is not old, nor of the future by more than clocks may differ."""
     quote, age = view.quote, quote_age_seconds(view.quote, view.now_utc, limits)
-    found = "none" if quote is None else f"bid {quote.bid_usd}, ask {quote.ask_usd} USD of {quote.quoted_at_utc}"
-    return at_most(
-        age,
-        exact(limits.max_quote_age_seconds),
-        lambda: (
+
+    def told() -> str:
+        found = "none" if quote is None else f"bid {quote.bid_usd}, ask {quote.ask_usd} USD of {quote.quoted_at_utc}"
+        return (
             f"{view.label}: the quote is {age} s old, {limits.max_quote_age_seconds:g} s are allowed; found {found}; "
             "wait for a quote of this symbol, or subscribe again"
-        ),
-    )
+        )
+
+    return at_most(age, exact(limits.max_quote_age_seconds), told)
 
 
 def quote_age_seconds(quote: Quote | None, now_utc: datetime, limits: ExitLimits) -> Decimal:
@@ -174,14 +182,14 @@ def order_is_not_a_duplicate(view: ExitView, limits: ExitLimits) -> RuleFinding:
 def symbol_is_not_restricted(view: ExitView, _: ExitLimits) -> RuleFinding:
     """Hold when the symbol is known and may be traded; an order that only reduces needs no leave to open."""
     if view.facts is None:
-        return _must(f"{view.label}: nothing is known of the symbol; load it before it is traded", holds=False)
+        return _must(lambda: f"{view.label}: nothing is known of the symbol; load it before it is traded", holds=False)
     keeps = view.facts.restriction or ("" if view.is_reducing else view.facts.opening_restriction)
-    return _must(f"{view.label}: restricted: {keeps}; do not trade it", holds=not keeps)
+    return _must(lambda: f"{view.label}: restricted: {keeps}; do not trade it", holds=not keeps)
 
 
 def symbol_is_not_halted(view: ExitView, _: ExitLimits) -> RuleFinding:
     """Hold when the symbol's trading is not halted."""
-    return _must(f"{view.label}: trading is halted; wait until it resumes", holds=view.is_halted is False)
+    return _must(lambda: f"{view.label}: trading is halted; wait until it resumes", holds=view.is_halted is False)
 
 
 def short_sale_is_located(view: ExitView, _: ExitLimits) -> RuleFinding:
@@ -190,8 +198,10 @@ def short_sale_is_located(view: ExitView, _: ExitLimits) -> RuleFinding:
     after = book.position_shares - book.open_sold_shares + min(view.shares, Decimal(0))
     is_short_sale = view.shares < 0 and (after < 0 or after.is_infinite())
     return _must(
-        f"{view.label}: {book.position_shares} shares held, {book.open_sold_shares} being sold, this order leaves "
-        f"{after}, and no shares to borrow are located; sell what is held, or locate them",
+        lambda: (
+            f"{view.label}: {book.position_shares} shares held, {book.open_sold_shares} being sold, this order leaves "
+            f"{after}, and no shares to borrow are located; sell what is held, or locate them"
+        ),
         holds=not is_short_sale or (view.facts is not None and view.facts.is_shortable is True),
     )
 
@@ -215,16 +225,23 @@ def _wrong_session(view: ExitView) -> str | None:
 
 def _wrong_instant(view: ExitView, limits: ExitLimits) -> str | None:
     day, now, order = view.day, view.now_utc, view.order
-    hours = f"the market is open from {day.opens_at_utc} to {day.closes_at_utc}"
     if order.time_in_force == "OPG" or order.order_type in ("market_on_open", "limit_on_open"):
         last = day.opens_at_utc - timedelta(seconds=limits.open_auction_cutoff_seconds)
-        return None if now <= last else f"the opening auction takes orders until {last}, {hours}; wait for the next"
+        return (
+            None if now <= last else f"the opening auction takes orders until {last}, {_hours(day)}; wait for the next"
+        )
     if order.time_in_force == "CLS" or order.order_type in ("market_on_close", "limit_on_close"):
         last = day.closes_at_utc - timedelta(seconds=limits.close_auction_cutoff_seconds)
-        return None if now <= last else f"the closing auction takes orders until {last}, {hours}; wait for the next"
+        return (
+            None if now <= last else f"the closing auction takes orders until {last}, {_hours(day)}; wait for the next"
+        )
     if order.time_in_force in ("GTC", "GTD") or day.opens_at_utc <= now < day.closes_at_utc:
         return None
-    return f"{order.time_in_force} while the market is closed, {hours}; send it then"
+    return f"{order.time_in_force} while the market is closed, {_hours(day)}; send it then"
+
+
+def _hours(day: TradingDay) -> str:
+    return f"the market is open from {day.opens_at_utc} to {day.closes_at_utc}"
 
 
 def _asked_for(order: Order) -> tuple[object, ...]:
@@ -254,8 +271,8 @@ def _sent_since(recent: Sequence[SentOrder], now_utc: datetime, window: timedelt
     return len(recent) - bisect_right(recent, now_utc - window, key=_SENT_AT)
 
 
-def _must(detail: str, *, holds: bool) -> RuleFinding:
-    return finding([] if holds else [detail])
+def _must(told: Callable[[], str], *, holds: bool) -> RuleFinding:
+    return HOLDS if holds else finding([told()])
 
 
 def _count(view: ExitView, count: int, limit: float, when: str, remedy: str) -> RuleFinding:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
 from aegis.execution.orders import Order
 from aegis.risk.exact_amounts import exact, notional_usd
@@ -93,7 +94,7 @@ class SentOrder:
     sent_at_utc: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ExitView:
     """Everything the exit door may look at for one order, as known at one instant.
 
@@ -170,27 +171,27 @@ class ExitView:
     filled_shares: Decimal = Decimal(0)
     asked_before_utc: datetime | None = None
 
-    @property
+    @cached_property
     def shares(self) -> Decimal:
         """Signed quantity that is still to trade."""
         return exact(self.order.quantity_shares) - self.filled_shares
 
-    @property
+    @cached_property
     def touch_usd(self) -> Decimal:
         """Price on the quote's side that the order takes; unmeasured without a usable quote."""
         return touch_usd(self.order, self.quote)
 
-    @property
+    @cached_property
     def price_usd(self) -> Decimal:
         """Price at which the order is counted; see :func:`aegis.risk.exit_prices.counted_price_usd`."""
         return counted_price_usd(self.order, self.touch_usd)
 
-    @property
+    @cached_property
     def notional_usd(self) -> Decimal:
         """What is still to trade, at that price."""
         return notional_usd(self.shares, self.price_usd)
 
-    @property
+    @cached_property
     def is_reducing(self) -> bool:
         """Whether the order only reduces the absolute position without crossing zero, open orders counted."""
         symbol, book = self.order.symbol, self.book
@@ -205,8 +206,7 @@ class ExitView:
         return f"{self.order.symbol} {self.now_utc:%Y-%m-%d %H:%M:%S} UTC, order {self.order.client_order_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class ExitRow:
+class ExitRow(NamedTuple):
     """Verdict of one rule.
 
     Parameters

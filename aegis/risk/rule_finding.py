@@ -6,13 +6,12 @@ Belongs here: the value that rules return, and how a list of violations becomes 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class RuleFinding:
+class RuleFinding(NamedTuple):
     """Whether a rule holds, and what was seen.
 
     Parameters
@@ -31,10 +30,14 @@ class RuleFinding:
     detail: str | None
 
 
+HOLDS = RuleFinding(holds=True, observed=0.0, threshold=0.0, detail=None)
+"""Of a rule that allows no violation and found none."""
+
+
 def finding(violations: Iterable[str]) -> RuleFinding:
     """Return the finding of a rule that allows no violation: the number of them, and the first few in words."""
     found = list(violations)
     if not found:
-        return RuleFinding(holds=True, observed=0.0, threshold=0.0, detail=None)
+        return HOLDS
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return RuleFinding(holds=False, observed=float(len(found)), threshold=0.0, detail="; ".join(found[:_SHOWN]) + more)
