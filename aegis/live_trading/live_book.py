@@ -5,6 +5,8 @@ nothing here judges.
 
 Notes
 -----
+A quote or an event is valued when it comes: what is left for later is valued while an order waits.
+
 A position is what the broker stated, plus what was executed later than that statement was asked for. Sums over symbols
 are kept: a change of one symbol costs as much in a book of five hundred as in a book of one.
 """
@@ -111,7 +113,7 @@ class LiveBook:
         self._quotes[symbol] = quote
         if symbol in self._exposures or symbol in self._unvalued:  # without shares it is worth nothing at any price
             self._changed.add(symbol)
-            self._revalue()  # now: what is left for later is valued while an order waits
+            self._revalue()
         return True
 
     def observe_positions(self, positions: Iterable[Position], bounds: DayBounds) -> None:
@@ -141,6 +143,7 @@ class LiveBook:
         symbol = self.orders.settle(event)
         if symbol is not None:
             self._changed.add(symbol)
+            self._revalue()
         return symbol is not None
 
     def settle_all(self, events: Iterable[OrderEvent]) -> tuple[OrderEvent, ...]:

@@ -86,8 +86,8 @@ class _Entry:
         # After the end shares may still have changed hands; nothing else counts.
         return event.fill is not None and (event.fill.execution_id or event.fill.fill_number) not in self.strays
 
-    def fills(self) -> Iterable[Fill | _Executed]:
-        history = self.history()
+    def fills(self, history: OrderHistory | None) -> Iterable[Fill | _Executed]:
+        """Return what filled, by the order's history where it is still kept."""
         return self.strays.values() if history is None else history.fills
 
 
@@ -120,7 +120,7 @@ class OrderReservations:
         history = None if entry is None else entry.history()
         if entry is None or (history is None and not entry.is_over):
             return _ZERO
-        fills = (exact(fill.quantity_shares) for fill in entry.fills())
+        fills = (exact(fill.quantity_shares) for fill in entry.fills(history))
         return sum(fills, start=_ZERO) if history is None else _filled(history)
 
     def of_symbol(self, symbol: str) -> Reserved:
@@ -248,16 +248,15 @@ class OrderReservations:
         """Return the total by adding up what every order takes by its own history."""
         total = NOTHING
         for entry in self._entries.values():
-            total += _reserved(entry, self._bounds)[0]
+            total += _reserved(entry, entry.history(), self._bounds)[0]
         return total
 
     def _renew(self, name: str, entry: _Entry) -> None:
-        before = entry.reserved
-        entry.reserved, entry.dearest_sale_usd = _reserved(entry, self._bounds)
-        history = entry.history()
+        before, history = entry.reserved, entry.history()
+        entry.reserved, entry.dearest_sale_usd = _reserved(entry, history, self._bounds)
         if history is not None and history.status.is_final:
             self._ended.add(name)
-        if any(self._bounds.is_unstated(fill.filled_at_utc) for fill in entry.fills()):
+        if any(self._bounds.is_unstated(fill.filled_at_utc) for fill in entry.fills(history)):
             self._unstated.add(name)
         else:
             self._unstated.discard(name)
@@ -280,10 +279,10 @@ class OrderReservations:
             self._by_symbol[symbol] = self.of_symbol(symbol) - before + after
 
 
-def _reserved(entry: _Entry, bounds: DayBounds) -> tuple[Reserved, Decimal]:
+def _reserved(entry: _Entry, history: OrderHistory | None, bounds: DayBounds) -> tuple[Reserved, Decimal]:
     """Return what an order takes, and the highest price of what it sells and sold since the statement."""
     day_usd = day_shares = purchases = traded = dearest = _ZERO
-    for fill in entry.fills():
+    for fill in entry.fills(history):
         shares, price = exact(fill.quantity_shares), exact(fill.price_usd)
         worth = notional_usd(shares, price)
         if bounds.has(fill.filled_at_utc):
@@ -293,7 +292,7 @@ def _reserved(entry: _Entry, bounds: DayBounds) -> tuple[Reserved, Decimal]:
             traded += shares
             purchases += worth if shares > 0 else _ZERO
             dearest = dearest if shares > 0 else max(dearest, price)
-    open_shares, price = _open(entry)
+    open_shares, price = _open(entry, history)
     worth = notional_usd(open_shares, price)
     is_priced = worth.is_finite() and day_usd.is_finite() and purchases.is_finite() and dearest.is_finite()
     if open_shares < 0:
@@ -305,18 +304,17 @@ def _reserved(entry: _Entry, bounds: DayBounds) -> tuple[Reserved, Decimal]:
         purchases_usd=(purchases + (worth if open_shares > 0 else _ZERO)) if is_priced else _ZERO,
         day_usd=(day_usd + worth) if is_priced else _ZERO,
         day_shares=day_shares + abs(open_shares),
-        day_orders=_messages(entry, bounds),
+        day_orders=_messages(entry, history, bounds),
         unpriced=0 if is_priced else 1,
     ), dearest if is_priced else _ZERO
 
 
-def _open(entry: _Entry) -> tuple[Decimal, Decimal]:
+def _open(entry: _Entry, history: OrderHistory | None) -> tuple[Decimal, Decimal]:
     """Return the signed shares that an order may still trade, and at which price they count: the larger of its terms.
 
     A split leaves what an order is worth as it was, so the price that it was let through at is divided as its quantity
     was multiplied.
     """
-    history = entry.history()
     if history is None or entry.order is None or history.status.is_final:
         return _ZERO, _ZERO
     terms, touch, asked = entry.order, entry.touch_usd, entry.asked
@@ -339,9 +337,8 @@ def _filled(history: OrderHistory) -> Decimal:
     return sum((exact(event.fill.quantity_shares) for event in history.events if event.fill is not None), start=_ZERO)
 
 
-def _messages(entry: _Entry, bounds: DayBounds) -> int:
+def _messages(entry: _Entry, history: OrderHistory | None, bounds: DayBounds) -> int:
     """Return how often the order, or other terms of it, were let through today."""
-    history = entry.history()
     if entry.sent_at_utc is None:
         return 0
     if entry.is_over:

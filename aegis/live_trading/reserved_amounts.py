@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
+from operator import add, attrgetter, sub
 
 _ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Reserved:
     """What one order, or several, take of the limits.
 
@@ -44,15 +45,15 @@ class Reserved:
     def __add__(self, other: Reserved) -> Reserved:
         if other is NOTHING:
             return self
-        return Reserved(**{name: getattr(self, name) + getattr(other, name) for name in _SUMMED})
+        return Reserved(*map(add, _amounts(self), _amounts(other)))
 
     def __sub__(self, other: Reserved) -> Reserved:
         if other is NOTHING:
             return self
-        return Reserved(**{name: getattr(self, name) - getattr(other, name) for name in _SUMMED})
+        return Reserved(*map(sub, _amounts(self), _amounts(other)))
 
 
-_SUMMED = tuple(item.name for item in fields(Reserved))
+_amounts = attrgetter(*(item.name for item in fields(Reserved)))
 NOTHING = Reserved()
 """What takes nothing; adding it and taking it away are free."""
 

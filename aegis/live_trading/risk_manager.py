@@ -16,7 +16,7 @@ reconciliation, the facts of a symbol and a fresh quote, it refuses.
 from __future__ import annotations
 
 import math
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -338,8 +338,7 @@ class LiveRiskManager:
 
     def _lately(self, now: datetime) -> tuple[SentOrder, ...]:
         window = max(_MINUTE, timedelta(seconds=self.limits.duplicate_window_seconds))
-        if self._recent and now - self._recent[0].sent_at_utc > window:
-            self._recent = [sent for sent in self._recent if now - sent.sent_at_utc <= window]
+        del self._recent[: bisect_left(self._recent, now - window, key=_SENT_AT)]
         return tuple(self._recent)
 
     def _restore(self, item: RestoredOrder, now: datetime) -> None:
