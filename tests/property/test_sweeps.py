@@ -172,7 +172,7 @@ def _assert_measured(swept: SweepResults, cell: tuple[int, int], results: Backte
         np.testing.assert_allclose(swept.metrics[name][cell], wanted, **tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("examples", [60, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [30, pytest.param(1000, marks=pytest.mark.long)])
 def test_columns_are_backtests_of_the_same_decisions(examples: int) -> None:
     fills: list[float] = []
 
@@ -205,7 +205,7 @@ def _measures_separate_backtests(seed: int) -> float:
     return float(swept.metrics["fill_count"].mean())
 
 
-@pytest.mark.parametrize("examples", [60, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [30, pytest.param(1000, marks=pytest.mark.long)])
 def test_a_sweep_of_full_backtests_measures_each_as_if_it_were_alone(examples: int) -> None:
     """Of several symbols in one account, with corporate events, in every form of strategy, one after the other."""
     fills: list[float] = []

@@ -113,7 +113,7 @@ def _agree_on_everything(ours: BacktestResults, theirs: BacktestResults, scale: 
         np.testing.assert_allclose(theirs.account_record[name], ours.account_record[name], **scale, err_msg=name)
 
 
-@pytest.mark.parametrize("examples", [200, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [80, pytest.param(1000, marks=pytest.mark.long)])
 def test_both_engines_fill_the_same_shares_at_the_same_prices(examples: int) -> None:
     fills: list[int] = []
 
