@@ -1,8 +1,9 @@
 """A venue in a process of its own that notes when the first byte of each order arrived at its socket.
 
-Belongs here: the instants. What it speaks is ``tests.integration.venues.alpaca``. Processes of one machine share the
-monotonic clock. On standard input it is given one line of JSON; it answers with its addresses, serves until the input
-ends, and then tells the instants by client order id.
+Belongs here: the instants, as Linux stamps what arrives: when the venue's thread gets to read it is the venue's affair.
+What it speaks is ``tests.integration.venues.alpaca``. Processes of one machine share the monotonic clock. On standard
+input it is given one line of JSON; it answers with its addresses, serves until the input ends, and then tells the
+instants by client order id.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import socket
+import struct
 import sys
 import time
 from datetime import datetime
@@ -22,20 +24,33 @@ from benchmarks.live_trading.soaked_venue import SoakedBook, reached_at
 from tests.integration.venues.alpaca.rest import RestVenue
 from tests.integration.venues.alpaca.server import AlpacaVenue
 
+# socket(7): asks for the instant of arrival beside what is read, by the clock of the day. Python has no name for it.
+_SO_TIMESTAMPNS = 35
+_TIMESPEC = struct.Struct("qq")
+
 
 class FirstByte(socket.SocketIO):
-    """A socket that notes when the first byte came after it was told to wait for one."""
+    """A socket that notes when the first byte came after it was told to wait for one, by the monotonic clock.
+
+    Notes
+    -----
+    Of what is read at once, Linux tells when the last of it came.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         super().__init__(connection, "rb")
+        connection.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._connection = connection
         self.arrived_ns = 0
         self.waits = True
 
     def readinto(self, buffer: Any) -> int | None:
         """Read as the socket does."""
-        read = super().readinto(buffer)
-        if self.waits:
-            self.arrived_ns, self.waits = time.monotonic_ns(), False
+        read, told, _, _ = self._connection.recvmsg_into([buffer], socket.CMSG_SPACE(_TIMESPEC.size))
+        if self.waits and read:
+            seconds, nanoseconds = _TIMESPEC.unpack(told[0][2])
+            day_less_monotonic_ns = time.time_ns() - time.monotonic_ns()
+            self.arrived_ns, self.waits = seconds * 10**9 + nanoseconds - day_less_monotonic_ns, False
         return read
 
 
