@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from aegis_resources.desk import Desk
 from aegis_sensors.definitions import build_definitions, lake_resource
 from aegis_sensors.instance import open_instance
 from aegis_sensors.jobs import EXECUTE_TRADES, FETCH_MARKET_DATA
+from tests.integration.postgres_server import PostgresServer, programs, running_server
 
 LONG_AFTER = datetime(2025, 1, 2, 12, tzinfo=UTC)
 FIRST, LAST = date(2014, 6, 2), date(2014, 12, 31)
@@ -121,6 +122,16 @@ def eve(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("eve")
     Chain(AegisConfig(**settings(home=home))).fetch_and_trade(FIRST, CALENDAR.previous(THE_DAY))
     return home
+
+
+@pytest.fixture(scope="module")
+def server(require_service: Callable[[object, str], None]) -> Iterator[PostgresServer]:
+    """A PostgreSQL of its own."""
+    found = programs()
+    require_service(found, "no PostgreSQL server; apt install postgresql")
+    assert found is not None
+    with running_server(found) as running:
+        yield running
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -27,15 +27,6 @@ pytestmark = [pytest.mark.long, pytest.mark.service]
 
 ACCOUNT, FRIDAY = "paper", date(2014, 6, 6)
 NOON = datetime(2014, 6, 6, 16, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def server(require_service: Callable[[object, str], None]) -> Iterator[PostgresServer]:
-    found = programs()
-    require_service(found, "no PostgreSQL server; apt install postgresql")
-    assert found is not None
-    with running_server(found) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -22,20 +22,11 @@ from aegis.reporting.dbt_environment import environment_for
 from aegis.reporting.marts import read_written_marts
 from aegis.workspace import Workspace
 from tests.integration.hand_made_book import DBT_PROJECT, FEB_1, FRAMES, JAN_30
-from tests.integration.postgres_server import PASSWORD, PostgresServer, programs, running_server
+from tests.integration.postgres_server import PASSWORD, PostgresServer
 
 SECRET_KEY = "the-secret-of-a-test"  # noqa: S105 - of a server that lives as long as a test
 MARTS = sorted(file.stem for file in DBT_PROJECT.glob("models/marts/*.sql"))
 FIRST, LAST = pd.Timestamp(JAN_30).date(), pd.Timestamp(FEB_1).date()
-
-
-@pytest.fixture(scope="module")
-def server(require_service: Callable[[object, str], None]) -> Iterator[PostgresServer]:
-    found = programs()
-    require_service(found, "no PostgreSQL server; apt install postgresql")
-    assert found is not None
-    with running_server(found) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from tests.integration.conftest import Chain
-from tests.integration.postgres_server import PostgresServer, programs, running_server
-
-
-@pytest.fixture(scope="module")
-def server(require_service: Callable[[object, str], None]) -> Iterator[PostgresServer]:
-    found = programs()
-    require_service(found, "no PostgreSQL server; apt install postgresql")
-    assert found is not None
-    with running_server(found) as running:
-        yield running
+from tests.integration.postgres_server import PostgresServer
 
 
 @pytest.mark.long

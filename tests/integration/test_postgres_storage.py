@@ -6,7 +6,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from aegis_resources.lake import LakeResource
 from aegis_sensors.instance import open_instance
 from aegis_sensors.safekeeping_commands import verify_command
 from tests.integration.conftest import SESSIONS, Chain, settings
-from tests.integration.postgres_server import PASSWORD, PostgresServer, programs, running_server
+from tests.integration.postgres_server import PASSWORD, PostgresServer
 from tests.trial_tables import ACCOUNTS, cash
 
 pytestmark = pytest.mark.service
@@ -74,15 +74,6 @@ with connect(location) as connection, Journal.open(journal, account="simulated")
                 batch.append(NewEvent(kind="trial", session=day, at_utc=datetime(2014, 6, 9, tzinfo=UTC),
                                       payload_json=payload, idempotency_key=f"{account}-{number}-{part}"))
 """
-
-
-@pytest.fixture(scope="module")
-def server(require_service: Callable[[object, str], None]) -> Iterator[PostgresServer]:
-    found = programs()
-    require_service(found, "no PostgreSQL server; apt install postgresql")
-    assert found is not None
-    with running_server(found) as running:
-        yield running
 
 
 @pytest.fixture

@@ -38,19 +38,6 @@ TAKEN = (OrderState.SUBMITTED, OrderState.ACCEPTED)
 HALF_HOUR = ExecutionEval(interval_minutes=30, participation_rate=1.0)
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[AlpacaVenue]:
-    with AlpacaVenue() as started:
-        yield started
-
-
-@pytest.fixture
-def venue(running: AlpacaVenue) -> AlpacaVenue:
-    running.begin_again()
-    running.book.is_open, running.book.now_utc = True, IN_SESSION
-    return running
-
-
 class Process:
     """One life of the process that trades: broker, system and trader over the same folder."""
 

@@ -37,17 +37,10 @@ RENAME = CorporateAction(action="rename", symbol="ABC", new_ticker="XYZ")
 MERGER = CorporateAction(action="merger", symbol="ABC", merger_cash_usd=2.0, merger_ratio=0.5, acquirer="DEF")
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[AlpacaVenue]:
-    with AlpacaVenue() as started:
-        yield started
-
-
 @pytest.fixture
-def venue(running: AlpacaVenue) -> AlpacaVenue:
-    running.begin_again()
-    running.book.is_open, running.book.now_utc = True, FRIDAY_MORNING
-    return running
+def venue(venue: AlpacaVenue) -> AlpacaVenue:
+    venue.book.now_utc = FRIDAY_MORNING
+    return venue
 
 
 Begin = Callable[..., ActionNight]

@@ -33,17 +33,10 @@ SPLIT = CorporateAction(action="split", symbol="ABC", split_ratio=2.0)
 Begin = Callable[..., ActionNight]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[AlpacaVenue]:
-    with AlpacaVenue() as started:
-        yield started
-
-
 @pytest.fixture
-def venue(running: AlpacaVenue) -> AlpacaVenue:
-    running.begin_again()
-    running.book.is_open, running.book.now_utc = True, FRIDAY_MORNING
-    return running
+def venue(venue: AlpacaVenue) -> AlpacaVenue:
+    venue.book.now_utc = FRIDAY_MORNING
+    return venue
 
 
 @pytest.fixture

@@ -31,19 +31,11 @@ from tests.integration.venues.alpaca.server import AlpacaVenue
 EVENING = datetime(2014, 6, 5, 21, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[AlpacaVenue]:
-    with AlpacaVenue() as started:
-        yield started
-
-
 @pytest.fixture
-def venue(running: AlpacaVenue) -> AlpacaVenue:
-    running.begin_again()
-    running.book.is_open, running.book.now_utc = True, trading.IN_SESSION
-    running.book.book("ABC", Decimal(40), Decimal(10))
-    running.book.book("DEF", Decimal(-5), Decimal(20))
-    return running
+def venue(venue: AlpacaVenue) -> AlpacaVenue:
+    venue.book.book("ABC", Decimal(40), Decimal(10))
+    venue.book.book("DEF", Decimal(-5), Decimal(20))
+    return venue
 
 
 class Desk:

@@ -238,18 +238,10 @@ def test_a_file_that_is_no_head_is_refused(trading: Trading) -> None:
             trading.system()
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[AlpacaVenue]:
-    with AlpacaVenue() as started:
-        yield started
-
-
 @pytest.fixture
-def venue(running: AlpacaVenue) -> AlpacaVenue:
-    running.begin_again()
-    running.book.is_open, running.book.now_utc = True, IN_SESSION
-    running.book.book("DEF", Decimal(40), Decimal(10))
-    return running
+def venue(venue: AlpacaVenue) -> AlpacaVenue:
+    venue.book.book("DEF", Decimal(40), Decimal(10))
+    return venue
 
 
 @contextmanager

@@ -56,21 +56,13 @@ class Desk:
         self._open.close()
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[AlpacaVenue]:
-    with AlpacaVenue() as started:
-        yield started
-
-
 @pytest.fixture
-def start(running: AlpacaVenue, tmp_path: Path) -> Iterator[Callable[..., Desk]]:
+def start(venue: AlpacaVenue, tmp_path: Path) -> Iterator[Callable[..., Desk]]:
     """Start the desk of one account again and again."""
-    running.begin_again()
-    running.book.is_open, running.book.now_utc = True, IN_SESSION
     with ExitStack() as living:
 
         def started(**limits: Any) -> Desk:
-            desk = Desk(running, tmp_path, **limits)
+            desk = Desk(venue, tmp_path, **limits)
             living.callback(desk.close)
             return desk
 
