@@ -5,9 +5,9 @@ events is :mod:`aegis.execution.order_management`.
 
 Notes
 -----
-SQLite in WAL mode with ``synchronous=FULL``: when a batch returns, it survives a power cut. A batch takes the write
-lock before it reads the head of the chain (``BEGIN IMMEDIATE``), so writers queue and the chain cannot fork. A team's
-journal is in PostgreSQL, see :mod:`aegis.execution.journal_postgres`.
+When a batch returns, it survives a power cut. A batch takes the database's write lock before it reads the head of the
+chain, so writers queue and the chain cannot fork. How a file does both is :mod:`aegis.execution.journal_sqlite`, how a
+team's server does is :mod:`aegis.execution.journal_postgres`.
 """
 
 from __future__ import annotations
@@ -22,26 +22,15 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from aegis.execution import journal_postgres, journal_tables
+from aegis.execution import journal_postgres
 from aegis.execution.journal_chain import EMPTY, JournalHead, JournalRow, event_hash, require_anchor, verify_chain
 from aegis.execution.journal_failures import explained
-from aegis.execution.journal_tables import (
-    EVENTS,
-    FIRST_HEAD,
-    HEADS,
-    INSERT,
-    MOVE_HEAD,
-    OF_ORDER,
-    READ_HEAD,
-    JournalLocation,
-)
+from aegis.execution.journal_sqlite import SqliteStore
+from aegis.execution.journal_tables import EVENTS, JournalLocation, JournalStore, head_of
 from aegis.execution.order_records import instant_text
 from aegis.postgres import PostgresSchema
 
 _READ_CHUNK_ROWS = 10_000
-
-_COMMITS_A_CHECKPOINT = 250
-"""About 4,000 pages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +94,9 @@ class Batch:
 class Journal:
     """The journal of one account. Use :meth:`open`; it is a context manager that closes its connections."""
 
-    def __init__(self, engine: sa.Engine, *, account: str) -> None:
-        self._engine = engine
+    def __init__(self, store: JournalStore, *, account: str) -> None:
+        self._store = store
         self.account = account
-        self._is_sqlite = engine.dialect.name == "sqlite"
-        self._commits = 0
 
     @classmethod
     def open(cls, location: JournalLocation, *, account: str) -> Self:
@@ -129,15 +116,12 @@ class Journal:
         StorageUnavailable
             The server does not answer.
         """
-        if isinstance(location, PostgresSchema):
-            engine = journal_postgres.create_engine(location)
-            with explained(f"journal of {account} at {location}"):
-                journal_postgres.create_tables(engine, location)
-        else:
-            engine = journal_tables.create_engine(location)
-            with explained(f"journal of {account} at {location}"):
-                journal_tables.create_tables(engine)
-        return cls(engine, account=account)
+        store = (
+            journal_postgres.PostgresStore(location) if isinstance(location, PostgresSchema) else SqliteStore(location)
+        )
+        with explained(f"journal of {account} at {location}"):
+            store.create_tables()
+        return cls(store, account=account)
 
     def __enter__(self) -> Self:
         return self
@@ -149,7 +133,7 @@ class Journal:
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self._store.close()
 
     @contextmanager
     def batch(self) -> Iterator[Batch]:
@@ -169,8 +153,8 @@ class Journal:
 
     def head(self) -> JournalHead:
         """Return where the chain ends; worth publishing elsewhere, see :meth:`verify`."""
-        with self._reading() as connection:
-            return self._head(connection)
+        with explained(f"journal of {self.account}"):
+            return self._store.head(self.account)
 
     def verify(self, anchor: JournalHead = EMPTY) -> int:
         """Check the whole chain and return the number of events.
@@ -186,7 +170,7 @@ class Journal:
             Names the first sequence that was edited, deleted, inserted or moved.
         """
         with self._reading() as connection:
-            head = self._head(connection)
+            head = head_of(connection, self.account)
             rows = self._select(connection, sa.select(EVENTS))
             return verify_chain(rows, account=self.account, head=head, anchor=anchor)
 
@@ -278,13 +262,11 @@ class Journal:
 
         Notes
         -----
-        A process that trades asks for it in the background. Otherwise one commit in fifty does it by itself, while its
-        order waits.
+        A process that trades asks for it in the background. Otherwise a commit does it by itself now and then, while
+        its order waits.
         """
-        if self._is_sqlite and self._commits >= _COMMITS_A_CHECKPOINT:
-            self._commits = 0
-            with self._reading() as connection:
-                connection.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+        with explained(f"journal of {self.account}"):
+            self._store.checkpoint()
 
     def newest_session(self) -> date | None:
         """Return the newest session that an event is booked in, None in an empty journal."""
@@ -305,15 +287,8 @@ class Journal:
 
     def _of_orders(self, client_order_ids: Sequence[str], kinds: frozenset[str]) -> list[JournalRow]:
         """Return the events of orders by ascending sequence, all kinds where none is named."""
-        with self._reading() as connection:
-            if self._is_sqlite:
-                cursor = connection.connection.cursor()
-                asked = ((name, self.account) for name in dict.fromkeys(client_order_ids))
-                found = [JournalRow._make(row) for one in asked for row in cursor.execute(OF_ORDER, one)]
-                found.sort(key=lambda row: row.sequence)
-            else:
-                query = sa.select(EVENTS).where(EVENTS.c.client_order_id.in_(client_order_ids))
-                found = list(self._select(connection, query))
+        with explained(f"journal of {self.account}"):
+            found = self._store.of_orders(self.account, client_order_ids)
         return [row for row in found if not kinds or row.kind in kinds]
 
     def _select(self, connection: sa.Connection, query: sa.Select[Any]) -> Iterator[JournalRow]:
@@ -323,7 +298,7 @@ class Journal:
 
     def _require_holds(self, connection: sa.Connection, anchor: JournalHead, *, kept_at: str) -> JournalHead:
         """Return where the chain ends, once it is seen to hold `anchor`."""
-        head = self._head(connection)
+        head = head_of(connection, self.account)
         if anchor != EMPTY:
             wanted = sa.select(EVENTS.c.hash).where(
                 EVENTS.c.account == self.account, EVENTS.c.sequence == anchor.sequence
@@ -332,43 +307,13 @@ class Journal:
             require_anchor(found, account=self.account, head=head, anchor=anchor, kept_at=kept_at)
         return head
 
-    def _head(self, connection: sa.Connection) -> JournalHead:
-        row = connection.execute(
-            sa.select(HEADS.c.sequence, HEADS.c.hash).where(HEADS.c.account == self.account)
-        ).one_or_none()
-        return EMPTY if row is None else JournalHead._make(row)
-
     def _write(self, batch: Batch) -> None:
-        with explained(f"journal of {self.account}"), self._engine.connect() as connection:
-            writing = connection.execution_options(journal_write=True)
-            with writing.begin():
-                (self._write_directly if self._is_sqlite else self._write_through)(writing, batch)
-            self._commits += 1
-
-    def _write_directly(self, connection: sa.Connection, batch: Batch) -> None:
-        """Append a batch in SQLite's own words."""
-        cursor = connection.connection.cursor()
-        row = cursor.execute(READ_HEAD, (self.account,)).fetchone()
-        head = EMPTY if row is None else JournalHead._make(row)
-        rows = batch.chained(self.account, head)
-        cursor.executemany(INSERT, rows)
-        last = rows[-1]
-        cursor.execute(FIRST_HEAD if head == EMPTY else MOVE_HEAD, (last.sequence, last.hash, self.account))
-
-    def _write_through(self, connection: sa.Connection, batch: Batch) -> None:
-        """Append a batch through SQLAlchemy."""
-        head = self._head(connection)
-        rows = batch.chained(self.account, head)
-        connection.execute(sa.insert(EVENTS), [row._asdict() for row in rows])
-        values = {"sequence": rows[-1].sequence, "hash": rows[-1].hash}
-        if head == EMPTY:
-            connection.execute(sa.insert(HEADS), {"account": self.account, **values})
-        else:
-            connection.execute(sa.update(HEADS).where(HEADS.c.account == self.account), values)
+        with explained(f"journal of {self.account}"):
+            self._store.append(self.account, lambda head: batch.chained(self.account, head))
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        with explained(f"journal of {self.account}"), self._engine.connect() as connection:
+        with explained(f"journal of {self.account}"), self._store.engine.connect() as connection:
             yield connection
 
 

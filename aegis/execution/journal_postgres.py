@@ -13,12 +13,14 @@ whatever the role's default: when a batch returns, it survives a power cut. Post
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 
 import sqlalchemy as sa
 
-from aegis.execution.journal_tables import EVENTS, HEADS, LOCK_TIMEOUT_SECONDS, METADATA
+from aegis.execution.journal_chain import EMPTY, JournalHead, JournalRow
+from aegis.execution.journal_tables import EVENTS, HEADS, LOCK_TIMEOUT_SECONDS, METADATA, head_of
 from aegis.postgres import PostgresSchema
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' journal', 0))"
@@ -34,37 +36,84 @@ _TRIGGERS = {
 }
 
 
-def create_engine(schema: PostgresSchema) -> sa.Engine:
-    """Return an engine whose transactions queue when they write, and see one instant when they read."""
-    engine = schema.engine()
-    sa.event.listen(engine, "connect", _set_up_connection)
-    sa.event.listen(engine, "begin", _begin)
-    return engine
+class PostgresStore:
+    """A schema that holds journals; see :class:`~aegis.execution.journal_tables.JournalStore`.
 
+    Parameters
+    ----------
+    schema : PostgresSchema
+        Where.
+    """
 
-def create_tables(engine: sa.Engine, schema: PostgresSchema) -> None:
-    """Create schema, tables, indexes and triggers where they are missing, in one transaction that holds the lock."""
-    if schema.has_table(HEADS.name):
-        return
-    schema.create()
-    with engine.connect().execution_options(journal_write=True) as connection, connection.begin():
-        METADATA.create_all(connection)
-        connection.exec_driver_sql(_CREATE_FUNCTION)
-        for name, rule in _TRIGGERS.items():
-            connection.exec_driver_sql(f"CREATE OR REPLACE TRIGGER {name} {rule} EXECUTE FUNCTION {_FUNCTION}()")
+    def __init__(self, schema: PostgresSchema) -> None:
+        self._schema = schema
+        self.engine = _engine(schema)
+
+    def create_tables(self) -> None:
+        """Create schema, tables, indexes and triggers where they are missing, in one transaction with the lock."""
+        if self._schema.has_table(HEADS.name):
+            return
+        self._schema.create()
+        with self.engine.connect().execution_options(journal_write=True) as connection, connection.begin():
+            METADATA.create_all(connection)
+            connection.exec_driver_sql(_CREATE_FUNCTION)
+            for name, rule in _TRIGGERS.items():
+                connection.exec_driver_sql(f"CREATE OR REPLACE TRIGGER {name} {rule} EXECUTE FUNCTION {_FUNCTION}()")
+
+    def append(self, account: str, continued: Callable[[JournalHead], Sequence[JournalRow]]) -> None:
+        """Append the rows that continue the chain of `account`, durably and as a whole."""
+        with self.engine.connect().execution_options(journal_write=True) as connection, connection.begin():
+            head = head_of(connection, account)
+            rows = continued(head)
+            connection.execute(sa.insert(EVENTS), [row._asdict() for row in rows])
+            values = {"sequence": rows[-1].sequence, "hash": rows[-1].hash}
+            if head == EMPTY:
+                connection.execute(sa.insert(HEADS), {"account": account, **values})
+            else:
+                connection.execute(sa.update(HEADS).where(HEADS.c.account == account), values)
+
+    def head(self, account: str) -> JournalHead:
+        """Return where the chain of `account` ends."""
+        with self.engine.connect() as connection:
+            return head_of(connection, account)
+
+    def of_orders(self, account: str, client_order_ids: Sequence[str]) -> list[JournalRow]:
+        """Return the events of orders as they are at one instant, by ascending sequence."""
+        query = (
+            sa.select(EVENTS)
+            .where(EVENTS.c.account == account, EVENTS.c.client_order_id.in_(client_order_ids))
+            .order_by(EVENTS.c.sequence)
+        )
+        with self.engine.connect() as connection:
+            return [JournalRow._make(row) for row in connection.execute(query)]
+
+    def checkpoint(self) -> None:
+        """Nothing: the server does it by itself."""
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
 
 
 def holds_account(schema: PostgresSchema, account: str) -> bool:
     """Whether the journal of `account` was ever written to."""
     if not schema.has_table(HEADS.name):
         return False
-    engine = create_engine(schema)
+    engine = _engine(schema)
     try:
         with engine.connect() as connection:
             found = connection.execute(sa.select(HEADS.c.sequence).where(HEADS.c.account == account)).one_or_none()
     finally:
         engine.dispose()
     return found is not None
+
+
+def _engine(schema: PostgresSchema) -> sa.Engine:
+    """Return an engine whose transactions queue when they write, and see one instant when they read."""
+    engine = schema.engine()
+    sa.event.listen(engine, "connect", _set_up_connection)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
 
 
 def _set_up_connection(connection: Any, _record: object) -> None:

@@ -72,9 +72,10 @@ def test_accounts_have_their_own_chains(journal, tmp_path):
 
 
 def test_commits_are_synced_and_readers_do_not_block(journal, tmp_path):
-    with journal._engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # FULL
+    for kept in (journal._store._writing, journal._store._reading):
+        with kept.lent() as connection:
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
     writer = sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     assert journal.verify() == 0

@@ -68,7 +68,7 @@ def test_a_journal_whose_file_is_just_being_made_is_waited_for(tmp_path):
 
 
 def test_a_journal_whose_file_stays_locked_says_who_to_look_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("aegis.execution.journal_tables.LOCK_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("aegis.execution.journal_sqlite.LOCK_TIMEOUT_SECONDS", 0.05)
     maker = sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)
     maker.execute("BEGIN IMMEDIATE")
     with pytest.raises(JournalError, match=r"database is locked.*that no other program holds it"):

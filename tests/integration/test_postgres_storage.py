@@ -367,7 +367,7 @@ def test_a_batch_whose_connection_is_killed_is_not_there_and_can_be_written_agai
 ) -> None:
     with Journal.open(schema, account="simulated") as journal:
         append(journal, "one")
-        sa.event.listen(journal._engine, "commit", lambda _connection: server.kill_backends(""))
+        sa.event.listen(journal._store.engine, "commit", lambda _connection: server.kill_backends(""))
         with pytest.raises(JournalError, match="connection to the database was lost"):
             append(journal, "two", "three")
     with Journal.open(schema, account="simulated") as journal:

@@ -14,7 +14,7 @@ from aegis.execution import worked_ledger
 from aegis.execution.account_state import Position
 from aegis.execution.decisions import Decision
 from aegis.execution.journal import Journal
-from aegis.execution.journal_tables import OF_ORDER
+from aegis.execution.journal_sqlite import OF_ORDER
 from aegis.execution.order_states import OrderState
 from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
 from aegis.execution.worked_ledger import WorkedLedger

@@ -1,0 +1,273 @@
+"""A journal in a file: SQLite in WAL mode with ``synchronous=FULL``, so that a batch survives a power cut.
+
+Belongs here: settings, write lock, the triggers that make the events append-only, and what an order waits for, in
+SQLite's own words on connections that are kept. Columns and constraints are :mod:`aegis.execution.journal_tables`; a
+team's journal is :mod:`aegis.execution.journal_postgres`.
+
+Notes
+-----
+A writer takes the write lock before it reads the head of the chain (``BEGIN IMMEDIATE``), so writers of all processes
+queue and the chain cannot fork. Whatever is asked seldom goes through SQLAlchemy, whose own work for a statement is
+several times SQLite's.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from aegis.errors import JournalError
+from aegis.execution.journal_chain import EMPTY, JournalHead, JournalRow
+from aegis.execution.journal_tables import EVENTS, HEADS, LOCK_TIMEOUT_SECONDS, METADATA
+
+# Every name in these is ours.
+OF_ORDER = f"SELECT * FROM {EVENTS.name} WHERE client_order_id = ? AND account || '' = ? ORDER BY sequence"  # noqa: S608
+"""The order's own index finds a handful of rows; asked by the account as well, SQLite would walk through all of it."""
+_HEAD = f"SELECT sequence, hash FROM {HEADS.name} WHERE account = ?"  # noqa: S608
+_INSERT = f"INSERT INTO {EVENTS.name} VALUES ({', '.join('?' for _ in EVENTS.columns)})"  # noqa: S608
+_FIRST_HEAD = f"INSERT INTO {HEADS.name} (sequence, hash, account) VALUES (?, ?, ?)"  # noqa: S608
+_MOVE_HEAD = f"UPDATE {HEADS.name} SET sequence = ?, hash = ? WHERE account = ?"  # noqa: S608
+
+CHECKPOINT_PAGES = 20_000
+"""Of 4 kB, at which a commit copies them into the file itself, where nobody has meanwhile."""
+_COMMITS_A_CHECKPOINT = 250
+"""About 4,000 pages."""
+_SWITCH_AGAIN_SECONDS = 0.01
+
+_REFUSAL = "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+_TRIGGERS = {
+    "journal_events_refuse_update": "BEFORE UPDATE ON journal_events",
+    "journal_events_refuse_delete": "BEFORE DELETE ON journal_events",
+    # INSERT OR REPLACE removes the row in its way without asking the trigger on DELETE.
+    "journal_events_refuse_replace": (
+        "BEFORE INSERT ON journal_events WHEN EXISTS (SELECT 1 FROM journal_events WHERE rowid = NEW.rowid "
+        "OR (account = NEW.account AND (sequence = NEW.sequence OR idempotency_key = NEW.idempotency_key)))"
+    ),
+}
+
+
+class SqliteStore:
+    """A file that holds journals, opened; see :class:`~aegis.execution.journal_tables.JournalStore`.
+
+    Parameters
+    ----------
+    location : Path or str
+        The file, or its SQLAlchemy URL.
+
+    Raises
+    ------
+    JournalError
+        The URL cannot be read or is not that of a file, or the file's folder cannot be made.
+
+    Notes
+    -----
+    Threads share it: one writes and one asks for orders at a time, each on a connection that is kept; the rest have
+    connections of their own. A process that was forked makes new ones.
+    """
+
+    def __init__(self, location: Path | str) -> None:
+        self.engine = _engine(location)
+        self._writing, self._reading = _KeptConnection(self.engine), _KeptConnection(self.engine)
+        self._commits = 0
+        _STORES.add(self)
+
+    def create_tables(self) -> None:
+        """Create tables, indexes and triggers where they are missing, in one transaction that holds the write lock."""
+        with self.engine.connect() as connection:
+            existing: set[str] = set(connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars())
+        if existing >= {EVENTS.name, HEADS.name, *_TRIGGERS}:
+            return
+        with self.engine.connect().execution_options(journal_write=True) as connection, connection.begin():
+            METADATA.create_all(connection)
+            for name, rule in _TRIGGERS.items():
+                connection.exec_driver_sql(f"CREATE TRIGGER IF NOT EXISTS {name} {rule} {_REFUSAL}")
+
+    def append(self, account: str, continued: Callable[[JournalHead], Sequence[JournalRow]]) -> None:
+        """Append the rows that continue the chain of `account`, durably and as a whole."""
+        with self._writing.lent() as connection, _transaction(connection, "BEGIN IMMEDIATE"):
+            head = _head(connection, account)
+            rows = continued(head)
+            connection.executemany(_INSERT, rows)
+            last = rows[-1]
+            connection.execute(_FIRST_HEAD if head == EMPTY else _MOVE_HEAD, (last.sequence, last.hash, account))
+        self._commits += 1
+
+    def head(self, account: str) -> JournalHead:
+        """Return where the chain of `account` ends."""
+        with self._reading.lent() as connection:
+            return _head(connection, account)
+
+    def of_orders(self, account: str, client_order_ids: Sequence[str]) -> list[JournalRow]:
+        """Return the events of orders as they are at one instant, by ascending sequence."""
+        names = tuple(dict.fromkeys(client_order_ids))
+        with self._reading.lent() as connection:
+            if len(names) == 1:  # one statement sees one instant by itself
+                return [JournalRow._make(row) for row in connection.execute(OF_ORDER, (*names, account))]
+            with _transaction(connection, "BEGIN"):
+                found = [
+                    JournalRow._make(row) for name in names for row in connection.execute(OF_ORDER, (name, account))
+                ]
+        found.sort(key=lambda row: row.sequence)
+        return found
+
+    def checkpoint(self) -> None:
+        """Let SQLite copy what it wrote beside the file into it, where that is much; others may write meanwhile."""
+        if self._commits >= _COMMITS_A_CHECKPOINT:
+            self._commits = 0
+            with closing(self.engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+                cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        """Close all connections, once who uses the kept ones is done; whoever asks later opens new ones."""
+        self._writing.close()
+        self._reading.close()
+        self.engine.dispose()
+
+    def leave_to_parent(self) -> None:
+        """In a process that was just forked, touch no connection of the parent's again, and close none."""
+        _OF_PARENTS.append(self.engine.pool)
+        self.engine.dispose(close=False)
+        self._writing.leave_to_parent()
+        self._reading.leave_to_parent()
+
+
+class _KeptConnection:
+    """One connection of an engine, opened when it is first asked for and lent to one thread at a time."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    @contextmanager
+    def lent(self) -> Iterator[sqlite3.Connection]:
+        """Lend the connection; one that is left within a transaction is closed."""
+        with self._lock:
+            connection = self._connection
+            if connection is None:
+                connection = self._connection = _detached(self._engine)
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    self._connection = None
+                    connection.close()
+
+    def close(self) -> None:
+        """Close the connection, once it is given back."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def leave_to_parent(self) -> None:
+        """Forget the connection and who holds it."""
+        _OF_PARENTS.append(self._connection)
+        self._lock = threading.Lock()
+        self._connection = None
+
+
+_STORES: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
+_OF_PARENTS: list[object] = []
+"""SQLite forbids a forked process even to close what its parent opened (sqlite.org, "How To Corrupt An SQLite Database
+File", 2.6), so it is never collected."""
+
+
+def _leave_to_parent() -> None:
+    for store in tuple(_STORES):
+        store.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
+
+
+def _head(connection: sqlite3.Connection, account: str) -> JournalHead:
+    row = connection.execute(_HEAD, (account,)).fetchone()
+    return EMPTY if row is None else JournalHead._make(row)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    """Commit what is done within, or none of it."""
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite has ended it by itself after some failures
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _engine(location: Path | str) -> sa.Engine:
+    try:
+        url = sa.make_url(location) if isinstance(location, str) and "://" in location else _file_url(Path(location))
+    except sa.exc.ArgumentError as error:
+        raise JournalError(f"journal location {location!r} is not a database URL ({error}); give a file") from error
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        raise JournalError(
+            f"journal location {url.render_as_string(hide_password=True)}: only an SQLite file can be a journal by its "
+            "URL; give a file path or sqlite:///<path>, and for PostgreSQL set storage.postgres_url"
+        )
+    engine = sa.create_engine(url, connect_args={"timeout": LOCK_TIMEOUT_SECONDS, "check_same_thread": False})
+    sa.event.listen(engine, "connect", _set_up_connection)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _file_url(path: Path) -> sa.URL:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalError(f"journal folder {path.parent} cannot be made ({error}); choose one that can") from error
+    return sa.URL.create("sqlite", database=str(path))
+
+
+def _detached(engine: sa.Engine) -> sqlite3.Connection:
+    """Return a connection that was set up like those of the engine and is not one of its pool's."""
+    made = engine.raw_connection()
+    connection: sqlite3.Connection = made.driver_connection  # type: ignore[assignment] # what this engine's driver makes
+    made.detach()
+    return connection
+
+
+def _set_up_connection(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver's own transaction handling begins late and never IMMEDIATE; what asks says itself when it begins.
+    connection.isolation_level = None
+    _write_ahead(connection)
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch a file to its write-ahead log, which only the first of its connections has to do.
+
+    Notes
+    -----
+    The switch reads before it writes. To a reader that wants to write, SQLite says at once that somebody else is
+    writing and does not wait (sqlite.org, "Write-Ahead Logging" and ``sqlite3_busy_handler``): of two processes that
+    make a file together, one would fail.
+    """
+    deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(_SWITCH_AGAIN_SECONDS)
+        else:
+            return
+
+
+def _begin(connection: sa.Connection) -> None:
+    is_writing = connection.get_execution_options().get("journal_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
