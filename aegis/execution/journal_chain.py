@@ -17,6 +17,7 @@ from aegis.execution.order_records import instant_from_text
 GENESIS_HASH = "0" * 64
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
+_quoted = json.encoder.encode_basestring_ascii
 
 
 class JournalRow(NamedTuple):
@@ -93,8 +94,16 @@ def event_hash(previous_hash: str, contents: tuple[str | int | None, ...]) -> st
     contents : tuple
         The row's columns from `account` to `payload_json`, in order. They are hashed as a JSON array, so that no two
         different rows share a text.
+
+    Notes
+    -----
+    The array is put together from its elements, of which nearly all are texts: the encoder takes longer for a tuple.
     """
-    return hashlib.sha256(f"{previous_hash}{_encode(contents)}".encode()).hexdigest()
+    told = ",".join(
+        # An exact text or null; whatever else a row holds is left to the encoder.
+        [_quoted(value) if type(value) is str else "null" if value is None else _encode(value) for value in contents]
+    )
+    return hashlib.sha256(f"{previous_hash}[{told}]".encode()).hexdigest()
 
 
 def verify_chain(

@@ -13,6 +13,7 @@ several times SQLite's.
 
 from __future__ import annotations
 
+import operator
 import os
 import sqlite3
 import threading
@@ -29,8 +30,9 @@ from aegis.execution.journal_chain import EMPTY, JournalHead, JournalRow
 from aegis.execution.journal_tables import EVENTS, HEADS, LOCK_TIMEOUT_SECONDS, METADATA
 
 # Every name in these is ours.
-OF_ORDER = f"SELECT * FROM {EVENTS.name} WHERE client_order_id = ? AND account || '' = ? ORDER BY sequence"  # noqa: S608
-"""The order's own index finds a handful of rows; asked by the account as well, SQLite would walk through all of it."""
+OF_ORDER = f"SELECT * FROM {EVENTS.name} WHERE client_order_id = ? AND account || '' = ?"  # noqa: S608
+"""The order's own index finds a handful of rows; asked by the account as well, SQLite would walk through all of it. It
+gives them as they were appended, which is cheaper to look through than to have sorted."""
 _HEAD = f"SELECT sequence, hash FROM {HEADS.name} WHERE account = ?"  # noqa: S608
 _INSERT = f"INSERT INTO {EVENTS.name} VALUES ({', '.join('?' for _ in EVENTS.columns)})"  # noqa: S608
 _FIRST_HEAD = f"INSERT INTO {HEADS.name} (sequence, hash, account) VALUES (?, ?, ?)"  # noqa: S608
@@ -41,6 +43,8 @@ CHECKPOINT_PAGES = 20_000
 _COMMITS_A_CHECKPOINT = 250
 """About 4,000 pages."""
 _SWITCH_AGAIN_SECONDS = 0.01
+
+_SEQUENCE = operator.attrgetter("sequence")
 
 _REFUSAL = "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
 _TRIGGERS = {
@@ -110,12 +114,11 @@ class SqliteStore:
         names = tuple(dict.fromkeys(client_order_ids))
         with self._reading.lent() as connection:
             if len(names) == 1:  # one statement sees one instant by itself
-                return [JournalRow._make(row) for row in connection.execute(OF_ORDER, (*names, account))]
-            with _transaction(connection, "BEGIN"):
-                found = [
-                    JournalRow._make(row) for name in names for row in connection.execute(OF_ORDER, (name, account))
-                ]
-        found.sort(key=lambda row: row.sequence)
+                found = _of_order(connection, account, names[0])
+            else:
+                with _transaction(connection, "BEGIN"):
+                    found = [row for name in names for row in _of_order(connection, account, name)]
+        found.sort(key=_SEQUENCE)
         return found
 
     def checkpoint(self) -> None:
@@ -192,6 +195,10 @@ os.register_at_fork(after_in_child=_leave_to_parent)
 def _head(connection: sqlite3.Connection, account: str) -> JournalHead:
     row = connection.execute(_HEAD, (account,)).fetchone()
     return EMPTY if row is None else JournalHead._make(row)
+
+
+def _of_order(connection: sqlite3.Connection, account: str, client_order_id: str) -> list[JournalRow]:
+    return [JournalRow._make(row) for row in connection.execute(OF_ORDER, (client_order_id, account))]
 
 
 @contextmanager

@@ -35,9 +35,10 @@ EVENTS = sa.Table(
     sa.Column("hash", sa.String, nullable=False),
     sa.UniqueConstraint("account", "idempotency_key", name="recorded_once"),
     sa.Index("journal_events_by_session", "account", "session"),
-    sa.Index("journal_events_by_order", "client_order_id"),
+    sa.Index("journal_events_by_order", "client_order_id", sqlite_where=sa.text("client_order_id IS NOT NULL")),
 )
-"""Columns in the order of :class:`~aegis.execution.journal_chain.JournalRow`."""
+"""Columns in the order of :class:`~aegis.execution.journal_chain.JournalRow`. In a file the last index leaves out what
+is of no order, which spares each decision's commit a page; in files of before it has all rows, which serves as well."""
 
 HEADS = sa.Table(
     "journal_heads",

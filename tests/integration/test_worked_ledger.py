@@ -161,10 +161,19 @@ def test_positions_read_on_are_those_of_the_whole_journal(journal, traded) -> No
     assert found == [{"ABC": 7.0}, {"ABC": 17.0}, {"ABC": 34.0}, {}, {"DEF": 3.0}]
 
 
-def test_the_events_of_an_order_are_found_by_its_index_however_long_the_journal_is(tmp_path) -> None:
+OF_BEFORE = (
+    "DROP INDEX journal_events_by_order",
+    "CREATE INDEX journal_events_by_order ON journal_events (client_order_id)",
+)
+
+
+@pytest.mark.parametrize("changes", [(), OF_BEFORE], ids=["new file", "file of before"])
+def test_the_events_of_an_order_are_found_by_its_index_however_long_the_journal_is(tmp_path, changes) -> None:
     with Journal.open(tmp_path / "journal.sqlite", account="simulated"):
         pass
     with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as connection:
+        for change in changes:
+            connection.execute(change)
         plan = connection.execute(f"EXPLAIN QUERY PLAN {OF_ORDER}", ("o-1", "simulated")).fetchall()
     assert "journal_events_by_order (client_order_id=?)" in str(plan)
 
