@@ -74,7 +74,9 @@ class SqliteStore:
     Notes
     -----
     Threads share it: one writes and one asks for orders at a time, each on a connection that is kept; the rest have
-    connections of their own. A process that was forked makes new ones.
+    connections of their own. A question that is short is asked on the connection that writes, unless somebody writes:
+    it has the newest pages at hand, which another one reads anew after each commit. A process that was forked makes
+    new connections.
     """
 
     def __init__(self, location: Path | str) -> None:
@@ -106,18 +108,18 @@ class SqliteStore:
 
     def head(self, account: str) -> JournalHead:
         """Return where the chain of `account` ends."""
-        with self._reading.lent() as connection:
+        with self._writing.lent_or(self._reading) as connection:
             return _head(connection, account)
 
     def of_orders(self, account: str, client_order_ids: Sequence[str]) -> list[JournalRow]:
         """Return the events of orders as they are at one instant, by ascending sequence."""
         names = tuple(dict.fromkeys(client_order_ids))
-        with self._reading.lent() as connection:
-            if len(names) == 1:  # one statement sees one instant by itself
+        if len(names) == 1:  # one statement sees one instant by itself
+            with self._writing.lent_or(self._reading) as connection:
                 found = _of_order(connection, account, names[0])
-            else:
-                with _transaction(connection, "BEGIN"):
-                    found = [row for name in names for row in _of_order(connection, account, name)]
+        else:
+            with self._reading.lent() as connection, _transaction(connection, "BEGIN"):
+                found = [row for name in names for row in _of_order(connection, account, name)]
         found.sort(key=_SEQUENCE)
         return found
 
@@ -152,17 +154,23 @@ class _KeptConnection:
 
     @contextmanager
     def lent(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection; one that is left within a transaction is closed."""
-        with self._lock:
-            connection = self._connection
-            if connection is None:
-                connection = self._connection = _detached(self._engine)
-            try:
+        """Lend the connection, once it is given back; one that is left within a transaction is closed."""
+        with self._lock, self._opened() as connection:
+            yield connection
+
+    @contextmanager
+    def lent_or(self, other: _KeptConnection) -> Iterator[sqlite3.Connection]:
+        """Lend the connection, or another one while somebody has it."""
+        lock = self._lock
+        if not lock.acquire(blocking=False):
+            with other.lent() as connection:
                 yield connection
-            finally:
-                if connection.in_transaction:
-                    self._connection = None
-                    connection.close()
+            return
+        try:
+            with self._opened() as connection:
+                yield connection
+        finally:
+            lock.release()
 
     def close(self) -> None:
         """Close the connection, once it is given back."""
@@ -176,6 +184,18 @@ class _KeptConnection:
         _OF_PARENTS.append(self._connection)
         self._lock = threading.Lock()
         self._connection = None
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = _detached(self._engine)
+        try:
+            yield connection
+        finally:
+            if connection.in_transaction:
+                self._connection = None
+                connection.close()
 
 
 _STORES: weakref.WeakSet[SqliteStore] = weakref.WeakSet()

@@ -93,6 +93,18 @@ def test_what_is_asked_after_closing_is_answered_by_a_new_connection(journal: Jo
     assert journal.verify() == journal.head().sequence == 2
 
 
+def test_who_asks_does_not_wait_for_who_writes_and_sees_only_what_is_committed(journal: Journal) -> None:
+    append(journal, note(1))
+    before = journal.head()
+    with journal._store._writing.lent() as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("UPDATE journal_heads SET sequence = 7")
+        assert journal.head() == before
+        assert [row.payload for row in journal.events(client_order_ids=["order-1"])] == [1]
+        connection.execute("ROLLBACK")
+    assert journal.head() == before
+
+
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
