@@ -68,7 +68,6 @@ class AlpacaRequests:
         ConfigurationError
             The keys are refused.
         """
-        load_alpaca_py()
         from alpaca.common.exceptions import APIError  # noqa: PLC0415
 
         call = getattr(self._client, method.lower())
@@ -100,6 +99,8 @@ class AlpacaRequests:
         for attempt in range(most):
             try:
                 answer = self.send("GET", path, query)
+                if answer is None:  # no word of the venue's: nothing is found only where it says so
+                    raise self._unknown("GET", path, "an empty answer")
             except BrokerUnavailable:
                 if attempt + 1 == most:
                     raise
@@ -222,31 +223,19 @@ def load_alpaca_py() -> None:
         importlib.import_module("alpaca.trading.client")
 
 
-class _TimedSession:
-    """alpaca-py's session whose requests end in time; everything else is the session's own."""
-
-    def __init__(self, session: Any, limits: tuple[float, float]) -> None:
-        self._session = session
-        self._limits = limits
-
-    def request(self, method: str, url: str, **options: Any) -> Any:
-        return self._session.request(method, url, **{**options, "timeout": self._limits})
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._session, name)
-
-
 def _client(settings: AlpacaBrokerSettings, secrets: tuple[str, str]) -> Any:
     load_alpaca_py()
     from alpaca.trading.client import TradingClient  # noqa: PLC0415
 
+    from aegis.execution.brokers.alpaca_transport import AlpacaTransport  # noqa: PLC0415
+
     client: Any = TradingClient(secrets[0], secrets[1], raw_data=True, url_override=settings.url)
-    session = client._session
-    # Proxies and certificates of the environment are looked up once, and not before each request.
-    surroundings = session.merge_environment_settings(settings.url, {}, None, None, None)
-    session.proxies, session.verify, session.cert = (surroundings[name] for name in ("proxies", "verify", "cert"))
-    session.trust_env = False
-    client._session = _TimedSession(session, (settings.connect_timeout_seconds, settings.read_timeout_seconds))
+    client._session = AlpacaTransport(
+        client._session,
+        settings.url,
+        connect_seconds=settings.connect_timeout_seconds,
+        read_seconds=settings.read_timeout_seconds,
+    )
     # It would post again by itself on these, and a 504 may come after the order was accepted.
     client._retry_codes = []
     return client

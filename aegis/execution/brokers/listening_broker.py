@@ -230,7 +230,7 @@ class ListeningBroker(ABC):
             order,
             require=self._require_allowed,
             positions=self._statement.positions,
-            open_orders=[self._book.status(name) for name in self._book.open_ids()],
+            open_orders=lambda: [self._book.status(name) for name in self._book.open_ids()],
         )
 
     def _poll(self) -> None:

@@ -20,7 +20,7 @@ def why_not_live(
     *,
     require: Callable[[], None],
     positions: Callable[[], Iterable[Position]],
-    open_orders: Iterable[OrderStatus],
+    open_orders: Callable[[], Iterable[OrderStatus]],
 ) -> str:
     """Return why an order may not leave for real money now; empty where it may, or where there is none at stake.
 
@@ -32,8 +32,9 @@ def why_not_live(
         Raises ConfigurationError where real money is reached and nobody's confirmation stands.
     positions : callable
         Asks the broker what the account holds; called only where the confirmation does not stand.
-    open_orders : iterable of OrderStatus
-        Our orders that may still execute; `order` among them is left out.
+    open_orders : callable
+        Returns our orders that may still execute; called only where the confirmation does not stand. `order` among
+        them is left out.
 
     Raises
     ------
@@ -43,7 +44,10 @@ def why_not_live(
     try:
         require()
     except ConfigurationError as error:
-        if reduces_only(order, positions(), open_orders):
+        waiting = (
+            open_orders()
+        )  # before the positions: what fills between the two questions counts twice, never not at all
+        if reduces_only(order, positions(), waiting):
             return ""
         return reason_text(OrderReason.NOT_CONFIRMED, f"{error}; until then only orders that reduce a position leave")
     return ""

@@ -7,7 +7,9 @@ are its broker's. Nothing is rounded: an order whose price does not fit is refus
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
@@ -39,7 +41,7 @@ def why_not_now(order: Order, *, clock: Clock, calendar: TradingCalendar) -> str
         return reason_text(OrderReason.TOO_LATE, f"good till {order.expires_at_utc.isoformat()}")
     if order.expires_at_utc is None and now >= closes:
         return reason_text(OrderReason.TOO_LATE, f"session {order.execution_session} closed at {closes.isoformat()}")
-    before = calendar.close_utc(calendar.previous(order.execution_session))
+    before = _close_before_utc(calendar, order.execution_session)
     if now < before:
         return reason_text(
             OrderReason.CLOSED_SESSION,
@@ -79,6 +81,12 @@ def why_wrong_price(order: Order) -> str:
     if order.trail_usd is not None and Decimal(repr(float(order.trail_usd))) % _CENT != 0:
         return reason_text(OrderReason.TICK_SIZE, f"trail_usd {order.trail_usd!r} is not a multiple of {_CENT}")
     return ""
+
+
+@lru_cache(maxsize=8)
+def _close_before_utc(calendar: TradingCalendar, session: date) -> datetime:
+    """Return when the session before a session closes; looked up once, as every order asks for it."""
+    return calendar.close_utc(calendar.previous(session))
 
 
 def tick_usd(price_usd: float) -> Decimal:
