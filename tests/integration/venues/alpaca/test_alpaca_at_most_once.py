@@ -88,6 +88,19 @@ def test_while_nobody_knows_whether_an_order_arrived_no_other_is_sent(venue, bro
     assert broker.unknown_orders() == ()
 
 
+def test_an_empty_answer_does_not_say_that_an_order_never_arrived(venue, broker_of, order_of):
+    venue.book.refuses_duplicates = False
+    broker = broker_of(attempts=2, **IMPATIENT)
+    venue.rest.script("POST", After(Reset()))
+    venue.rest.script("GET", *[Before(Status(200, body=None))] * ALWAYS)
+    with pytest.raises(SubmissionUnknown, match=r"order-ABC.*an empty answer"):
+        broker.submit(order_of())
+    assert (venue.book.accepted, venue.rest.count("POST")) == ({"order-ABC": 1}, 1)
+    venue.rest.heal()
+    assert broker.submit(order_of()).state is OrderState.ACCEPTED
+    assert venue.book.accepted == {"order-ABC": 1}
+
+
 def test_an_order_that_never_arrived_is_sent_when_it_is_submitted_again(venue, broker_of, order_of):
     broker = broker_of(attempts=2, **IMPATIENT)
     venue.rest.script("POST", *[Before(Reset())] * 2)
