@@ -342,8 +342,9 @@ class ExitDoor:
             self._ledger.flush()
 
     def _let_go(self) -> None:
-        """Let the broker forget what the ledger has forgotten: the journal has it."""
+        """Let rules and broker forget what the ledger has forgotten: the journal has it."""
         gone = self._ledger.let_go()
+        self._rules.let_go(gone)
         if isinstance(self._broker, ForgettingBroker):
             self._broker.let_go(gone, heard=self._heard, recall=self._ledger.recall)
 

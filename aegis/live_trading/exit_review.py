@@ -33,6 +33,10 @@ class ExitReview(Protocol):
         """Take note of what happened to an order."""
         ...
 
+    def let_go(self, client_order_ids: Iterable[str]) -> None:
+        """Forget orders that have ended and are in the journal."""
+        ...
+
     def observe_account(self, balance: AccountBalance, positions: Iterable[Position], *, at_utc: datetime) -> None:
         """Take note of what the broker says of the account, and when it was asked."""
         ...

@@ -152,6 +152,10 @@ class LiveBook:
         self._changed.update(self.orders.symbol_of(event.client_order_id) for event in new[:1])
         return new
 
+    def let_go(self, client_order_ids: Iterable[str]) -> None:
+        """Forget orders that have ended and are in the journal; see :meth:`OrderReservations.let_go`."""
+        self.orders.let_go(client_order_ids)
+
     def withdraw(self, client_order_id: str) -> None:
         """Forget what was let through last under an id and never sent."""
         symbol = self.orders.withdraw(client_order_id)

@@ -107,6 +107,8 @@ class OrderReservations:
         self._sales: dict[str, set[str]] = {}
         self._unstated: set[str] = set()
         self._ended: set[str] = set()
+        self._let_go: set[str] = set()
+        self._forgotten: dict[str, Reserved] = {}
         self.total = NOTHING
 
     def sent_at(self, client_order_id: str) -> datetime | None:
@@ -225,6 +227,18 @@ class OrderReservations:
             entry.asked, entry.asked_at_utc = None, entry.asked_at_utc[:-1]
         return entry
 
+    def let_go(self, client_order_ids: Iterable[str]) -> None:
+        """Forget orders that have ended and are in the journal, once all they still take is of the day's limits.
+
+        Notes
+        -----
+        Their sums count until the day is over. Shares that change hands afterwards are counted; a fill of theirs that
+        is told once more would be counted again, which makes the day's limits narrower and never wider.
+        """
+        self._let_go.update(name for name in client_order_ids if name in self._entries)
+        for name in tuple(self._let_go):
+            self._keep_sums(name, self._entries[name])
+
     def count_by(self, bounds: DayBounds) -> None:
         """Count by another day or statement; final orders that take nothing any more are forgotten."""
         is_same_day = (bounds.begins_at_utc, bounds.ends_at_utc) == (
@@ -232,6 +246,10 @@ class OrderReservations:
             self._bounds.ends_at_utc,
         )
         self._bounds = bounds
+        if not is_same_day:
+            for symbol, sums in self._forgotten.items():
+                self._replace(symbol, sums, NOTHING)
+            self._forgotten.clear()
         # A statement changes only what executed since the one before: a long day's orders are not all counted anew.
         for name in tuple(self._unstated | self._ended if is_same_day else self._entries):
             entry = self._entries[name]
@@ -242,11 +260,13 @@ class OrderReservations:
             self._renew(name, entry)
             if is_over and entry.reserved == NOTHING and entry.dearest_sale_usd == 0:
                 self._forget(name, entry)
+            elif name in self._let_go:
+                self._keep_sums(name, entry)
         self._ended.clear()
 
     def from_scratch(self) -> Reserved:
-        """Return the total by adding up what every order takes by its own history."""
-        total = NOTHING
+        """Return the total by adding up what every order takes by its own history, and the sums of forgotten ones."""
+        total = sum(self._forgotten.values(), start=NOTHING)
         for entry in self._entries.values():
             total += _reserved(entry, entry.history(), self._bounds)[0]
         return total
@@ -266,11 +286,24 @@ class OrderReservations:
         if entry.dearest_sale_usd > 0:
             sales.add(name)
 
+    def _keep_sums(self, name: str, entry: _Entry) -> None:
+        """Keep of an order that was let go what it takes of the day, if that is all, and forget the rest."""
+        history, taken = entry.history(), entry.reserved
+        fills = (fill.filled_at_utc for fill in entry.fills(history))
+        has_ended = entry.is_over or (history is not None and history.status.is_final)
+        if not has_ended or name in self._unstated or any(at >= self._bounds.ends_at_utc for at in fills):
+            return
+        if taken.unpriced or entry.dearest_sale_usd > 0:
+            return
+        self._forget(name, entry)
+        self._replace(entry.symbol, NOTHING, taken)
+        self._forgotten[entry.symbol] = self._forgotten.get(entry.symbol, NOTHING) + taken
+
     def _forget(self, name: str, entry: _Entry) -> None:
         self._replace(entry.symbol, entry.reserved, NOTHING)
         self._sales.get(entry.symbol, set()).discard(name)
-        self._unstated.discard(name)
-        self._ended.discard(name)
+        for names in (self._unstated, self._ended, self._let_go):
+            names.discard(name)
         del self._entries[name]
 
     def _replace(self, symbol: str, before: Reserved, after: Reserved) -> None:

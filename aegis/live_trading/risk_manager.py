@@ -145,6 +145,11 @@ class LiveRiskManager:
             if self._book.settle(event):
                 self._breakers.observe_event(event, now)
 
+    def let_go(self, client_order_ids: Iterable[str]) -> None:
+        """Forget orders that have ended and are in the journal; what they took of the day's limits counts on."""
+        with self._lock:
+            self._book.let_go(client_order_ids)
+
     def observe_quote(self, symbol: str, *, bid_usd: float, ask_usd: float, at_utc: datetime) -> None:
         """Take note of a symbol's best prices at an instant, aware UTC; older than the known ones changes nothing."""
         with self._lock:

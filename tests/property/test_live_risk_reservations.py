@@ -58,6 +58,7 @@ class _Session:
         self.orders: dict[str, _Modelled] = {}
         self.events: list[OrderEvent] = []
         self.touches: dict[str, float] = {}
+        self.let_go_names: set[str] = set()
         self.number = 0
 
     @property
@@ -105,8 +106,15 @@ class _Session:
             self.tell(self.door.event(_E.CANCELLED if item.fills else kind, item.order))
 
     def repeat(self, chosen: int) -> None:
-        if self.events:
-            self.door.manager.settle(self.events[chosen % len(self.events)])
+        told = [event for event in self.events if event.client_order_id not in self.let_go_names]
+        if told:
+            self.door.manager.settle(told[chosen % len(told)])
+
+    def let_go(self) -> None:
+        """Let go all that have ended; what was told of them is not told again."""
+        ended = {name for name, item in self.orders.items() if not item.is_open}
+        self.door.manager.let_go(ended - self.let_go_names)
+        self.let_go_names |= ended
 
     def state_account(self) -> None:
         for symbol in self.held:
@@ -182,6 +190,7 @@ steps = st.one_of(
     st.tuples(st.just("end"), st.integers(0, 9), ends),
     st.tuples(st.just("repeat"), st.integers(0, 99)),
     st.tuples(st.just("state_account")),
+    st.tuples(st.just("let_go")),
     st.tuples(st.just("go_on"), st.sampled_from([timedelta(seconds=1), timedelta(minutes=2), timedelta(days=1)])),
 )
 

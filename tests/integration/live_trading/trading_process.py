@@ -49,6 +49,9 @@ class NoRules:
     def settle(self, event: OrderEvent) -> None:
         """Keep no count."""
 
+    def let_go(self, client_order_ids: Iterable[str]) -> None:
+        """Know of no order."""
+
     def observe_account(self, balance: AccountBalance, positions: Iterable[Position], *, at_utc: datetime) -> None:
         """Keep no statement."""
 
