@@ -223,6 +223,7 @@ class Journal:
         kinds: Sequence[str] = (),
         client_order_ids: Sequence[str] | None = None,
         after: int = 0,
+        idempotency_key: str | None = None,
     ) -> list[JournalRow]:
         """Return events by ascending sequence, in one query.
 
@@ -236,8 +237,10 @@ class Journal:
             Wanted orders; all events if None.
         after : int
             Only what follows this place in the chain; 0 for all of it.
+        idempotency_key : str, optional
+            Only what was recorded under it: one event, or none.
         """
-        if client_order_ids is not None and (first, last, after) == (date.min, date.max, 0):
+        if client_order_ids is not None and (first, last, after, idempotency_key) == (date.min, date.max, 0, None):
             return self._of_orders(client_order_ids, frozenset(str(kind) for kind in kinds))
         query = sa.select(EVENTS)
         if (first, last) != (date.min, date.max):
@@ -249,6 +252,8 @@ class Journal:
             query = query.where(EVENTS.c.kind.in_([str(kind) for kind in kinds]))
         if client_order_ids is not None:
             query = query.where(EVENTS.c.client_order_id.in_(client_order_ids))
+        if idempotency_key is not None:
+            query = query.where(EVENTS.c.idempotency_key == idempotency_key)
         with self._reading() as connection:
             return list(self._select(connection, query))
 
