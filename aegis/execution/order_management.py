@@ -237,10 +237,15 @@ class DecisionLedger:
         return CommitOutcome((), {}, is_new=is_new, is_refused=True)
 
     def _add(self, event: NewEvent) -> None:
-        key = str(event.idempotency_key)
-        self._pending[key] = event
+        key = self._add_aside(event)
         told = self._recorded.setdefault(event.client_order_id, {})
         told[key] = _fingerprint(instant_text(event.at_utc), event.payload_json)
+
+    def _add_aside(self, event: NewEvent) -> str:
+        """Write down, with the next flush, what is never compared with what is recorded; return its key."""
+        key = str(event.idempotency_key)
+        self._pending[key] = event
+        return key
 
     def _remember(self, rows: Iterable[JournalRow]) -> None:
         """Keep what recorded events say, as fingerprints, and the rows of orders that are not at their end."""

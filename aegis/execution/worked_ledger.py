@@ -12,7 +12,8 @@ from datetime import date, datetime
 from typing import Any
 
 from aegis.errors import JournalError
-from aegis.execution.decisions import INTENTS, CommitOutcome, CommittedDecision, Decision, DecisionEventKind
+from aegis.execution.decisions import ASIDES, INTENTS, CommitOutcome, CommittedDecision, Decision, DecisionEventKind
+from aegis.execution.forgotten_names import ForgottenNames
 from aegis.execution.journal import Journal
 from aegis.execution.journal_chain import JournalRow
 from aegis.execution.journal_entries import aside_entry, child_entries
@@ -58,7 +59,7 @@ class WorkedLedger(DecisionLedger):
         self._terms: dict[str, Order] = {}
         self._first_terms: dict[str, Order] = {}
         self._verdicts: dict[str, int] = {}
-        self._forgotten_decisions: dict[str, date] = {}
+        self._forgotten_decisions = ForgottenNames()
         self._let_go: list[str] = []
         super().__init__(journal, first=first, last=date.max)
 
@@ -139,13 +140,18 @@ class WorkedLedger(DecisionLedger):
         gone, self._let_go = tuple(self._let_go), []
         return gone
 
-    def recall(self, client_order_id: str) -> tuple[Order, tuple[OrderEvent, ...]]:
+    def recall(self, client_order_id: str) -> tuple[Order, tuple[OrderEvent, ...]] | None:
         """Return an order as it was sent, and what a venue told of it, oldest first, from the journal alone.
+
+        Returns
+        -------
+        tuple of (Order, tuple of OrderEvent) or None
+            None where it was never committed.
 
         Raises
         ------
         JournalError
-            It was never committed, or the journal cannot be read.
+            The journal cannot be read.
 
         Notes
         -----
@@ -154,7 +160,7 @@ class WorkedLedger(DecisionLedger):
         rows = self._journal.events(client_order_ids=[client_order_id])
         orders = [order_from_record(row.payload["order"]) for row in rows if row.kind in _UNSENT_TERMS]
         if not orders:
-            raise _unknown(self._journal.account, client_order_id)
+            return None
         return orders[-1], tuple(order_event(row) for row in rows if row.kind in TOLD_OF_ORDERS)
 
     def commit_child(self, order: Order, refusal: str | None, *, session: date, at_utc: datetime) -> None:
@@ -192,9 +198,11 @@ class WorkedLedger(DecisionLedger):
         """Record where a parent order stands; durable with the next :meth:`flush`."""
         name = order.client_order_id
         self._require_own(order.account, session, name)
-        number = self._kept[name] = self._kept.get(name, 0) + 1
         kind = DecisionEventKind.PARENT_KEPT
-        self._add(aside_entry(order, kind, record, session=session, at_utc=at_utc, number=number))
+        if name not in self._kept:
+            self._kept[name] = len(self.asides(name, kind)) if self._knows(name) else 0
+        self._kept[name] += 1
+        self._add_aside(aside_entry(order, kind, record, session=session, at_utc=at_utc, number=self._kept[name]))
 
     def note_verdict(self, order: Order, record: Mapping[str, Any], *, session: date, at_utc: datetime) -> None:
         """Record what the exit door said of an order; durable with the next :meth:`flush`."""
@@ -203,7 +211,7 @@ class WorkedLedger(DecisionLedger):
         if name not in self._verdicts:
             self._verdicts[name] = len(self.asides(name, kind)) if self._knows(name) else 0
         self._verdicts[name] += 1
-        self._add(aside_entry(order, kind, record, session=session, at_utc=at_utc, number=self._verdicts[name]))
+        self._add_aside(aside_entry(order, kind, record, session=session, at_utc=at_utc, number=self._verdicts[name]))
 
     def asides(self, client_order_id: str, kind: DecisionEventKind) -> list[Mapping[str, Any]]:
         """Return what was recorded about an order that is no event of it, oldest first."""
@@ -237,14 +245,18 @@ class WorkedLedger(DecisionLedger):
         return {name: (statuses[name], tuple(events)) for name, events in told.items()}
 
     def _committed(self, decision_id: str) -> CommittedDecision | None:
-        session = self._forgotten_decisions.get(decision_id)
-        if session is None:
-            return super()._committed(decision_id)
+        known = super()._committed(decision_id)
+        if known is not None or not self._forgotten_decisions.may_have(decision_id):
+            return known
+        committed = self._journal.events(idempotency_key=_commitment_key(decision_id))
+        if not committed:
+            return None
+        session = committed[0].session_date
         rows = self._journal.events(first=session, last=session)
         return decision_from(rows_by_decision(rows)[decision_id])
 
     def _remember(self, rows: Iterable[JournalRow]) -> None:
-        known = tuple(rows)
+        known = tuple(row for row in rows if row.kind not in ASIDES)
         super()._remember(known)
         self._ended |= {str(row.client_order_id): None for row in known if row.kind in FINAL_EVENTS}
 
@@ -256,19 +268,24 @@ class WorkedLedger(DecisionLedger):
         self._open_rows.pop(name, None)
         self._recorded.pop(name, None)
         self._verdicts.pop(name, None)
+        self._kept.pop(name, None)
         self._closed.discard(name)
         self._let_go.append(name)
         if order is not None and order.decision_id in self._decisions:
-            self._forget_decision(order.decision_id, order.session)
+            self._forget_decision(order.decision_id)
 
-    def _forget_decision(self, decision_id: str, session: date) -> None:
+    def _forget_decision(self, decision_id: str) -> None:
         """Drop a decision that was committed here, once all of its orders are dropped."""
         orders = self._decisions[decision_id].orders
         if decision_id in self._decision_rows or any(self._knows(order.client_order_id) for order in orders):
             return
         del self._decisions[decision_id]
-        self._forgotten_decisions[decision_id] = session
-        self._recorded.get(None, {}).pop(f"{DecisionEventKind.DECISION_COMMITTED}:{decision_id}", None)
+        self._forgotten_decisions.add(decision_id)
+        self._recorded.get(None, {}).pop(_commitment_key(decision_id), None)
+
+
+def _commitment_key(decision_id: str) -> str:
+    return f"{DecisionEventKind.DECISION_COMMITTED}:{decision_id}"
 
 
 def _unknown(account: str, client_order_id: str) -> JournalError:

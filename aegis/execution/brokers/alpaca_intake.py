@@ -79,19 +79,19 @@ class AlpacaIntake:
     def let_go(self, client_order_id: str) -> None:
         """Forget what Alpaca said of an order of ours that has ended."""
         with self._lock:
-            venue_id = self._newest.pop(client_order_id, None)
-            while venue_id is not None:
-                self._roots.pop(venue_id, None)
-                self._told.pop(venue_id, None)
+            self._newest.pop(client_order_id, None)
+            # Replacements that were rejected are among them, which none of those that stood for it names.
+            for venue_id in [name for name, (root, _) in self._roots.items() if root == client_order_id]:
+                del self._roots[venue_id]
+                for told in (self._told, self._orders, self._words):
+                    told.pop(venue_id, None)
                 self._lacking.discard(venue_id)
-                order = self._orders.pop(venue_id, None)
-                venue_id = None if order is None else order.replaces
             self._cancelling.discard(client_order_id)
             for asked in [key for key in self._asked if key[0] == client_order_id]:
                 del self._asked[asked]
 
-    def bring_back(self, client_order_id: str, *, recall: Recall) -> tuple[Order, tuple[OrderEvent, ...]]:
-        """Return an order that was let go, and take note of its recorded fills.
+    def bring_back(self, client_order_id: str, *, recall: Recall) -> tuple[Order, tuple[OrderEvent, ...]] | None:
+        """Return an order that was let go, and take note of its recorded fills; None for one that is not ours.
 
         Raises
         ------
@@ -99,13 +99,14 @@ class AlpacaIntake:
             What is recorded of it cannot be read.
         """
         try:
-            order, told = recall(client_order_id)
+            found = recall(client_order_id)
         except JournalError as error:
             raise BrokerUnavailable(
                 f"order {client_order_id}: Alpaca tells of it after its end, and its record cannot be read: {error}"
             ) from error
-        self.recall(told)
-        return order, told
+        if found is not None:
+            self.recall(found[1])
+        return found
 
     def expect_cancel(self, client_order_id: str) -> None:
         """Take note that we ask for an order's end."""
@@ -213,6 +214,8 @@ class AlpacaIntake:
         with self._lock:
             self._words[order.venue_id] = str(data.get("reason") or "")
             root = self.take_order(order)
+            if root is None or not self._words[order.venue_id]:
+                del self._words[order.venue_id]
             if root is None:
                 return
             if execution is not None:

@@ -13,15 +13,16 @@ from datetime import date, datetime
 
 from aegis.errors import OrderRejected
 from aegis.execution.brokers.broker import BrokerEvent
+from aegis.execution.forgotten_names import ForgottenNames
 from aegis.execution.order_book import OrderBook
-from aegis.execution.order_history import ENDS
+from aegis.execution.order_history import ENDS, order_history
 from aegis.execution.order_states import FILL_TOLERANCE_SHARES, TRANSITIONS, OrderState, OrderStatus
 from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
 
 _UNSENT = frozenset({OrderState.INTENT_RECORDED, OrderState.APPROVED})
 
-Recall = Callable[[str], tuple[Order, tuple[OrderEvent, ...]]]
-"""From the id of an order that was let go to the order as it was committed and what is recorded of it."""
+Recall = Callable[[str], tuple[Order, tuple[OrderEvent, ...]] | None]
+"""From an id to the order as it was committed and what is recorded of it; None where it was never committed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ class BrokerBook:
         self._events: list[BrokerEvent] = []
         self._dropped = 0
         self._open: set[str] = set()
-        self._let_go: set[str] = set()
+        self._let_go = ForgottenNames()
         self._recall: Recall | None = None
         self._contradictions: list[str] = []
         self._doubts: dict[tuple[str, str], str] = {}
@@ -110,15 +111,7 @@ class BrokerBook:
                         "revision"
                     )
                 return False
-            entry = self._known[name] = _Known(order)
-            self._open.add(name)
-            self._orders.add(order)
-            for event in told:
-                self._orders.apply(event)
-                if event.fill is not None and event.fill.execution_id is not None:
-                    entry.executions[event.fill.execution_id] = (event.fill.quantity_shares, event.fill.price_usd)
-                else:
-                    entry.told.add((event.kind, event.revision))
+            self._enter(order, told)
             return True
 
     def knows(self, client_order_id: str) -> bool:
@@ -306,13 +299,25 @@ class BrokerBook:
             return (*self._contradictions, *breaks, *doubts)
 
     def _bring_back(self, name: str) -> None:
-        if name not in self._let_go or self._recall is None:
+        if self._recall is None or name in self._known or not self._let_go.may_have(name):
             return
-        order, told = self._recall(name)  # outside of the lock: it reads a file, and takes locks of the broker's own
+        found = self._recall(name)  # outside of the lock: it reads a file, and takes locks of the broker's own
+        if found is None or not order_history(*found).status.is_final:
+            return  # it was taken for one that was let go; those have ended
         with self._changed:
-            if name in self._let_go:
-                self._let_go.discard(name)
-                self.know(order, told)
+            if name not in self._known:
+                self._enter(*found)
+
+    def _enter(self, order: Order, told: Iterable[OrderEvent]) -> None:
+        entry = self._known[order.client_order_id] = _Known(order)
+        self._open.add(order.client_order_id)
+        self._orders.add(order)
+        for event in told:
+            self._orders.apply(event)
+            if event.fill is not None and event.fill.execution_id is not None:
+                entry.executions[event.fill.execution_id] = (event.fill.quantity_shares, event.fill.price_usd)
+            else:
+                entry.told.add((event.kind, event.revision))
 
     def _release_end(self, name: str) -> None:
         waiting = self._known[name].waiting_end
