@@ -64,7 +64,7 @@ class AlpacaSending:
         self._why_not_live = why_not_live
         self._sending = threading.RLock()
         self._unknown: dict[str, str] = {}
-        self._tried: set[str] = set()
+        self._tried: dict[str, set[str]] = {}
 
     @property
     def unknown_orders(self) -> tuple[str, ...]:
@@ -76,8 +76,8 @@ class AlpacaSending:
         return client_order_id in self._unknown
 
     def let_go(self, client_order_id: str) -> None:
-        """Forget that an order was tried which has ended."""
-        self._tried.discard(client_order_id)
+        """Forget that an order, or a replacement of it, was tried which has ended."""
+        self._tried.pop(client_order_id, None)
 
     def submit(self, order: Order, *, is_retry: bool) -> OrderStatus:
         """Send an order of ours, at most once, and return where it stands."""
@@ -209,7 +209,7 @@ class AlpacaSending:
         VenueOrder, Refused or str
             The order, the venue's refusal, or why it may not leave for real money: the venue does not have it.
         """
-        was_doubtful = is_doubtful = is_retry or venue_name in self._tried
+        was_doubtful = is_doubtful = is_retry or venue_name in self._tried.get(order.client_order_id, ())
         for attempt in range(self._attempts):
             if attempt:
                 self._requests.rest_after(attempt - 1)
@@ -219,7 +219,7 @@ class AlpacaSending:
                     return before
                 # From here on the order may be at the venue, whatever goes wrong, this process included.
                 self._unknown[venue_name] = order.client_order_id
-                self._tried.add(venue_name)
+                self._tried.setdefault(order.client_order_id, set()).add(venue_name)
                 was_doubtful, is_doubtful = is_doubtful, True
                 found = self._answered(venue_name, send(), look, was_doubtful=was_doubtful)
                 if found is not None:
