@@ -157,6 +157,7 @@ class LiveTrader:
         for state in self._desk.states():
             if state.has_ended:
                 self._desk.release(state.order.client_order_id)
+                self._venue.forget_children(state)
         with system.door.held():  # what parents noted without sending anything is durable too
             failures, self._venue.failures = tuple(self._venue.failures), []
         return TraderReport(
@@ -217,6 +218,9 @@ class LiveTrader:
                         self._not_yet[order.client_order_id] = order
         if have_begun:
             self._seen = (head, *looked_at)
+            # Where the others stand is in the journal: they are asked for again if the session is read again.
+            at_work = {state.order.client_order_id for state in self._desk.states()}
+            self._released &= at_work | self._waiting.keys()
 
     def _has_begun(self, order: Order, now_utc: datetime) -> bool:
         """Begin with an order; where that fails it is told, the others go on, and the next step tries again."""

@@ -6,7 +6,7 @@ order things happen :mod:`aegis.execution.algorithms.parent_desk`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 
 from aegis.clock import Clock
@@ -66,6 +66,10 @@ class ChildrenThroughTheDoor:
         """Return where orders stand by the journal."""
         return self._statuses
 
+    def forget_children(self, state: ParentState) -> None:
+        """Forget where the children of a parent stand that is worked no more."""
+        self._statuses.forget(child.status.order.client_order_id for child in state.children)
+
     def _attempt(self, action: Callable[[], object]) -> None:
         try:
             action()
@@ -91,6 +95,11 @@ class _JournalledStatuses(Mapping[str, OrderStatus]):
                 self._ended.clear()
             self._ended[client_order_id] = status
         return status
+
+    def forget(self, client_order_ids: Iterable[str]) -> None:
+        """Drop ended orders from memory; they are asked for again if somebody wants to know."""
+        for name in client_order_ids:
+            self._ended.pop(name, None)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._door.open_ids())
