@@ -12,7 +12,7 @@ import pytest
 from aegis.errors import JournalError
 from aegis.execution import worked_ledger
 from aegis.execution.account_state import Position
-from aegis.execution.decisions import Decision
+from aegis.execution.decisions import Decision, DecisionEventKind
 from aegis.execution.journal import Journal
 from aegis.execution.journal_sqlite import OF_ORDER
 from aegis.execution.order_states import OrderState
@@ -114,6 +114,26 @@ def test_what_is_told_again_of_an_order_that_was_let_go_is_not_recorded_again(jo
     assert ledger.record([event(_E.CANCELLED, "o-0")]) == (
         "order o-0: 'cancelled' after the recorded end of the order",
     )
+
+
+def test_a_stranger_is_recalled_as_none_and_a_new_decision_is_none_of_the_forgotten(ledger, traded) -> None:
+    made = [traded(number) for number in range(5)]
+    assert ledger.recall("nobody's") is None
+    assert ledger.committed(made[0][0].decision_id) is not None
+    assert ledger.committed("simulated/desk/2014-06-05/asked:6/1") is None
+
+
+def test_what_is_kept_of_an_order_goes_on_being_numbered_after_it_was_forgotten(journal, ledger, traded) -> None:
+    order = traded(0)[0].orders[0]
+    for number in range(1, 3):
+        ledger.keep_parent(order, {"place": number}, session=FRIDAY, at_utc=AT)
+    for number in range(1, 8):
+        traded(number)
+    assert "o-0" in ledger.let_go()
+    assert ledger.status("o-0") is not None
+    ledger.keep_parent(order, {"place": 3}, session=FRIDAY, at_utc=AT)
+    ledger.flush()
+    assert [row.payload["place"] for row in journal.events(kinds=[DecisionEventKind.PARENT_KEPT])] == [1, 2, 3]
 
 
 def test_an_order_that_is_open_is_never_let_go(ledger, traded, order_of) -> None:
