@@ -39,7 +39,6 @@ class FirstByte(socket.SocketIO):
 
     def __init__(self, connection: socket.socket) -> None:
         super().__init__(connection, "rb")
-        connection.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._connection = connection
         self.arrived_ns = 0
         self.waits = True
@@ -70,6 +69,8 @@ class ArrivalVenue(RestVenue):
                 self.rfile = io.BufferedReader(self.first)
 
         self._http.RequestHandlerClass = Noting
+        # Connections have it from where they were accepted: their first bytes may be there before a thread is.
+        self._http.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
     def _receive(self, handler: BaseHTTPRequestHandler) -> None:
         first: Any = handler
