@@ -14,8 +14,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aegis.execution.journal import Journal, NewEvent
+from aegis.execution.journal import Journal
 from aegis.execution.journal_chain import JournalRow
+from benchmarks.live_trading.durable_commits import committed, write_and_sync
 from benchmarks.live_trading.market import ACCOUNT
 
 COMMITS = {1: 200, 10: 100, 100: 40, 1_000: 15}
@@ -70,9 +71,9 @@ def measure(folder: Path, source: Path, *, share: float = 1.0) -> list[GroupComm
             for number in range(max(3, round(commits * share)) + 1):
                 given = f"{size}-{number}"
                 steps: list[tuple[str, Callable[[], None]]] = [
-                    (RAW, lambda block=block: _write(raw.fileno(), block)),
+                    (RAW, lambda block=block: write_and_sync(raw.fileno(), block)),
                     (PLAIN, _inserted(plain, group, given)),
-                    (JOURNAL, _committed(journal, group, given)),
+                    (JOURNAL, committed(journal, group, given=given)),
                 ]
                 turn = number % len(steps)
                 for peer, step in (*steps[turn:], *steps[:turn]):
@@ -82,11 +83,6 @@ def measure(folder: Path, source: Path, *, share: float = 1.0) -> list[GroupComm
                         measured.seconds[peer].append(time.perf_counter() - began)
             found.append(measured)
     return found
-
-
-def _write(file: int, block: bytes) -> None:
-    os.write(file, block)
-    os.fsync(file)
 
 
 def _plain_table(path: Path) -> sqlite3.Connection:
@@ -109,26 +105,3 @@ def _inserted(connection: sqlite3.Connection, group: Sequence[JournalRow], given
         connection.execute("COMMIT")
 
     return insert
-
-
-def _committed(journal: Journal, group: Sequence[JournalRow], given: str) -> Callable[[], None]:
-    """Return what appends rows to the journal under new keys."""
-    events = [
-        NewEvent(
-            kind=row.kind,
-            session=row.session_date,
-            at_utc=row.instant_utc,
-            payload_json=row.payload_json,
-            decision_id=row.decision_id,
-            client_order_id=row.client_order_id,
-            idempotency_key=f"{given}:{row.idempotency_key}",
-        )
-        for row in group
-    ]
-
-    def commit() -> None:
-        with journal.batch() as batch:
-            for event in events:
-                batch.append(event)
-
-    return commit

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from aegis.execution.brokers.alpaca import AlpacaBroker
-from aegis.execution.journal import Journal, NewEvent
+from aegis.execution.journal import Journal
 from aegis.execution.journal_chain import JournalRow
 from aegis.execution.order_ids import client_order_id
 from aegis.live_trading.execution_config import ExecutionConfig
@@ -31,6 +31,7 @@ from aegis.live_trading.risk_manager import LiveRiskManager
 from aegis.risk.exit_limits import ExitLimits
 from aegis.risk.exit_view import SymbolFacts
 from aegis.workspace import Workspace
+from benchmarks.live_trading.durable_commits import committed, write_and_sync
 from benchmarks.live_trading.market import ACCOUNT, CALENDAR, SESSION, RunningClock, settings
 from benchmarks.live_trading.processes import Started
 
@@ -95,9 +96,9 @@ def measure(folder: Path, *, orders: int) -> Latency:
         for number in range(1, _NOT_COUNTED + orders + 1):
             desk.tell()
             steps: list[Callable[[], Any]] = [
-                lambda: found.raw_ns.append(_timed(lambda: _write(raw.fileno(), blocks["raw"]))),
-                lambda: found.pages_ns.append(_timed(lambda: _write(raw.fileno(), blocks["as SQLite writes"]))),
-                lambda number=number: found.durable_ns.append(_timed(_commit(beside, rows, number))),
+                lambda: found.raw_ns.append(_timed(lambda: write_and_sync(raw.fileno(), blocks["raw"]))),
+                lambda: found.pages_ns.append(_timed(lambda: write_and_sync(raw.fileno(), blocks["as SQLite writes"]))),
+                lambda number=number: found.durable_ns.append(_timed(_again(beside, rows, number))),
                 lambda number=number: called.update({number: desk.submit(number)}),
             ]
             turn = number % len(steps)
@@ -212,37 +213,15 @@ def _timed(action: Callable[[], object]) -> int:
     return time.monotonic_ns() - began
 
 
-def _write(file: int, block: bytes) -> None:
-    os.write(file, block)
-    os.fsync(file)
-
-
 def _bytes_a_commit(journal: Journal, written: Path, rows: list[JournalRow]) -> int:
     """Return how many bytes SQLite writes for the rows of an order, on average over some commits."""
     before = written.stat().st_size
     for number in range(_COMMITS_MEASURED):
-        _commit(journal, rows, -1 - number)()
+        _again(journal, rows, -1 - number)()
     return (written.stat().st_size - before) // _COMMITS_MEASURED
 
 
-def _commit(journal: Journal, rows: list[JournalRow], number: int) -> Callable[[], None]:
-    """Return what commits the rows of an order under new names."""
-    events = [
-        NewEvent(
-            kind=row.kind,
-            session=row.session_date,
-            at_utc=row.instant_utc,
-            payload_json=row.payload_json,
-            decision_id=row.decision_id,
-            client_order_id=client_order_id(ACCOUNT, str(row.decision_id), symbol=str(number)),
-            idempotency_key=f"{number}:{row.idempotency_key}",
-        )
-        for row in rows
-    ]
-
-    def commit() -> None:
-        with journal.batch() as batch:
-            for event in events:
-                batch.append(event)
-
-    return commit
+def _again(journal: Journal, rows: list[JournalRow], number: int) -> Callable[[], None]:
+    """Return what commits the rows of an order as those of another one."""
+    name = client_order_id(ACCOUNT, str(rows[0].decision_id), symbol=str(number))
+    return committed(journal, rows, given=str(number), client_order_id=name)
