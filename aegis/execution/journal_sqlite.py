@@ -42,6 +42,8 @@ CHECKPOINT_PAGES = 20_000
 """Of 4 kB, at which a commit copies them into the file itself, where nobody has meanwhile."""
 _COMMITS_A_CHECKPOINT = 250
 """About 4,000 pages."""
+_CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
+_FREE_PASSES = 2
 _SWITCH_AGAIN_SECONDS = 0.01
 
 _SEQUENCE = operator.attrgetter("sequence")
@@ -124,11 +126,22 @@ class SqliteStore:
         return found
 
     def checkpoint(self) -> None:
-        """Let SQLite copy what it wrote beside the file into it, where that is much; others may write meanwhile."""
-        if self._commits >= _COMMITS_A_CHECKPOINT:
-            self._commits = 0
-            with closing(self.engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-                cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        """Let SQLite copy what it wrote beside the file into it, where that is much; others may write meanwhile.
+
+        Notes
+        -----
+        Once all of it is copied, the next commit begins at the start of the log again, over blocks that the file system
+        has given it already; one that makes the log longer waits for the disk longer. While orders leave without a
+        pause, some are committed during a pass, so the last few pages are copied while this process's writers wait.
+        """
+        if self._commits < _COMMITS_A_CHECKPOINT:
+            return
+        self._commits = 0
+        with closing(self.engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+            for _ in range(_FREE_PASSES):
+                cursor.execute(_CHECKPOINT)
+        with self._writing.lent() as writing:
+            writing.execute(_CHECKPOINT)
 
     def close(self) -> None:
         """Close all connections, once who uses the kept ones is done; whoever asks later opens new ones."""

@@ -14,10 +14,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 import aegis
 from aegis.errors import DuplicateEvent, ExecutionError, JournalError
-from aegis.execution.journal import Journal, NewEvent
+from aegis.execution import journal_sqlite
+from aegis.execution.journal import Batch, Journal, NewEvent
+from aegis.execution.journal_chain import JournalHead, JournalRow
 
 FRIDAY = date(2014, 6, 6)
 AT = datetime(2014, 6, 6, 20, tzinfo=UTC)
@@ -140,9 +143,43 @@ def test_a_file_that_cannot_grow_says_so_keeps_what_it_has_and_goes_on_once_it_c
     assert journal.verify() == 3
 
 
+def log_rounds(path: Path) -> int:
+    """Return how often the log was begun again: a number in its header (sqlite.org, "Database File Format", 4.1)."""
+    return int.from_bytes(Path(f"{path}-wal").read_bytes()[12:16], "big")
+
+
+def test_the_log_is_begun_again_though_an_order_is_written_while_it_is_copied(
+    journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_sqlite, "_COMMITS_A_CHECKPOINT", 2)
+    most_is_copied = threading.Event()
+    sa.event.listen(journal._store.engine, "checkin", lambda *_: most_is_copied.set())
+    copier = threading.Thread(target=journal.checkpoint)
+    append(journal, note(1))
+    journal.checkpoint()
+    assert not most_is_copied.is_set(), "one commit is not worth it"
+    append(journal, note(2))
+
+    def rows_that_come_late(head: JournalHead) -> list[JournalRow]:
+        copier.start()
+        assert most_is_copied.wait(30)
+        batch = Batch()
+        batch.append(note(3))
+        return batch.chained("simulated", head)
+
+    journal._store.append("simulated", rows_that_come_late)
+    copier.join()
+    before = log_rounds(path)
+    append(journal, note(4))
+    assert log_rounds(path) == before + 1
+    assert [row.payload for row in journal.events()] == [1, 2, 3, 4]
+    assert journal.verify() == 4
+
+
 FORKED = """
 import os, signal, sys, threading
 from datetime import UTC, date, datetime
+from aegis.execution import journal_sqlite
 from aegis.execution.journal import Journal, NewEvent
 
 
