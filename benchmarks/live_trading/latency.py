@@ -104,6 +104,7 @@ def measure(folder: Path, *, orders: int) -> Latency:
             turn = number % len(steps)
             for step in (*steps[turn:], *steps[:turn]):
                 step()
+            beside.checkpoint()  # as the process that trades does for its own, between orders
             if number == _NOT_COUNTED:
                 for measured in (found.raw_ns, found.pages_ns, found.durable_ns):
                     measured.clear()
