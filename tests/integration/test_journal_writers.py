@@ -1,4 +1,7 @@
-"""Several processes that write one journal: they queue, they make its file together, and a kill loses nothing."""
+"""Several processes that write one journal: they queue, they make its file together, and a kill loses nothing.
+
+Each has its log copied into the file meanwhile, so that kills meet that as well.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,23 @@ from aegis.execution.journal import Journal
 
 EVENTS_A_BATCH = 20
 WRITER = f"""
-import sys
+import sys, threading
 from datetime import UTC, date, datetime
+from aegis.execution import journal_sqlite
 from aegis.execution.journal import Journal, NewEvent
+
+journal_sqlite._COMMITS_A_CHECKPOINT = 3
+closing = threading.Event()
+
+
+def copy():
+    while not closing.wait(0.001):
+        journal.checkpoint()
+
+
 with Journal.open(sys.argv[1], account="simulated") as journal:
+    copier = threading.Thread(target=copy, daemon=True)
+    copier.start()
     for number in range(int(sys.argv[3])):
         print("begin", number, flush=True)
         with journal.batch() as batch:
@@ -32,6 +48,8 @@ with Journal.open(sys.argv[1], account="simulated") as journal:
                     kind="note", session=date(2014, 6, 9), at_utc=datetime(2014, 6, 9, 20, tzinfo=UTC),
                     payload_json='"%s-%d"' % (sys.argv[2], number)))
         print("committed", number, flush=True)
+    closing.set()
+    copier.join()
 """
 
 
