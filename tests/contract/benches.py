@@ -143,8 +143,9 @@ class InteractiveBrokersBench:
 
     def trade(self, session: date, *, price_usd: float, volume_shares: float) -> None:
         opens, closes = self._calendar.open_utc(session), self._calendar.close_utc(session)
-        self._venue.trade_session(opens, closes, symbol="ABC", price_usd=price_usd, volume_shares=volume_shares)
+        # The gateway tells at once that an order has ended, and not when: the broker's clock dates it.
         self._clock.advance_to(closes)
+        self._venue.trade_session(opens, closes, symbol="ABC", price_usd=price_usd, volume_shares=volume_shares)
         self.broker.catch_up()
 
     def close(self) -> None:
