@@ -147,12 +147,13 @@ class AlpacaBroker(ListeningBroker):
         """
         name = order.client_order_id
         is_new = self._book.know(order)
-        status = self._book.status(name)
-        if status.is_final:
-            return status
+        if not is_new:  # nothing can have been told of a new one
+            status = self._book.status(name)
+            if status.is_final:
+                return status
         is_unknown = self._sending.is_unknown(name)
         if name in self._sent and not is_unknown:
-            return self.find_order(name) or status
+            return self.find_order(name) or self._book.status(name)
         if not is_unknown and (is_new or self._sending.look_up(name) is None):
             refusal = why_not(order, account=self._account)
             refusal = refusal or why_not_now(order, clock=self._clock, calendar=self._calendar)

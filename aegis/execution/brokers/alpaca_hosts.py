@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
 from aegis.config_brokers import AlpacaBrokerSettings
 from aegis.errors import ConfigurationError
@@ -38,7 +39,13 @@ def live_endpoints(settings: AlpacaBrokerSettings) -> tuple[str, ...]:
     ConfigurationError
         An address may be read in two ways, or would send the keys unencrypted to another machine.
     """
-    found = (_endpoint(url) for url in (settings.url, stream_url(settings)))
+    return _live_endpoints(settings.url, stream_url(settings))
+
+
+@lru_cache(maxsize=16)
+def _live_endpoints(*urls: str) -> tuple[str, ...]:
+    """Return what of some addresses may trade real money; looked at once, as every order asks."""
+    found = (_endpoint(url) for url in urls)
     live = {f"{host}:{port}" for host, port in found if host != _PAPER_HOST and host not in _THIS_MACHINE}
     return tuple(sorted(live))
 

@@ -56,7 +56,7 @@ class AlpacaRequests:
         self._settings = settings
         self._pause = pause
         self._secrets = keys(settings)
-        self._client = _client(settings, self._secrets)
+        self._client, self._error = _client(settings, self._secrets)
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Send one request, once, and return its JSON, None for an empty answer, or that it was refused.
@@ -68,12 +68,10 @@ class AlpacaRequests:
         ConfigurationError
             The keys are refused.
         """
-        from alpaca.common.exceptions import APIError  # noqa: PLC0415
-
         call = getattr(self._client, method.lower())
         try:
             return call(path) if body is None else call(path, dict(body))
-        except APIError as error:
+        except self._error as error:
             return self._refusal(method, path, error)
         except (OSError, ValueError) as error:  # what requests raises is an OSError, unreadable JSON a ValueError
             raise self._unknown(method, path, f"{type(error).__name__}: {error}") from error
@@ -223,8 +221,10 @@ def load_alpaca_py() -> None:
         importlib.import_module("alpaca.trading.client")
 
 
-def _client(settings: AlpacaBrokerSettings, secrets: tuple[str, str]) -> Any:
+def _client(settings: AlpacaBrokerSettings, secrets: tuple[str, str]) -> tuple[Any, type[Exception]]:
+    """Return alpaca-py's client, and what it raises where the venue refuses."""
     load_alpaca_py()
+    from alpaca.common.exceptions import APIError  # noqa: PLC0415
     from alpaca.trading.client import TradingClient  # noqa: PLC0415
 
     from aegis.execution.brokers.alpaca_transport import AlpacaTransport  # noqa: PLC0415
@@ -238,7 +238,7 @@ def _client(settings: AlpacaBrokerSettings, secrets: tuple[str, str]) -> Any:
     )
     # It would post again by itself on these, and a 504 may come after the order was accepted.
     client._retry_codes = []
-    return client
+    return client, APIError
 
 
 def _json(error: Any) -> Mapping[str, Any]:

@@ -34,6 +34,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, check_header_validity, get_en
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_:~-][A-Za-z0-9._:~-]*)+")
 """What needs no escapes, and has no part that is a dot or empty."""
 _OK, _REDIRECTS, _REFUSALS = 200, 300, 400
+_JSON = json.JSONEncoder(allow_nan=False)
 _MOST_KEPT = 10
 _NO_PORT = {"http": 80, "https": 443}
 """Which port an address means that names none; ``Host`` leaves it out."""
@@ -233,7 +234,7 @@ def _has_something_to_read(connection: HTTPConnection) -> bool:
 
 
 def _text_of(body: object) -> bytes:
-    return json.dumps(body, allow_nan=False).encode("ascii")
+    return _JSON.encode(body).encode("ascii")
 
 
 def _response(answer: HTTPResponse, body: bytes, url: str) -> requests.Response:

@@ -6,6 +6,7 @@ are its broker's. Nothing is rounded: an order whose price does not fit is refus
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,6 +19,8 @@ from aegis.execution.orders import Order
 
 _CENT, _FINE_TICK = Decimal("0.01"), Decimal("0.0001")
 """From 1 USD on, and below (Regulation NMS, rule 612)."""
+_POINTED = re.compile(r"-?\d+\.\d+")
+"""The text of a float that has no exponent."""
 
 
 def why_not_meant(order: Order, *, account: str) -> str:
@@ -96,5 +99,7 @@ def tick_usd(price_usd: float) -> Decimal:
 
 def exact(number: float) -> str:
     """Return a number as the shortest decimal text that stands for it, without an exponent."""
-    text = f"{Decimal(repr(float(number))):f}"
+    text = repr(float(number))
+    if not _POINTED.fullmatch(text):
+        text = f"{Decimal(text):f}"
     return text.removesuffix(".0")
