@@ -26,16 +26,15 @@ from typing import Any
 
 from aegis.config import AegisConfig
 from aegis.errors import AegisError
-from aegis.execution.decisions import INTENTS, Decision
+from aegis.execution.decisions import INTENTS
 from aegis.execution.journal import Journal
-from aegis.execution.order_ids import client_order_id, decision_id
-from aegis.execution.order_management import commit_decision
 from aegis.execution.order_projections import order_statuses, recorded_fills
-from aegis.execution.orders import Order
 from aegis.workspace import Workspace
+from benchmarks.live_trading import tests_on_the_path  # noqa: F401 - before tests' own
 from benchmarks.live_trading.market import ACCOUNT, CALENDAR, SESSION, RunningClock, last_closes, make_history, settings
 from benchmarks.live_trading.processes import Started
 from benchmarks.live_trading.samples import Sample, sample
+from tests.integration.live_trading.committed_rebalances import commit_rebalance
 
 SAMPLE_SECONDS = 5.0
 _AFTER_THE_OPENING = timedelta(minutes=10)
@@ -139,40 +138,16 @@ def _commit(config: AegisConfig, clock: RunningClock, quotes: dict[str, float], 
     """Commit a decision: the first is worked in slices until the close, later ones buy and sell the same at once."""
     decided = CALENDAR.previous(SESSION)
     at_once = _AT_ONCE_SHARES if number % 2 == 0 else -_AT_ONCE_SHARES
-    shares, algorithm = (_WORKED_SHARES, "twap") if number == 1 else (at_once, "market")
-    name = decision_id(ACCOUNT, config.run.book, session=decided, kind="rebalance", number=number)
-    orders = tuple(
-        Order(
-            client_order_id=client_order_id(ACCOUNT, name, symbol=symbol),
-            decision_id=name,
-            account=ACCOUNT,
-            session=decided,
-            execution_session=SESSION,
-            symbol=symbol,
-            ticker=symbol,
-            quantity_shares=shares,
-            algorithm=algorithm,
-            time_in_force="DAY",
-            arrival_price_usd=price,
-            target_weight=0.0,
-            is_reducing=shares < 0,
-            reason="soaked",
-        )
-        for symbol, price in quotes.items()
+    commit_rebalance(
+        config,
+        dict.fromkeys(quotes, _WORKED_SHARES if number == 1 else at_once),
+        quotes,
+        decided=decided,
+        traded=SESSION,
+        algorithm="twap" if number == 1 else "market",
+        at_utc=clock.now_utc(),
+        number=number,
     )
-    decision = Decision(
-        decision_id=name,
-        account=ACCOUNT,
-        session=decided,
-        orders=orders,
-        refusals={},
-        gate_rows=(),
-        input_snapshot_id=0,
-        code_version="benchmark",
-        config_hash="benchmark",
-    )
-    with Journal.open(Workspace.of(config).journal(ACCOUNT), account=ACCOUNT) as journal:
-        commit_decision(journal, decision, at_utc=clock.now_utc())
 
 
 def _compared(

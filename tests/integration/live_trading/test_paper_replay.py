@@ -21,17 +21,15 @@ from aegis.backtesting.strategy import Strategy
 from aegis.backtesting.worked_orders import WorkedOrders
 from aegis.clock import SimulatedClock
 from aegis.config import AegisConfig
-from aegis.execution.decisions import Decision
 from aegis.execution.journal import Journal
-from aegis.execution.order_ids import client_order_id, decision_id
-from aegis.execution.order_management import commit_decision
 from aegis.execution.order_projections import order_event, recorded_fills
-from aegis.execution.orders import Order, OrderEventKind
+from aegis.execution.orders import OrderEventKind
 from aegis.live_data.session_history import GeneratedSessions
 from aegis.workspace import Workspace
 from aegis_resources.lake import LakeResource
 from aegis_resources.trading import traded_account
 from tests.integration.conftest import CALENDAR, THE_DAY, settings
+from tests.integration.live_trading.committed_rebalances import commit_rebalance
 
 ACCOUNT = "paper"
 DECIDED = CALENDAR.offset(THE_DAY, -2)
@@ -60,44 +58,6 @@ def config_of(home: Path, algorithm: str) -> AegisConfig:
         },
         **sections,
     )
-
-
-def commit(config: AegisConfig, prices: dict[str, float]) -> None:
-    """Commit the decision of the evening before."""
-    name = decision_id(ACCOUNT, config.run.book, session=DECIDED, kind="rebalance", number=1)
-    orders = tuple(
-        Order(
-            client_order_id=client_order_id(ACCOUNT, name, symbol=symbol),
-            decision_id=name,
-            account=ACCOUNT,
-            session=DECIDED,
-            execution_session=TRADED,
-            symbol=symbol,
-            ticker=symbol,
-            quantity_shares=quantity,
-            algorithm=config.eval.execution.default_algorithm,
-            time_in_force="DAY",
-            arrival_price_usd=prices[symbol],
-            target_weight=0.0,
-            is_reducing=False,
-            reason="replayed",
-        )
-        for symbol, quantity in WANTED.items()
-    )
-    decision = Decision(
-        decision_id=name,
-        account=ACCOUNT,
-        session=DECIDED,
-        orders=orders,
-        refusals={},
-        gate_rows=(),
-        input_snapshot_id=0,
-        code_version="test",
-        config_hash="test",
-    )
-    workspace = Workspace.of(config)
-    with Journal.open(workspace.journal(ACCOUNT), account=ACCOUNT) as journal:
-        commit_decision(journal, decision, at_utc=CALENDAR.close_utc(DECIDED))
 
 
 Row = tuple[str, datetime, float, float]
@@ -178,7 +138,8 @@ def test_a_session_on_paper_is_the_backtest_of_the_same_minutes(eve: Path, tmp_p
     symbols = sorted(WANTED)
     played = [history.session(session, symbols).minutes for session in (DECIDED, TRADED)]
     closes = played[0].sort_values("closes_at_utc").groupby("symbol")["close_raw_usd"].last().to_dict()
-    commit(config, closes)
+    closed = CALENDAR.close_utc(DECIDED)
+    commit_rebalance(config, WANTED, closes, decided=DECIDED, traded=TRADED, algorithm=algorithm, at_utc=closed)
     sent, fills = backtested(config, pd.concat(played, ignore_index=True))
     assert {symbol: sum(row[2] for row in fills if row[0] == symbol) for symbol in WANTED} == WANTED
     assert len(fills) > len(WANTED)
