@@ -62,6 +62,8 @@ class ArrivalVenue(RestVenue):
         handler: Any = self._http.RequestHandlerClass
 
         class Noting(handler):  # type: ignore[misc] # the handler is made where it is used
+            rfile: Any
+
             def setup(self) -> None:
                 super().setup()
                 self.rfile.close()

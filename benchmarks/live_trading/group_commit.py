@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from aegis.execution.journal import Journal
@@ -71,7 +72,7 @@ def measure(folder: Path, source: Path, *, share: float = 1.0) -> list[GroupComm
             for number in range(max(3, round(commits * share)) + 1):
                 given = f"{size}-{number}"
                 steps: list[tuple[str, Callable[[], None]]] = [
-                    (RAW, lambda block=block: write_and_sync(raw.fileno(), block)),
+                    (RAW, partial(write_and_sync, raw.fileno(), block)),
                     (PLAIN, _inserted(plain, group, given)),
                     (JOURNAL, committed(journal, group, given=given)),
                 ]

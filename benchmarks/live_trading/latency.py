@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ def measure(folder: Path, *, orders: int) -> Latency:
         How many.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    found, called = Latency(), {}
+    found = Latency()
+    called: dict[int, Any] = {}
     with ExitStack() as opened:
         desk = _Desk(folder, opened)
         raw = opened.enter_context((folder / "raw").open("ab", buffering=0))
@@ -96,10 +98,10 @@ def measure(folder: Path, *, orders: int) -> Latency:
         for number in range(1, _NOT_COUNTED + orders + 1):
             desk.tell()
             steps: list[Callable[[], Any]] = [
-                lambda: found.raw_ns.append(_timed(lambda: write_and_sync(raw.fileno(), blocks["raw"]))),
-                lambda: found.pages_ns.append(_timed(lambda: write_and_sync(raw.fileno(), blocks["as SQLite writes"]))),
-                lambda number=number: found.durable_ns.append(_timed(_again(beside, rows, number))),
-                lambda number=number: called.update({number: desk.submit(number)}),
+                partial(_time, partial(write_and_sync, raw.fileno(), blocks["raw"]), found.raw_ns),
+                partial(_time, partial(write_and_sync, raw.fileno(), blocks["as SQLite writes"]), found.pages_ns),
+                partial(_time, _again(beside, rows, number), found.durable_ns),
+                partial(_submit, desk, number, called),
             ]
             turn = number % len(steps)
             for step in (*steps[turn:], *steps[:turn]):
@@ -208,10 +210,14 @@ class _Desk:
         return rows[: [row.kind for row in rows].index("submitted") + 1]
 
 
-def _timed(action: Callable[[], object]) -> int:
+def _time(action: Callable[[], object], taken_ns: list[int]) -> None:
     began = time.monotonic_ns()
     action()
-    return time.monotonic_ns() - began
+    taken_ns.append(time.monotonic_ns() - began)
+
+
+def _submit(desk: _Desk, number: int, called: dict[int, Any]) -> None:
+    called[number] = desk.submit(number)
 
 
 def _bytes_a_commit(journal: Journal, written: Path, rows: list[JournalRow]) -> int:

@@ -142,7 +142,7 @@ def last_closes(config: AegisConfig) -> dict[str, float]:
     before = CALENDAR.previous(SESSION)
     with LakeResource.of(Workspace.of(config)).open() as lake:
         bars = lake.read(DAILY_BARS, first=before, last=before, symbols=list(_SYMBOLS))
-    return {str(row.symbol): float(row.close_raw_usd) for row in bars.itertuples()}
+    return dict(zip(bars["symbol"].astype(str), bars["close_raw_usd"].astype(float), strict=True))
 
 
 def _prices() -> pd.DataFrame:

@@ -139,13 +139,18 @@ def _without_names(said: str) -> str:
     return re.sub(r"[0-9a-f]{8,}|[0-9]+", "#", said)[:160]
 
 
+def _await_the_end(stop: threading.Event) -> None:
+    sys.stdin.read()
+    stop.set()
+
+
 def main() -> None:
     """Trade until standard input ends."""
     given = json.loads(sys.stdin.readline())
     clock = RunningClock(datetime.fromisoformat(given["begins_utc"]), given["began_ns"])
     config = settings(Path(given["folder"]), given["venue"], health_port=given["health_port"])
     stop = threading.Event()
-    watcher = threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True)
+    watcher = threading.Thread(target=_await_the_end, args=(stop,), daemon=True)
     steps = Steps()
     with traded_account(config, clock=clock, lake=LakeResource.of(Workspace.of(config))) as account:
         desk = Desk(

@@ -66,17 +66,20 @@ class SoakedBook(VenueBook):
 
     def order(self, order_id: str) -> dict[str, Any]:
         """Return an order by the venue's id, or raise Refusal."""
-        return self._by_id.get(order_id) or super().order(order_id)
+        found: dict[str, Any] = self._by_id.get(order_id) or super().order(order_id)
+        return found
 
     def named(self, client_order_id: str) -> dict[str, Any]:
         """Return the order under a client id, or raise Refusal."""
-        return self._by_name.get(client_order_id) or super().named(client_order_id)
+        found: dict[str, Any] = self._by_name.get(client_order_id) or super().named(client_order_id)
+        return found
 
     def submit(self, body: dict[str, Any]) -> dict[str, Any]:
         """Take an order or raise Refusal."""
         if self.accepted.get(body["client_order_id"]):
             raise Refusal(422, 40010001, "client_order_id must be unique")
-        return super().submit(body)
+        order: dict[str, Any] = super().submit(body)
+        return order
 
     def _new_order(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
         order: dict[str, Any] = super()._new_order(name, body)
