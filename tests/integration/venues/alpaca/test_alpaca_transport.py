@@ -191,6 +191,15 @@ def test_an_order_without_a_usable_answer_leaves_once_and_is_unknown(reach, answ
         assert requests.send("GET", "/account") == {}
 
 
+def test_after_half_an_answer_its_connection_is_not_used_again(reach):
+    with RawHost(b"HTTP/1.1 103 Early Hints\r\n\r\n", OK) as host:  # the rest may come at any time
+        requests = reach(host.address)
+        with pytest.raises(BrokerUnavailable, match="HTTP 103 is no answer"):
+            requests.send("POST", "/orders", ORDER)
+        assert requests.send("GET", "/account") == {}
+        assert [message.connection for message in host.written] == [0, 1]
+
+
 @pytest.mark.parametrize("nothing", [_answer("200 OK"), _answer("204 No Content"), _answer("200 OK", b"null")])
 def test_an_empty_answer_to_a_question_does_not_say_that_nothing_is_found(reach, nothing):
     with RawHost(nothing, nothing, nothing, _answer("404 Not Found", b"{}")) as host:
