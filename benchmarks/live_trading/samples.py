@@ -30,6 +30,9 @@ class Sample:
         Since the beginning.
     resident_mb : float
         Resident memory.
+    anonymous_mb : float
+        Of that, what the process wrote; the rest are pages of files, such as libraries, which the kernel may drop and
+        read again.
     files, threads : int
         Open file descriptors and threads.
     processor_seconds : float
@@ -38,6 +41,7 @@ class Sample:
 
     at_seconds: float
     resident_mb: float
+    anonymous_mb: float
     files: int
     threads: int
     processor_seconds: float
@@ -53,12 +57,15 @@ def sample(process: int, at_seconds: float) -> Sample:
     """
     folder = Path("/proc") / str(process)
     lines = (folder / "status").read_text(encoding="ascii", errors="replace").splitlines()
-    words = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("VmRSS:", "Threads:"))}
+    words = {
+        line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("VmRSS:", "RssAnon:", "Threads:"))
+    }
     # The second field is the program's name in brackets, which may hold spaces.
     times = (folder / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     return Sample(
         at_seconds=at_seconds,
         resident_mb=int(words["VmRSS"]) / _KIB_PER_MB,
+        anonymous_mb=int(words["RssAnon"]) / _KIB_PER_MB,
         files=len(os.listdir(folder / "fd")),  # noqa: PTH208 - names are enough
         threads=int(words["Threads"]),
         processor_seconds=(int(times[11]) + int(times[12])) / _TICKS_PER_SECOND,

@@ -85,6 +85,14 @@ def print_events(found: Events, groups: Sequence[GroupCommit]) -> bool:
     return _target("orders, events, fills, states and shares as generated", *_lost(found.lost)) and is_fast
 
 
+_SAMPLED = {
+    "resident_mb": "resident MB",
+    "anonymous_mb": "not of files",
+    "files": "open files",
+    "threads": "threads",
+}
+
+
 def print_soak(found: Soaked) -> bool:
     """Print what was seen and return whether memory was flat and nothing was lost."""
     last, journal = found.samples[-1], found.journal
@@ -101,7 +109,7 @@ def print_soak(found: Soaked) -> bool:
         f"  processor: {last.processor_seconds:.0f} s, {last.processor_seconds / found.seconds:.0%} of one core\n"
         "  quantity        quarter 1       2       3       4   slope an hour (after the first quarter)"
     )
-    for name, label in (("resident_mb", "resident MB"), ("files", "open files"), ("threads", "threads")):
+    for name, label in _SAMPLED.items():
         medians = quarter_medians(found.samples, name)
         slope = slope_per_hour(found.samples, name, after_seconds=found.seconds / 4)
         _say(f"  {label:14}" + "".join(f"{value:11.1f}" for value in medians) + f"{slope:+11.1f}")

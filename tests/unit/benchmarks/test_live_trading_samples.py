@@ -12,7 +12,7 @@ from benchmarks.live_trading.samples import Sample, growth, quantiles_ms, quarte
 
 def sampled(*resident_mb: float) -> list[Sample]:
     """Look every ten seconds."""
-    return [Sample(10.0 * n, mb, files=5, threads=3, processor_seconds=0.0) for n, mb in enumerate(resident_mb)]
+    return [Sample(10.0 * n, mb, mb / 2, files=5, threads=3, processor_seconds=0.0) for n, mb in enumerate(resident_mb)]
 
 
 def test_quarters_are_of_time_and_growth_is_from_the_second_to_the_last() -> None:
