@@ -35,6 +35,9 @@ from aegis.live_trading.held_positions import AccountEventKind, adoption_entry, 
 from aegis.live_trading.journalled_account import JournalledAccount
 
 _LOOKS = 4
+_TRIES_A_PAUSE = 4
+_UNSETTLED_LOOKS = 2
+"""Pauses between looks for which agreement lasts while no look is settled."""
 _MOST_MISSED = 20
 """Openings that are made up for after a pause; a longer one ends with a person who takes the broker's word."""
 
@@ -93,41 +96,63 @@ class Agreement:
         )
         self.breaks: tuple[str, ...] = ("it has not been compared with the broker yet",)
         """What differs from the broker."""
-        self.looked_at: datetime | None = None
-        """When the broker was asked last."""
         self.review: AccountReview | None = None
-        """What was found then."""
+        """What the last look found."""
+        self.asked_at: datetime | None = None
+        """When the broker was asked for it."""
+        self._settled_at: datetime | None = None
 
     def look(self) -> AccountReview:
-        """Compare the journal with the broker, and tell the rules; see :meth:`ExecutionSystem.reconcile`."""
+        """Compare the journal with the broker, and tell the rules; see :meth:`ExecutionSystem.reconcile`.
+
+        Notes
+        -----
+        While orders fill without a pause, shares and cash are of different instants each time. That is no difference,
+        and no agreement either: books that agreed lately count as before, and the next look is due soon.
+        """
         config, now = self._config, self._config.clock.now_utc()
         if config.takes_over and not self._is_taken_over:
             if self._account.read().held is None:
                 self.take_over("first start of this account", "aegis")
             self._is_taken_over = True
         self._follow_actions()
+        is_settled = False
         for _ in range(_LOOKS):
             self._door.take_events()
             found, has_booked = self._compare(now)
             if has_booked:
                 continue
-            if found.is_clean:
+            is_settled = found.is_clean
+            if is_settled:
                 break
             # What filled while the broker was being asked, or while its stream was cut, is in its positions already.
             self._broker.open_orders()
-            if not self._door.take_events():
+            is_settled = not self._door.take_events()
+            if is_settled:
                 break
-        self.breaks, self.looked_at, self.review = found.breaks, now, found
+        self.review, self.asked_at = found, now
         self._rules.observe_account(found.balance, found.positions, at_utc=now)
         self._rules.observe_stream(now)
-        self._rules.observe_reconciliation(is_clean=found.is_clean)
+        if is_settled or not self._agreed_lately(now):
+            self.breaks, self._settled_at = found.breaks, now
+            self._rules.observe_reconciliation(is_clean=found.is_clean)
         self._keep_breakers(now)
         return found
 
+    def _agreed_lately(self, now_utc: datetime) -> bool:
+        """Whether the last look that was settled found no difference, and is not long ago."""
+        if self.breaks or self._settled_at is None:
+            return False
+        return (now_utc - self._settled_at).total_seconds() < _UNSETTLED_LOOKS * self._config.reconcile_seconds
+
     def is_due(self, now_utc: datetime) -> bool:
         """Return whether the schedule asks for another look."""
-        since = self.looked_at
-        return since is None or (now_utc - since).total_seconds() >= self._config.reconcile_seconds
+        if self._settled_at is None or self.asked_at is None:
+            return True
+        pause = self._config.reconcile_seconds
+        if (now_utc - self._settled_at).total_seconds() < pause:
+            return False
+        return (now_utc - self.asked_at).total_seconds() >= pause / _TRIES_A_PAUSE
 
     def take_over(self, reason: str, actor: str) -> None:
         """Write down that the broker's word is taken for what the account holds.

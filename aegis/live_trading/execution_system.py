@@ -142,7 +142,7 @@ class ExecutionSystem:
     @property
     def last_review(self) -> tuple[AccountReview | None, datetime | None]:
         """What the last comparison with the broker found, and when the broker was asked."""
-        return self._agreement.review, self._agreement.looked_at
+        return self._agreement.review, self._agreement.asked_at
 
     @property
     def stopped(self) -> str:

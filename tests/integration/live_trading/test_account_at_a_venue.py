@@ -227,6 +227,33 @@ def test_a_fill_that_the_stream_lost_is_asked_for_before_it_counts_as_a_break(ve
     process.close()
 
 
+def test_fills_without_a_pause_are_no_break_and_do_not_hide_one_for_long(venue, start, monkeypatch) -> None:
+    process = start()
+    system, broker = process.system, process.broker
+    status = system.submit_order(system.order("ABC", 100, name="fills on", arrival_price_usd=10.0))
+    asked = broker.positions
+
+    def filled_and_asked():
+        venue.book.fill(status.order.client_order_id, "1", "10.00")
+        return asked()
+
+    monkeypatch.setattr(broker, "positions", filled_and_asked)
+    for seconds in (0, 12, 24, 36):
+        process.clock.advance_to(IN_SESSION + timedelta(seconds=seconds))
+        assert "our books say" in system.reconcile().breaks[0]
+        assert system.breaks == ()
+    before = len(venue.rest.calls)
+    process.clock.advance_to(IN_SESSION + timedelta(seconds=39))
+    system.step()  # it was tried three seconds ago
+    assert [call.path for call in venue.rest.calls[before:] if "positions" in call.path] == []
+    process.clock.advance_to(IN_SESSION + timedelta(seconds=40))  # two pauses between looks
+    assert "our books say" in system.reconcile().breaks[0]
+    assert "our books say" in system.breaks[0]
+    monkeypatch.undo()
+    assert system.reconcile().breaks == system.breaks == ()
+    process.close()
+
+
 def test_an_order_of_somebody_else_is_a_break_that_names_it(venue, start) -> None:
     process = start()
     stranger = {"symbol": "DEF", "qty": "3", "side": "buy", "type": "market", "time_in_force": "day"}
