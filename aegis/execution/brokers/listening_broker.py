@@ -200,8 +200,12 @@ class ListeningBroker(ABC):
         self._hang_up()
 
     def __enter__(self) -> Self:
-        """Connect."""
-        self.connect()
+        """Connect; a broker that cannot is closed."""
+        try:
+            self.connect()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(

@@ -28,6 +28,8 @@ from aegis.execution.account_state import AccountState
 from aegis.execution.brokers.paper import PaperBroker
 from aegis.execution.brokers.paper_log import PaperLog
 from aegis.execution.journal import Journal
+from aegis.execution.journal_chain import JournalHead, JournalRow
+from aegis.execution.journal_sqlite import SqliteStore
 from aegis.execution.order_projections import recorded_fills
 from aegis.execution.orders import OrderEventKind
 from aegis.live_trading.execution_system import ExecutionSystem
@@ -119,7 +121,7 @@ class KilledPaperLog(PaperLog):
 @contextmanager
 def commits_as(boundaries: Boundaries) -> Iterator[None]:
     """Make each commit of a database in this process two boundaries."""
-    committed = []
+    append, committed = SqliteStore.append, []
 
     def before(_: sa.Connection) -> None:
         boundaries.reach()
@@ -130,12 +132,22 @@ def commits_as(boundaries: Boundaries) -> Iterator[None]:
             committed.clear()
             boundaries.reach()
 
+    def appended(store: SqliteStore, account: str, continued: Callable[[JournalHead], Sequence[JournalRow]]) -> None:
+        def within(head: JournalHead) -> Sequence[JournalRow]:
+            boundaries.reach()
+            return continued(head)
+
+        append(store, account, within)
+        boundaries.reach()
+
     listeners = ((sa.Engine, "commit", before), (sa.Pool, "checkin", after))
     for listener in listeners:
         sa.event.listen(*listener)
+    SqliteStore.append = appended  # type: ignore[method-assign] # what the journal commits for an order
     try:
         yield
     finally:
+        SqliteStore.append = append  # type: ignore[method-assign]
         for listener in listeners:
             sa.event.remove(*listener)
 

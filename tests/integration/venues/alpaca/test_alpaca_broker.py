@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -235,6 +238,25 @@ def test_a_stream_that_does_not_begin_is_an_error_and_closes(broker_of):
     broker = broker_of(stream_url="ws://127.0.0.1:9/stream", connect_timeout_seconds=0.1, read_timeout_seconds=0.1)
     with pytest.raises(BrokerUnavailable, match=r"trade updates at ws://127\.0\.0\.1:9/stream did not begin"):
         broker.connect()
+
+
+def _sockets() -> set[str]:
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the listing's own is gone by now
+            found.add(str(entry.readlink()))
+    return {name for name in found if name.startswith("socket:")}
+
+
+def test_a_broker_that_cannot_begin_leaves_no_connection_open(broker_of):
+    broker = broker_of(stream_url="ws://127.0.0.1:9/stream", connect_timeout_seconds=0.1, read_timeout_seconds=0.1)
+    before = _sockets()
+    with pytest.raises(BrokerUnavailable, match="did not begin"), broker:
+        pytest.fail("it began")
+    deadline = time.monotonic() + 5
+    while _sockets() - before and time.monotonic() < deadline:  # the venue's own ends follow
+        time.sleep(0.01)
+    assert _sockets() - before == set()
 
 
 LIVE = {"url": "https://api.alpaca.markets", "key_id": "k", "secret_key": "s"}
