@@ -9,6 +9,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from aegis.calendars import TradingCalendar
+from aegis.execution.brokers.begun_sessions import begun_sessions
 
 _FIRST_SESSIONS = 5
 
@@ -25,13 +26,11 @@ class SessionClock:
     def __init__(self, calendar: TradingCalendar) -> None:
         self._calendar = calendar
         self._zone = ZoneInfo(calendar.time_zone)
+        self._begun = begun_sessions(calendar)
 
     def session_of(self, instant_utc: datetime) -> date:
         """Return the session that had begun last."""
-        day = instant_utc.astimezone(self._zone).date()
-        if self._calendar.is_session(day) and instant_utc >= self._calendar.open_utc(day):
-            return day
-        return self._calendar.previous(day)
+        return self._begun(instant_utc)
 
     def execution_session(self, instant_utc: datetime) -> date:
         """Return the session that is open, or the next one."""

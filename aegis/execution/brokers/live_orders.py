@@ -44,9 +44,8 @@ def why_not_live(
     try:
         require()
     except ConfigurationError as error:
-        waiting = (
-            open_orders()
-        )  # before the positions: what fills between the two questions counts twice, never not at all
+        # Before the positions: what fills between the two questions counts twice, never not at all.
+        waiting = open_orders()
         if reduces_only(order, positions(), waiting):
             return ""
         return reason_text(OrderReason.NOT_CONFIRMED, f"{error}; until then only orders that reduce a position leave")
