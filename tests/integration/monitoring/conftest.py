@@ -9,22 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration.live_trading.trading_process import IN_SESSION
 from tests.integration.monitoring.watched_account import WatchedAccount
+from tests.integration.venues.alpaca.open_market import running, venue
 from tests.integration.venues.alpaca.server import AlpacaVenue
 
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[AlpacaVenue]:
-    with AlpacaVenue() as started:
-        yield started
-
-
-@pytest.fixture
-def venue(running: AlpacaVenue) -> AlpacaVenue:
-    running.begin_again()
-    running.book.is_open, running.book.now_utc = True, IN_SESSION
-    return running
+__all__ = ["running", "venue", "watch"]
 
 
 @pytest.fixture
