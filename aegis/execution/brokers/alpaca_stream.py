@@ -11,6 +11,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from aegis.config_brokers import AlpacaBrokerSettings
@@ -57,6 +58,7 @@ class AlpacaStream:
         self._connections = 0
         self._heard_at: float | None = None
         self._listens = threading.Event()
+        self._stopping: asyncio.Task[None] | None = None
         self._stream = _stream(settings, heard=self._heard, listens=self._began)
         self._stream.subscribe_trade_updates(self._take)
         self._thread = threading.Thread(target=self._stream.run, name="alpaca-trade-updates", daemon=True)
@@ -80,11 +82,17 @@ class AlpacaStream:
         while self._thread.is_alive():
             loop = self._stream._loop
             if loop is not None and loop.is_running():
-                # alpaca-py looks for its stop signal every five seconds; closing the socket wakes it at once.
-                asyncio.run_coroutine_threadsafe(self._stop(), loop)
+                with suppress(RuntimeError):  # it has ended since
+                    loop.call_soon_threadsafe(self._begin_to_stop)
             self._thread.join(_STOP_SECONDS)
 
+    def _begin_to_stop(self) -> None:
+        # Made where it runs: one that is handed to a loop which ends at that moment would never be awaited.
+        if self._stopping is None or self._stopping.done():
+            self._stopping = asyncio.get_running_loop().create_task(self._stop())
+
     async def _stop(self) -> None:
+        # alpaca-py looks for its stop signal every five seconds; closing the socket wakes it at once.
         await self._stream.stop_ws()
         await self._stream.close()
 
