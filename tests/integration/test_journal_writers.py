@@ -94,7 +94,7 @@ def test_a_journal_whose_file_stays_locked_says_who_to_look_for(tmp_path, monkey
     maker.close()
 
 
-@pytest.mark.parametrize("kills", [12, pytest.param(120, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [6, pytest.param(120, marks=pytest.mark.long)])
 def test_a_killed_writer_leaves_whole_batches_and_loses_none_that_was_acknowledged(tmp_path, kills):
     path = tmp_path / "journal.sqlite"
     draw = random.Random(20140609)  # noqa: S311 - chooses moments to kill, protects nothing
