@@ -76,6 +76,24 @@ def _contents(folder: Path) -> Mapping[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put all files of this folder but one behind the other folders of integration tests.
+
+    The one makes :func:`first_run` meanwhile; a second process that came to it would wait half a minute.
+    """
+    here = Path(__file__).parent
+    first = next((item.path for item in items if item.path.parent == here and "own" in _fixtures(item)), None)
+    waiting = [item for item in items if item.path.parent == here and item.path != first]
+    set_aside = set(waiting)
+    others = [item for item in items if item not in set_aside]
+    last = max((place for place, item in enumerate(others) if here.parent in item.path.parents), default=-1)
+    items[:] = [*others[: last + 1], *waiting, *others[last + 1 :]]
+
+
+def _fixtures(item: pytest.Item) -> tuple[str, ...]:
+    return tuple(getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def write_config() -> Callable[..., Path]:
     """Write ``aegis.yaml`` of ten sessions into a folder, with changes to its sections, and return it."""
