@@ -119,6 +119,7 @@ class Agreement:
         is_settled = False
         for _ in range(_LOOKS):
             self._door.take_events()
+            heard = self._door.heard
             found, has_booked = self._compare(now)
             if has_booked:
                 continue
@@ -127,7 +128,8 @@ class Agreement:
                 break
             # What filled while the broker was being asked, or while its stream was cut, is in its positions already.
             self._broker.open_orders()
-            is_settled = not self._door.take_events()
+            self._door.take_events()
+            is_settled = self._door.heard == heard  # whoever submits takes events as well
             if is_settled:
                 break
         self.review, self.asked_at = found, now

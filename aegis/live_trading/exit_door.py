@@ -94,7 +94,8 @@ class ExitDoor:
         self._session_of = session_of
         self._record = DoorRecord(ledger, clock=clock, session_of=session_of, made_by=made_by)
         self._lock = threading.RLock()
-        self._heard = 0
+        self.heard = 0
+        """How many events of the broker are written down, by whichever thread."""
         self._doubtful: set[str] = set()
         self._contradictions: list[str] = []
 
@@ -235,13 +236,13 @@ class ExitDoor:
             It could not be written; the same events are taken again.
         """
         with self._lock:
-            told = self._broker.events_since(self._heard)
+            told = self._broker.events_since(self.heard)
             if not told:
                 return ()
             events = tuple(item.event for item in told)
             conflicts = self._ledger.record(events)
             self._ledger.flush()
-            self._heard = told[-1].sequence
+            self.heard = told[-1].sequence
             self._rules.observe_stream(self._clock.now_utc())
             for event in events:
                 self._rules.settle(event)
@@ -346,7 +347,7 @@ class ExitDoor:
         gone = self._ledger.let_go()
         self._rules.let_go(gone)
         if isinstance(self._broker, ForgettingBroker):
-            self._broker.let_go(gone, heard=self._heard, recall=self._ledger.recall)
+            self._broker.let_go(gone, heard=self.heard, recall=self._ledger.recall)
 
     def _find_or_send(self, order: Order) -> OrderStatus:
         """Return an order that the venue has; send one that it has not, if the rules still let it."""

@@ -227,6 +227,25 @@ def test_a_fill_that_the_stream_lost_is_asked_for_before_it_counts_as_a_break(ve
     process.close()
 
 
+def test_a_fill_that_another_thread_wrote_down_meanwhile_is_no_break(venue, start, monkeypatch) -> None:
+    process = start()
+    system, broker = process.system, process.broker
+    status = system.submit_order(system.order("ABC", 10, name="opens", arrival_price_usd=10.0))
+    held = broker.positions
+
+    def filled_before():
+        venue.book.fill(status.order.client_order_id, "10", "10.00")
+        monkeypatch.undo()
+        found = held()
+        broker.catch_up()
+        system.door.take_events()  # as a thread does that submits
+        return found
+
+    monkeypatch.setattr(broker, "positions", filled_before)
+    assert system.reconcile().breaks == system.breaks == ()
+    process.close()
+
+
 def test_fills_without_a_pause_are_no_break_and_do_not_hide_one_for_long(venue, start, monkeypatch) -> None:
     process = start()
     system, broker = process.system, process.broker
