@@ -58,7 +58,7 @@ def _replaced_and_cancelled(system: ExecutionSystem, broker: AlpacaBroker, order
 def _until_it_ended(system: ExecutionSystem, broker: AlpacaBroker, order: Order) -> None:
     """Write down what the venue tells until the order is at its end."""
     while system.open_orders():
-        told = broker.wait_for_events(system.door._heard, timeout_seconds=_WAIT_SECONDS)
+        told = broker.wait_for_events(system.door.heard, timeout_seconds=_WAIT_SECONDS)
         assert told, f"order {order.client_order_id} did not end"
         system.step()
 
