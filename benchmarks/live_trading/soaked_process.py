@@ -12,6 +12,7 @@ import random
 import re
 import sys
 import threading
+import time
 from collections import Counter, deque
 from dataclasses import replace
 from datetime import datetime
@@ -34,6 +35,8 @@ _AT_MARKET = 0.7
 _REPLACED = 0.4
 _RESTS_SECONDS = 3.0
 _BEFORE_SECONDS = 10.0
+_LAST_FILLS_SECONDS = 30.0
+"""For what is at the venue at the end to be filled or cancelled there."""
 _FAR = 0.03
 
 
@@ -169,7 +172,10 @@ def main() -> None:
         for status in account.system.open_orders():
             if status.order.order_type == "limit":
                 account.system.cancel_order(status.order.client_order_id)
-        account.system.step()
+        until = time.monotonic() + _LAST_FILLS_SECONDS
+        while account.system.sent_orders() and time.monotonic() < until:  # the venue goes on filling them
+            account.system.step()
+            time.sleep(STEP_SECONDS / 10)
         breaks = account.system.reconcile().breaks
     sys.stdout.write(
         json.dumps(
