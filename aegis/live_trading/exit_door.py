@@ -135,7 +135,7 @@ class ExitDoor:
                 return self._find_or_send(order)
             permit = self._permit(order)
             verdict = permit.review(order)
-            refusal = ", ".join(verdict.refusing_rules)
+            refusal = "" if verdict.is_allowed else ", ".join(verdict.refusing_rules) or "no rule was asked"
             try:
                 if status is None:
                     self._record.commit(order, refusal or None, is_child=is_child)

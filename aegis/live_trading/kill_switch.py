@@ -56,6 +56,9 @@ class KillSwitchStatus:
         return f"engaged since {self.at_utc:%Y-%m-%d %H:%M} UTC by {self.actor}: {self.reason}"
 
 
+_NEVER_USED = KillSwitchStatus(is_engaged=False, reason="", actor="", at_utc=None)
+
+
 class KillSwitch:
     """The switch of one account.
 
@@ -76,10 +79,10 @@ class KillSwitch:
     def status(self) -> KillSwitchStatus:
         """Return where the switch stands; an unreadable file reads as engaged, with the cause as its reason."""
         try:
-            if self.path.exists():
+            if _is_there(self.path):
                 return _understood(json.loads(self.path.read_text(encoding="utf-8")))
-            if not self.history_path.exists():
-                return KillSwitchStatus(is_engaged=False, reason="", actor="", at_utc=None)
+            if not _is_there(self.history_path):
+                return _NEVER_USED
             lines = self.history_path.read_text(encoding="utf-8").splitlines()
             return _understood(json.loads(lines[-1]))
         except (OSError, ValueError, LookupError, TypeError) as error:
@@ -224,6 +227,15 @@ class HeldSwitch:
                 "their decisions was committed and nothing was written. Run again: "
                 + ("every order will be refused until the switch is released" if now.is_engaged else "orders may leave")
             )
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is a file; whatever keeps one from finding out is raised."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _record(*, is_engaged: bool, reason: str, actor: str, at_utc: datetime | None, flatten: str = "") -> dict[str, Any]:

@@ -97,6 +97,16 @@ def test_a_folder_in_the_place_of_the_file_means_engaged(switch: KillSwitch) -> 
     assert switch.is_engaged()
 
 
+def test_a_file_that_cannot_be_looked_for_means_engaged(switch: KillSwitch) -> None:
+    assert not switch.is_engaged()
+    switch.path.parent.write_text("no folder")
+    assert "inspect" in switch.status().reason
+    switch.path.parent.unlink()
+    switch.path.parent.mkdir()
+    switch.path.symlink_to(switch.path)
+    assert "inspect" in switch.status().reason
+
+
 def test_a_person_can_release_a_damaged_switch(switch: KillSwitch) -> None:
     switch.path.parent.mkdir()
     switch.path.write_bytes(b"{")

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from aegis.errors import BrokerUnavailable, ExecutionError
 from aegis.execution.account_state import AccountState
 from aegis.execution.brokers.simulated import SimulatedBroker
 from aegis.execution.order_states import OrderState
+from aegis.execution.orders import Order
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.stopping import stop_account
-from tests.integration.live_trading.trading_process import ACCOUNT, config_in
+from aegis.risk.exit_view import ExitVerdict
+from tests.integration.live_trading.trading_process import ACCOUNT, NoRules, config_in
 
 SEED = 20260604
 EVENING = datetime(2014, 6, 5, 20, 15, tzinfo=UTC)
@@ -103,6 +106,20 @@ def test_no_order_leaves_after_the_trip_and_everything_open_is_cancelled(tmp_pat
 @pytest.mark.long
 def test_in_a_thousand_trials_no_order_leaves_after_the_trip(tmp_path: Path) -> None:
     _trials(tmp_path, 1_000)
+
+
+def test_an_order_of_which_no_rule_was_asked_does_not_leave(tmp_path: Path) -> None:
+    class Forgetful(NoRules):
+        def review(self, order: Order, *, is_replacement: bool = False) -> ExitVerdict:
+            return replace(super().review(order, is_replacement=is_replacement), rows=())
+
+    clock = SimulatedClock(EVENING)
+    broker = CountingBroker(clock)
+    with closing(ExecutionSystem(broker, config_in(tmp_path, clock, rules=lambda _: Forgetful()))) as system:
+        status = system.submit_order(system.order("ABC", 1, name="unasked", arrival_price_usd=10.0))
+        assert status.state is OrderState.REFUSED
+        assert broker.arrived == []
+        assert "no rule was asked" in str(system.ledger.journal.events(client_order_ids=[status.order.client_order_id]))
 
 
 def test_an_order_on_its_way_is_waited_for_and_said(tmp_path: Path) -> None:
