@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
 
@@ -33,8 +32,7 @@ from aegis.postgres import PostgresSchema
 _READ_CHUNK_ROWS = 10_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEvent:
+class NewEvent(NamedTuple):
     """An event on its way into the journal; fields as in :class:`~aegis.execution.journal_chain.JournalRow`.
 
     ``payload_json`` is what :func:`~aegis.execution.order_records.canonical_json` makes.

@@ -100,10 +100,14 @@ def event_hash(previous_hash: str, contents: tuple[str | int | None, ...]) -> st
     The array is put together from its elements, of which nearly all are texts: the encoder takes longer for a tuple.
     """
     told = ",".join(
-        # An exact text or null; whatever else a row holds is left to the encoder.
-        [_quoted(value) if type(value) is str else "null" if value is None else _encode(value) for value in contents]
+        # An exact text, null or number; whatever else a row holds is left to the encoder.
+        [(_quoted(value) if type(value) is str else "null" if value is None else _number(value)) for value in contents]
     )
     return hashlib.sha256(f"{previous_hash}[{told}]".encode()).hexdigest()
+
+
+def _number(value: object) -> str:
+    return repr(value) if type(value) is int else _encode(value)
 
 
 def verify_chain(

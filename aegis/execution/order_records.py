@@ -8,7 +8,7 @@ default is written only where it differs from it: a vocabulary that grows change
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -19,12 +19,21 @@ from aegis.execution.order_states import OrderState, OrderStatus
 from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
-_ORDER_FIELDS = tuple((field.name, field.default) for field in fields(Order))
-_FILL_FIELDS = tuple((field.name, field.default) for field in fields(Fill))
-_STATUS_FIELDS = tuple(
-    (field.name, field.default) for field in fields(OrderStatus) if field.name not in ("order", "state")
-)
 _ALWAYS_WRITTEN = frozenset({"filled_shares", "fills"})
+
+
+def _named(kind: type[Order | Fill | OrderStatus], *, without: Collection[str] = ()) -> tuple[tuple[str, object], ...]:
+    """Return the fields of a class and the value of each that is not written; nothing equals that of a required one."""
+    return tuple(
+        (field.name, MISSING if field.name in _ALWAYS_WRITTEN else field.default)
+        for field in fields(kind)
+        if field.name not in without
+    )
+
+
+_ORDER_FIELDS = _named(Order)
+_FILL_FIELDS = _named(Fill)
+_STATUS_FIELDS = _named(OrderStatus, without=("order", "state"))
 
 
 def canonical_json(value: object) -> str:
@@ -143,8 +152,4 @@ def event_from_payload(
 
 def _told(value: object, named: tuple[tuple[str, object], ...]) -> dict[str, Any]:
     """Return the fields of a value that have no default, or another value than it."""
-    return {
-        name: found
-        for name, default in named
-        if (found := getattr(value, name)) != default or default is MISSING or name in _ALWAYS_WRITTEN
-    }
+    return {name: found for name, default in named if (found := getattr(value, name)) != default}

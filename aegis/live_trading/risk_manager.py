@@ -16,11 +16,9 @@ reconciliation, the facts of a symbol and a fresh quote, it refuses.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
-from operator import attrgetter
+from datetime import datetime
 from threading import Lock
 
 from aegis.calendars import TradingCalendar
@@ -32,19 +30,16 @@ from aegis.execution.orders import Order, OrderEvent
 from aegis.live_trading.limit_use import LimitUse, limits_used
 from aegis.live_trading.live_book import LiveBook
 from aegis.live_trading.live_feeds import EVERY_ORDER, UNLESS_REDUCING, Heard, LiveFeeds, StandingStop, age_seconds
+from aegis.live_trading.recent_orders import RecentOrders
 from aegis.live_trading.reserved_amounts import DayBounds
 from aegis.live_trading.restored_orders import RestoredOrder, restored_orders
 from aegis.live_trading.standing_breakers import BreakerRecord, StandingBreakers
 from aegis.risk.exact_amounts import exact
 from aegis.risk.exit_limits import ExitLimits
-from aegis.risk.exit_moments import has_room
 from aegis.risk.exit_prices import Quote
 from aegis.risk.exit_rules import verdict_on
-from aegis.risk.exit_view import ExitVerdict, ExitView, SentOrder, SymbolFacts, TradingDay
+from aegis.risk.exit_view import ExitVerdict, ExitView, SymbolFacts, TradingDay
 from aegis.risk.live_breakers import RUNAWAY, BreakerName
-
-_MINUTE = timedelta(minutes=1)
-_SENT_AT = attrgetter("sent_at_utc")
 
 
 class LiveRiskManager:
@@ -85,7 +80,7 @@ class LiveRiskManager:
         self._balance: AccountBalance | None = None
         self._facts: dict[str, SymbolFacts] = {}
         self._feeds = LiveFeeds(limits)
-        self._recent: list[SentOrder] = []
+        self._recent = RecentOrders(limits)
 
     def review(self, order: Order, *, is_replacement: bool = False) -> ExitVerdict:
         """Judge an order that is about to be sent, and reserve what it takes if it may leave.
@@ -109,14 +104,13 @@ class LiveRiskManager:
             verdict = verdict_on(view, self.limits)
             if verdict.is_allowed:
                 self._book.let_through(order, view.touch_usd, view.now_utc)
-                insort(self._recent, SentOrder(order, view.now_utc), key=_SENT_AT)
+                self._recent.add(order, view.now_utc)
             return verdict
 
     def has_room(self) -> bool:
         """Return whether one more order fits into the order rates now; whoever sends many asks before each."""
         with self._lock:
-            now = self._now()
-            return has_room(self._lately(now), now, self.limits)
+            return self._recent.has_room(self._now())
 
     def withdraw(self, client_order_id: str) -> None:
         """Take back what was let through last under an id and was never sent; it counts towards nothing.
@@ -128,9 +122,7 @@ class LiveRiskManager:
         """
         with self._lock:
             self._book.withdraw(client_order_id)
-            last = max((i for i, sent in enumerate(self._recent) if _id(sent) == client_order_id), default=None)
-            if last is not None:
-                del self._recent[last]
+            self._recent.withdraw(client_order_id)
 
     def settle(self, event: OrderEvent) -> None:
         """Take note of what happened to an order; repeated events, and events in any order, do no harm.
@@ -247,7 +239,6 @@ class LiveRiskManager:
             for item in found:
                 self._restore(item, now)
             self._book.count_by(self._book.bounds)
-            self._recent.sort(key=_SENT_AT)
 
     def record(self) -> BreakerRecord:
         """Return what has to be written down to survive a restart, besides orders and their events."""
@@ -299,7 +290,8 @@ class LiveRiskManager:
             return self._view(order, killed=killed, is_replacement=is_replacement)
 
     def _view(self, order: Order, *, killed: bool, is_replacement: bool) -> ExitView:
-        now, book, orders = self._now(), self._book, self._book.orders
+        now, book, orders, recent = self._now(), self._book, self._book.orders, self._recent
+        recent.forget_old(now)
         name, symbol = order.client_order_id, order.symbol
         sent_at = orders.sent_at(name)
         own = name if is_replacement and sent_at is not None else ""
@@ -327,7 +319,9 @@ class LiveRiskManager:
             day_notional_usd=book.day_usd(without=own),
             day_shares=book.day_shares(without=own),
             day_orders=orders.total.day_orders,
-            recent=self._lately(now),
+            second_orders=recent.within_second(now),
+            minute_orders=recent.within_minute(now),
+            recent=recent.of_symbol(symbol),
             tripped=self._breakers.told(),
             filled_shares=orders.filled_shares(own),
             asked_before_utc=None if own else sent_at,
@@ -341,15 +335,11 @@ class LiveRiskManager:
             self._book.count_by(DayBounds(begins, self._day.closes_at_utc, self._book.bounds.stated_at_utc))
         return now
 
-    def _lately(self, now: datetime) -> tuple[SentOrder, ...]:
-        window = max(_MINUTE, timedelta(seconds=self.limits.duplicate_window_seconds))
-        del self._recent[: bisect_left(self._recent, now - window, key=_SENT_AT)]
-        return tuple(self._recent)
-
     def _restore(self, item: RestoredOrder, now: datetime) -> None:
         self._book.let_through(item.order, exact(item.touch_usd), item.sent_at_utc)
-        self._recent.append(SentOrder(item.order, item.sent_at_utc))
-        self._recent += [SentOrder(terms, at) for terms, at in item.replacements]
+        self._recent.add(item.order, item.sent_at_utc)
+        for terms, at_utc in item.replacements:
+            self._recent.add(terms, at_utc)
         for event in self._book.settle_all(item.events):
             self._breakers.observe_event(event, now)
 
@@ -367,10 +357,6 @@ def trading_day(calendar: TradingCalendar, instant_utc: datetime) -> tuple[Tradi
         session = calendar.next(session)
     begins = calendar.close_utc(calendar.previous(session))
     return TradingDay(session, calendar.open_utc(session), calendar.close_utc(session)), begins
-
-
-def _id(sent: SentOrder) -> str:
-    return sent.order.client_order_id
 
 
 def _aware(at_utc: datetime) -> datetime:

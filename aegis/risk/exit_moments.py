@@ -5,8 +5,8 @@ Belongs here: whether this order may be sent now, whatever its size. Sizes are :
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
@@ -15,11 +15,10 @@ from aegis.execution.orders import Order
 from aegis.risk.exact_amounts import UNMEASURED, at_most, exact
 from aegis.risk.exit_limits import ExitLimits
 from aegis.risk.exit_prices import Quote, collar_usd
-from aegis.risk.exit_view import ExitView, SentOrder, TradingDay
+from aegis.risk.exit_view import ExitView, TradingDay
 from aegis.risk.live_breakers import RUNAWAY
 from aegis.risk.rule_finding import HOLDS, RuleFinding, finding
 
-_SECOND, _MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 _MICROSECOND = timedelta(microseconds=1)
 _SENT_AT = attrgetter("sent_at_utc")
 _ONE_SESSION = ("DAY", "IOC", "FOK", "OPG", "CLS")
@@ -154,14 +153,12 @@ def day_orders_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
 
 def orders_per_second_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when no more orders leave within a second than may; one sent exactly a second ago is outside."""
-    sent = _sent_within(view, _SECOND) + 1
-    return _count(view, sent, limits.max_orders_per_second, "within a second", "send it later")
+    return _count(view, view.second_orders + 1, limits.max_orders_per_second, "within a second", "send it later")
 
 
 def orders_per_minute_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when no more orders leave within a minute than may; one sent exactly a minute ago is outside."""
-    sent = _sent_within(view, _MINUTE) + 1
-    return _count(view, sent, limits.max_orders_per_minute, "within a minute", "send it later")
+    return _count(view, view.minute_orders + 1, limits.max_orders_per_minute, "within a minute", "send it later")
 
 
 def order_is_not_a_duplicate(view: ExitView, limits: ExitLimits) -> RuleFinding:
@@ -173,9 +170,7 @@ def order_is_not_a_duplicate(view: ExitView, limits: ExitLimits) -> RuleFinding:
         f"{sent.order.client_order_id} at {sent.sent_at_utc}, less than {limits.duplicate_window_seconds:g} s ago; if "
         "both are meant, send this one later"
         for sent in view.recent[bisect_left(view.recent, view.now_utc - window, key=_SENT_AT) :]
-        if sent.order.symbol == view.order.symbol
-        and sent.order.client_order_id != view.order.client_order_id
-        and _asked_for(sent.order) == what
+        if sent.order.client_order_id != view.order.client_order_id and _asked_for(sent.order) == what
     )
 
 
@@ -255,20 +250,9 @@ def _asked_for(order: Order) -> tuple[object, ...]:
     )
 
 
-def has_room(recent: Sequence[SentOrder], now_utc: datetime, limits: ExitLimits) -> bool:
-    """Return whether one more order fits into the order rates, by those sent lately in the order of their instants."""
-    return (
-        _sent_since(recent, now_utc, _SECOND) < limits.max_orders_per_second
-        and _sent_since(recent, now_utc, _MINUTE) < limits.max_orders_per_minute
-    )
-
-
-def _sent_within(view: ExitView, window: timedelta) -> int:
-    return _sent_since(view.recent, view.now_utc, window)
-
-
-def _sent_since(recent: Sequence[SentOrder], now_utc: datetime, window: timedelta) -> int:
-    return len(recent) - bisect_right(recent, now_utc - window, key=_SENT_AT)
+def are_within_rates(second_orders: int, minute_orders: int, limits: ExitLimits) -> bool:
+    """Return whether so many orders may leave within a second and a minute."""
+    return second_orders <= limits.max_orders_per_second and minute_orders <= limits.max_orders_per_minute
 
 
 def _must(told: Callable[[], str], *, holds: bool) -> RuleFinding:

@@ -61,7 +61,8 @@ _UNLESS_REDUCING: tuple[Rule, ...] = (
 )
 REDUCING_PASS = tuple(rule.__name__ for rule in _UNLESS_REDUCING)
 """Rules that an order passes which only reduces."""
-RULES = tuple(rule.__name__ for rule in (*_ALWAYS, *_UNLESS_REDUCING))
+_EVERY = (*_ALWAYS, *_UNLESS_REDUCING)
+RULES = tuple(rule.__name__ for rule in _EVERY)
 """Every rule; the door answers with one row for each, in this order."""
 RATE_RULES = (
     exit_moments.orders_per_second_within_limit.__name__,
@@ -78,11 +79,9 @@ def review(view: ExitView, limits: ExitLimits) -> tuple[ExitRow, ...]:
     tuple of ExitRow
         One for each rule, in the order of :data:`RULES`. The order may leave when every outcome is 'pass'.
     """
-    reduces = view.is_reducing
-    return tuple(
-        [_row(rule.__name__, rule(view, limits)) for rule in _ALWAYS]
-        + [_row(rule.__name__, rule(view, limits), lets_pass=reduces) for rule in _UNLESS_REDUCING]
-    )
+    found = [rule(view, limits) for rule in _EVERY]
+    lets_pass = (False,) * len(_ALWAYS) + (view.is_reducing,) * len(_UNLESS_REDUCING)
+    return tuple(map(_row, RULES, found, lets_pass))
 
 
 def verdict_on(view: ExitView, limits: ExitLimits) -> ExitVerdict:
@@ -90,7 +89,7 @@ def verdict_on(view: ExitView, limits: ExitLimits) -> ExitVerdict:
     return ExitVerdict(view.order.client_order_id, view.now_utc, review(view, limits), float(view.touch_usd))
 
 
-def _row(rule: str, found: RuleFinding, *, lets_pass: bool = False) -> ExitRow:
+def _row(rule: str, found: RuleFinding, lets_pass: bool) -> ExitRow:  # noqa: FBT001 - of one kind for each rule
     if found.holds:
         return ExitRow(rule, "pass", found.observed, found.threshold, None)
     if lets_pass:

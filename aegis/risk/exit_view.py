@@ -6,11 +6,13 @@ from is :mod:`aegis.live_trading.risk_manager`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from aegis.execution.orders import Order
@@ -19,6 +21,7 @@ from aegis.risk.exit_prices import Quote, counted_price_usd, touch_usd
 from aegis.risk.reducing import are_reducing
 
 ExitOutcome = Literal["pass", "refuse"]
+_OUTCOME = attrgetter("outcome")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +141,10 @@ class ExitView:
         Traded today and still open, without the order.
     day_orders : int
         Let through today.
+    second_orders, minute_orders : int
+        Let through within the last second and the last minute; at an instant exactly so long ago is outside.
     recent : tuple of SentOrder
-        Let through lately, oldest first; at least those of the last minute and of the duplicate window.
+        Of the order's symbol let through lately, oldest first; at least those of the duplicate window.
     tripped : mapping of str to str
         Breakers that stand, by name (:mod:`aegis.risk.live_breakers`), each with since when and why.
     """
@@ -166,6 +171,8 @@ class ExitView:
     day_notional_usd: Decimal
     day_shares: Decimal
     day_orders: int
+    second_orders: int
+    minute_orders: int
     recent: tuple[SentOrder, ...]
     tripped: Mapping[str, str]
     filled_shares: Decimal = Decimal(0)
@@ -258,7 +265,7 @@ class ExitVerdict:
     @property
     def is_allowed(self) -> bool:
         """Whether every rule was asked and none refuses."""
-        return bool(self.rows) and not self.refusing_rules
+        return set(map(_OUTCOME, self.rows)) == {"pass"}
 
     @property
     def reason(self) -> str:
@@ -270,19 +277,10 @@ class ExitVerdict:
         return {
             "client_order_id": self.client_order_id,
             "decided_at_utc": self.decided_at_utc.isoformat(),
-            "touch_usd": _finite(self.touch_usd),
-            "rows": [
-                {
-                    "rule": row.rule,
-                    "outcome": row.outcome,
-                    "observed": _finite(row.observed),
-                    "threshold": _finite(row.threshold),
-                    "detail": row.detail,
-                }
-                for row in self.rows
-            ],
+            "touch_usd": None if self.touch_usd == math.inf else self.touch_usd,
+            "rows": [dict(zip(ExitRow._fields, _finite(row), strict=True)) for row in self.rows],
         }
 
 
-def _finite(value: object) -> object:
-    return None if isinstance(value, float) and value == float("inf") else value
+def _finite(row: ExitRow) -> Iterable[object]:
+    return [None if value == math.inf else value for value in row] if math.inf in row else row

@@ -74,6 +74,8 @@ def view_with(order: Order | None = None, **replaced: Any) -> ExitView:
         "day_notional_usd": Decimal(0),
         "day_shares": Decimal(0),
         "day_orders": 0,
+        "second_orders": 0,
+        "minute_orders": 0,
         "recent": (),
         "tripped": {},
     }
