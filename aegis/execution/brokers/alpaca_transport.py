@@ -1,15 +1,16 @@
 """What alpaca-py takes for its session: requests to one host over connections that are kept.
 
 Belongs here: one message and one answer. Between the call and the first byte at the venue's socket stands no more than
-the writing of the message, because an order waits for it; requests itself takes about half a millisecond. Where the way
+the writing of the message, because an order waits for it; requests takes some tenths of a millisecond. Where the way
 to the venue is not plain (a proxy, an address that must be rewritten), requests goes it. What an answer means is
 :mod:`aegis.execution.brokers.alpaca_requests`.
 
 Notes
 -----
 A message is written once. A connection that the venue has closed, or that has anything to be read before the message is
-written, is replaced first; whatever goes wrong afterwards is an error, because nobody knows whether the venue read it.
-Redirects are never followed: an order would leave for an address that nobody has allowed. No cookies are kept.
+written, is replaced first; words that nobody asked for and that came with an answer are dropped. Whatever goes wrong
+afterwards is an error, because nobody knows whether the venue read it. Redirects are never followed: an order would
+leave for an address that nobody has allowed. No cookies are kept.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import re
 import select
 import ssl
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead, RemoteDisconnected
 from io import BytesIO
 from pathlib import Path
@@ -30,6 +31,8 @@ import requests
 import urllib3
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, check_header_validity, get_encoding_from_headers, select_proxy
+
+from aegis.errors import ConfigurationError
 
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_:~-][A-Za-z0-9._:~-]*)+")
 """What needs no escapes, and has no part that is a dot or empty."""
@@ -87,12 +90,9 @@ class AlpacaTransport:
         OSError
             The host cannot be reached.
         """
+        self._constant(options["headers"])  # what requests says of a wrong one repeats it
         message = self._message(method, url, **options) if self._is_plain else None
-        if message is None:
-            limits = self._connect_seconds, self._read_seconds
-            answer = self._session.request(method, url, **{**options, "timeout": limits, "allow_redirects": False})
-        else:
-            answer = self._exchange(method, url, message)
+        answer = self._by_requests(method, url, **options) if message is None else self._exchange(method, url, message)
         if not (_OK <= answer.status_code < _REDIRECTS or answer.status_code >= _REFUSALS):
             raise requests.RequestException(f"HTTP {answer.status_code} is no answer; redirects are not followed")
         return answer
@@ -136,6 +136,16 @@ class AlpacaTransport:
             lines = "".join(f"{name}: {value}\r\n" for name, value in merged.items())
             self._headers = dict(headers), lines
         return lines
+
+    def _by_requests(self, method: str, url: str, **options: Any) -> requests.Response:
+        terms = {**options, "timeout": (self._connect_seconds, self._read_seconds), "allow_redirects": False}
+        try:
+            return self._session.request(method, url, **terms)
+        except requests.RequestException as error:
+            if not any(isinstance(cause, HTTPException) for cause in _causes(error)):
+                raise
+            # As below: the words of whoever answered may repeat the keys.
+            raise requests.ConnectionError(f"no whole answer: {type(error).__name__}") from None
 
     def _exchange(self, method: str, url: str, message: bytes) -> requests.Response:
         connection = self._connection()
@@ -211,9 +221,22 @@ def _trust(session: requests.Session) -> ssl.SSLContext:
     """Return whose certificates are trusted, as requests does: those of the environment, or its own collection."""
     place = session.verify if isinstance(session.verify, str) else DEFAULT_CA_BUNDLE_PATH
     is_folder = Path(place).is_dir()
-    trust = ssl.create_default_context(cafile=None if is_folder else place, capath=place if is_folder else None)
+    try:
+        trust = ssl.create_default_context(cafile=None if is_folder else place, capath=place if is_folder else None)
+    except OSError as error:
+        raise ConfigurationError(
+            f"certificates to trust, {place}: cannot be read ({error}); correct REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE"
+        ) from error
     trust.set_alpn_protocols(["http/1.1"])
     return trust
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error of requests and those that it was made from, which it holds as its words."""
+    yield error
+    for word in (*error.args, getattr(error, "reason", None)):
+        if isinstance(word, BaseException):
+            yield from _causes(word)
 
 
 def _require_valid(header: tuple[str, str]) -> None:
@@ -228,9 +251,10 @@ def _require_valid(header: tuple[str, str]) -> None:
 
 def _has_something_to_read(connection: HTTPConnection) -> bool:
     """Whether the other side has closed the connection, or says something that nobody has asked for."""
+    decrypted: int = getattr(connection.sock, "pending", int)()
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(decrypted or poll.poll(0))
 
 
 def _text_of(body: object) -> bytes:

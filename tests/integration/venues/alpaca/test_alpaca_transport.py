@@ -14,7 +14,7 @@ from contextlib import closing
 import pytest
 
 from aegis.config_brokers import AlpacaBrokerSettings
-from aegis.errors import BrokerUnavailable
+from aegis.errors import BrokerUnavailable, ConfigurationError
 from aegis.execution.brokers.alpaca_requests import AlpacaRequests, Refused, load_alpaca_py
 from tests.integration.venues.alpaca.rest import KEY_ID, SECRET_KEY
 from tests.integration.venues.live_host import AUTHORITY, CERTIFICATE
@@ -141,7 +141,29 @@ def test_words_that_nobody_asked_for_are_no_answer_to_the_next_request(reach):
         requests = reach(host.address)
         requests.send("GET", "/account")
         assert requests.send("POST", "/orders", ORDER) == {}
-        assert len(host.written) == 2
+        assert [message.connection for message in host.written] == [0, 0], "they came with the answer and are dropped"
+
+
+def test_words_that_nobody_asked_for_and_that_are_only_partly_read_are_no_answer_either(reach, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(AUTHORITY))
+    foreign = _answer("200 OK", b'{"id": "of another order"}')
+    # One record of TLS is decrypted as a whole, and no more of it read than an answer's buffer holds: 8 kB.
+    with RawHost(OK + b" " * (8192 - len(OK)) + foreign, OK, certificate=str(CERTIFICATE)) as host:
+        here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", int(host.address.rpartition(":")[2])))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
+        requests = reach("https://paper-api.alpaca.markets")
+        try:
+            assert requests.send("GET", "/account") == {}
+            assert requests.send("POST", "/orders", ORDER) == {}
+        finally:
+            requests.close()
+        assert [message.connection for message in host.written] == [0, 1]
+
+
+def test_certificates_that_are_not_there_are_named_with_their_setting(reach, monkeypatch, tmp_path):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
+    with pytest.raises(ConfigurationError, match=r"gone.pem: cannot be read .*REQUESTS_CA_BUNDLE"):
+        reach("https://127.0.0.1:1")
 
 
 @pytest.mark.parametrize(
@@ -335,8 +357,11 @@ def test_nothing_is_written_to_a_host_whose_certificate_does_not_fit(reach, monk
         pytest.param({"secret_key": f"{SECRET_KEY}\nX: y"}, id="a key with a line break"),
     ],
 )
-def test_no_error_shows_the_keys(reach, terms):
+@pytest.mark.parametrize("has_proxy", [False, True])
+def test_no_error_shows_the_keys(reach, monkeypatch, terms, has_proxy):
     with RawHost(ThenClosed(f"{KEY_ID} {SECRET_KEY}\r\n\r\n".encode())) as host:
+        if has_proxy:
+            monkeypatch.setenv("HTTP_PROXY", host.address)
         with pytest.raises(BrokerUnavailable) as found:
             reach(host.address, **terms).send("POST", "/orders", ORDER)
         told = "".join(traceback.format_exception(found.value))
