@@ -101,12 +101,12 @@ def event_hash(previous_hash: str, contents: tuple[str | int | None, ...]) -> st
     """
     told = ",".join(
         # An exact text, null or number; whatever else a row holds is left to the encoder.
-        [(_quoted(value) if type(value) is str else "null" if value is None else _number(value)) for value in contents]
+        [(_quoted(value) if type(value) is str else "null" if value is None else _other(value)) for value in contents]
     )
     return hashlib.sha256(f"{previous_hash}[{told}]".encode()).hexdigest()
 
 
-def _number(value: object) -> str:
+def _other(value: object) -> str:
     return repr(value) if type(value) is int else _encode(value)
 
 

@@ -214,7 +214,7 @@ class _KeptConnection:
 _STORES: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
 _OF_PARENTS: list[object] = []
 """SQLite forbids a forked process even to close what its parent opened (sqlite.org, "How To Corrupt An SQLite Database
-File", 2.6), so it is never collected."""
+File", 2.6), so it is not collected while the process lives."""
 
 
 def _leave_to_parent() -> None:

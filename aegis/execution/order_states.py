@@ -186,6 +186,8 @@ class OrderStatus:
         return abs(self.remaining_shares - quantity_shares) <= tolerance
 
 
+UNSENT = frozenset({_S.INTENT_RECORDED, _S.APPROVED})
+"""States of an order that is committed and not sent."""
 WORKING_STATES = frozenset({_S.SUBMITTED, _S.ACCEPTED, _S.PARTIALLY_FILLED})
 
 

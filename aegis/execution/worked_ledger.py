@@ -199,19 +199,15 @@ class WorkedLedger(DecisionLedger):
         name = order.client_order_id
         self._require_own(order.account, session, name)
         kind = DecisionEventKind.PARENT_KEPT
-        if name not in self._kept:
-            self._kept[name] = len(self.asides(name, kind)) if self._knows(name) else 0
-        self._kept[name] += 1
-        self._add_aside(aside_entry(order, kind, record, session=session, at_utc=at_utc, number=self._kept[name]))
+        number = self._next_number(self._kept, name, kind)
+        self._add_aside(aside_entry(order, kind, record, session=session, at_utc=at_utc, number=number))
 
     def note_verdict(self, order: Order, record: Mapping[str, Any], *, session: date, at_utc: datetime) -> None:
         """Record what the exit door said of an order; durable with the next :meth:`flush`."""
         name, kind = order.client_order_id, DecisionEventKind.EXIT_VERDICT
         self._require_own(order.account, session, name)
-        if name not in self._verdicts:
-            self._verdicts[name] = len(self.asides(name, kind)) if self._knows(name) else 0
-        self._verdicts[name] += 1
-        self._add_aside(aside_entry(order, kind, record, session=session, at_utc=at_utc, number=self._verdicts[name]))
+        number = self._next_number(self._verdicts, name, kind)
+        self._add_aside(aside_entry(order, kind, record, session=session, at_utc=at_utc, number=number))
 
     def asides(self, client_order_id: str, kind: DecisionEventKind) -> list[Mapping[str, Any]]:
         """Return what was recorded about an order that is no event of it, oldest first."""
@@ -243,6 +239,13 @@ class WorkedLedger(DecisionLedger):
             if row.client_order_id in told and row.kind in TOLD_OF_ORDERS:
                 told[str(row.client_order_id)].append(order_event(row))
         return {name: (statuses[name], tuple(events)) for name, events in told.items()}
+
+    def _next_number(self, counted: dict[str, int], name: str, kind: DecisionEventKind) -> int:
+        """Return the number of an order's next row of a kind; those of one that was forgotten are in the journal."""
+        if name not in counted:
+            counted[name] = len(self.asides(name, kind)) if self.status(name) is not None else 0
+        counted[name] += 1
+        return counted[name]
 
     def _committed(self, decision_id: str) -> CommittedDecision | None:
         known = super()._committed(decision_id)

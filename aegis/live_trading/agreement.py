@@ -36,7 +36,7 @@ from aegis.live_trading.journalled_account import JournalledAccount
 
 _LOOKS = 4
 _TRIES_A_PAUSE = 4
-_UNSETTLED_LOOKS = 2
+_PAUSES_OF_AGREEMENT = 2
 """Pauses between looks for which agreement lasts while no look is settled."""
 _MOST_MISSED = 20
 """Openings that are made up for after a pause; a longer one ends with a person who takes the broker's word."""
@@ -110,7 +110,7 @@ class Agreement:
         While orders fill without a pause, shares and cash are of different instants each time. That is no difference,
         and no agreement either: books that agreed lately count as before, and the next look is due soon.
         """
-        config, now = self._config, self._config.clock.now_utc()
+        config = self._config
         if config.takes_over and not self._is_taken_over:
             if self._account.read().held is None:
                 self.take_over("first start of this account", "aegis")
@@ -119,8 +119,8 @@ class Agreement:
         is_settled = False
         for _ in range(_LOOKS):
             self._door.take_events()
-            heard = self._door.heard
-            found, has_booked = self._compare(now)
+            heard, asked = self._door.heard, config.clock.now_utc()
+            found, has_booked = self._compare(asked)
             if has_booked:
                 continue
             is_settled = found.is_clean
@@ -132,29 +132,29 @@ class Agreement:
             is_settled = self._door.heard == heard  # whoever submits takes events as well
             if is_settled:
                 break
-        self.review, self.asked_at = found, now
-        self._rules.observe_account(found.balance, found.positions, at_utc=now)
-        self._rules.observe_stream(now)
-        if is_settled or not self._agreed_lately(now):
-            self.breaks, self._settled_at = found.breaks, now
+        self.review, self.asked_at = found, asked
+        self._rules.observe_account(found.balance, found.positions, at_utc=asked)
+        self._rules.observe_stream(asked)
+        if is_settled or not self._agreed_lately(asked):
+            self.breaks = found.breaks
             self._rules.observe_reconciliation(is_clean=found.is_clean)
-        self._keep_breakers(now)
+        if is_settled:
+            self._settled_at = asked
+        self._keep_breakers(asked)
         return found
 
     def _agreed_lately(self, now_utc: datetime) -> bool:
         """Whether the last look that was settled found no difference, and is not long ago."""
         if self.breaks or self._settled_at is None:
             return False
-        return (now_utc - self._settled_at).total_seconds() < _UNSETTLED_LOOKS * self._config.reconcile_seconds
+        return (now_utc - self._settled_at).total_seconds() < _PAUSES_OF_AGREEMENT * self._config.reconcile_seconds
 
     def is_due(self, now_utc: datetime) -> bool:
         """Return whether the schedule asks for another look."""
-        if self._settled_at is None or self.asked_at is None:
+        if self.asked_at is None:
             return True
-        pause = self._config.reconcile_seconds
-        if (now_utc - self._settled_at).total_seconds() < pause:
-            return False
-        return (now_utc - self.asked_at).total_seconds() >= pause / _TRIES_A_PAUSE
+        tries = 1 if self.asked_at == self._settled_at else _TRIES_A_PAUSE
+        return (now_utc - self.asked_at).total_seconds() >= self._config.reconcile_seconds / tries
 
     def take_over(self, reason: str, actor: str) -> None:
         """Write down that the broker's word is taken for what the account holds.

@@ -20,15 +20,15 @@ from datetime import date, datetime
 from aegis.clock import Clock
 from aegis.errors import AegisError, AnchorUnavailable, BrokerUnavailable, ExecutionError, SubmissionUnknown
 from aegis.execution.brokers.broker import Broker
-from aegis.execution.brokers.broker_abilities import ForgettingBroker
 from aegis.execution.order_reasons import OrderReason, reason_text
-from aegis.execution.order_states import OrderState, OrderStatus
+from aegis.execution.order_states import UNSENT, OrderState, OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 from aegis.execution.worked_ledger import WorkedLedger
 from aegis.live_trading.anchoring import Anchoring
 from aegis.live_trading.door_record import DoorRecord
 from aegis.live_trading.exit_permits import ExitPermit, FlattenPermit, OrdinaryPermit, flatten_request, require_released
 from aegis.live_trading.exit_review import ExitReview, MadeBy
+from aegis.live_trading.heard_events import HeardEvents
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.opening_terms import OpeningTerms
 from aegis.live_trading.sending_lock import SendingLock
@@ -93,11 +93,9 @@ class ExitDoor:
         self._clock = clock
         self._session_of = session_of
         self._record = DoorRecord(ledger, clock=clock, session_of=session_of, made_by=made_by)
+        self._heard = HeardEvents(broker, ledger, rules=rules, clock=clock)
         self._lock = threading.RLock()
-        self.heard = 0
-        """How many events of the broker are written down, by whichever thread."""
         self._doubtful: set[str] = set()
-        self._contradictions: list[str] = []
 
     def submit(self, order: Order, *, is_child: bool = False) -> OrderStatus:
         """Let an order out, at most once, and return where it stands.
@@ -135,7 +133,7 @@ class ExitDoor:
                 return self._find_or_send(order)
             permit = self._permit(order)
             verdict = permit.review(order)
-            refusal = "" if verdict.is_allowed else ", ".join(verdict.refusing_rules) or "no rule was asked"
+            refusal = verdict.refusal
             try:
                 if status is None:
                     self._record.commit(order, refusal or None, is_child=is_child)
@@ -185,14 +183,14 @@ class ExitDoor:
         BrokerUnavailable
             The venue gives no usable answer; ask again.
         """
-        status = self._require(client_order_id)
-        if status.is_final:
-            return status
-        if status.state is OrderState.APPROVED:
-            with self._lock:
+        with self._lock:  # what another thread is sending now is at the venue afterwards
+            status = self._require(client_order_id)
+            if status.is_final:
+                return status
+            if status.state is OrderState.APPROVED:
                 self._record.record(status.order, OrderEventKind.CANCELLED, reason_text(OrderReason.BY_REQUEST))
                 self._ledger.flush()
-            return self._require(client_order_id)
+                return self._require(client_order_id)
         self._broker.cancel(client_order_id)
         self.take_events()
         return self._require(client_order_id)
@@ -203,29 +201,31 @@ class ExitDoor:
         Raises
         ------
         ExecutionError
-            The order was never committed, a rule refuses the new terms, or the kill switch is engaged.
+            The order was never committed, a rule refuses the new terms, or the kill switch is engaged. The order keeps
+            its terms.
+        AnchorUnavailable
+            The journal's head cannot be anchored; the order keeps its terms.
         """
+        name = order.client_order_id
         with self._lock:
-            status = self._require(order.client_order_id)
+            status = self._require(name)
             if status.is_final:
                 return status
+            self._require_anchored(order)  # before anything is written of terms that cannot be sent now
             verdict = self._rules.review(order, is_replacement=True)
             self._record.note(order, verdict)
-            if not verdict.is_allowed:
+            if verdict.refusal:
                 self._ledger.flush()
                 raise ExecutionError(
-                    f"order {order.client_order_id} ({order.symbol}) keeps its terms, the new ones were not sent: "
-                    f"{', '.join(verdict.refusing_rules)}"
+                    f"order {name} ({order.symbol}) keeps its terms, the new ones were not sent: {verdict.refusal}"
                 )
-            asked = self._record.event(order, OrderEventKind.REPLACE_REQUESTED, revision=revision, terms=order)
-            self._ledger.record([asked])
+            self._ledger.record(
+                [self._record.event(order, OrderEventKind.REPLACE_REQUESTED, revision=revision, terms=order)]
+            )
             self._ledger.flush()
-            self._require_anchored(order)
-            with self._sending.sending():
-                require_released(order, self._switch)
-                self._broker.replace(order, revision=revision)
+            self._send_terms(order, revision)
             self.take_events()
-            return self._require(order.client_order_id)
+            return self._require(name)
 
     def take_events(self) -> tuple[OrderEvent, ...]:
         """Write down what the broker has told since the last time, and return it.
@@ -234,25 +234,20 @@ class ExitDoor:
         ------
         JournalError
             It could not be written; the same events are taken again.
+        RiskError
+            The rules cannot count one of them; all are written down.
         """
         with self._lock:
-            told = self._broker.events_since(self.heard)
-            if not told:
-                return ()
-            events = tuple(item.event for item in told)
-            conflicts = self._ledger.record(events)
-            self._ledger.flush()
-            self.heard = told[-1].sequence
-            self._rules.observe_stream(self._clock.now_utc())
-            for event in events:
-                self._rules.settle(event)
-            self._contradictions += [said for said in conflicts if said not in self._contradictions]
-            self._let_go()
-            return events
+            return self._heard.take()
+
+    @property
+    def heard(self) -> int:
+        """How many events of the broker are written down, by whichever thread."""
+        return self._heard.sequence
 
     def contradictions(self) -> tuple[str, ...]:
         """Return what the broker told that the journal has otherwise; reconciliation decides."""
-        return tuple(self._contradictions)
+        return self._heard.contradictions
 
     def doubtful(self) -> tuple[str, ...]:
         """Return the orders of which nobody knows whether they arrived, sorted; nothing is asked."""
@@ -275,7 +270,7 @@ class ExitDoor:
         """
         with self._lock:
             histories = self._ledger.histories()
-            sent = {name: found for name, found in histories.items() if found[0].state not in _UNSENT}
+            sent = {name: found for name, found in histories.items() if found[0].state not in UNSENT}
             for name, (_, answers) in sent.items():
                 self._broker.adopt(self._ledger.committed_order(name), answers)
             self._broker.open_orders()  # what was a stranger before it was adopted is one of ours now
@@ -314,7 +309,7 @@ class ExitDoor:
             status = self._require(client_order_id)
             if status.is_final:
                 return status
-            if status.state not in _UNSENT and self._broker.find_order(client_order_id) is not None:
+            if status.state not in UNSENT and self._broker.find_order(client_order_id) is not None:
                 raise ExecutionError(
                     f"order {client_order_id} ({status.order.symbol}) is at the venue; cancel it, it cannot be given up"
                 )
@@ -342,13 +337,6 @@ class ExitDoor:
             yield self._ledger
             self._ledger.flush()
 
-    def _let_go(self) -> None:
-        """Let rules and broker forget what the ledger has forgotten: the journal has it."""
-        gone = self._ledger.let_go()
-        self._rules.let_go(gone)
-        if isinstance(self._broker, ForgettingBroker):
-            self._broker.let_go(gone, heard=self.heard, recall=self._ledger.recall)
-
     def _find_or_send(self, order: Order) -> OrderStatus:
         """Return an order that the venue has; send one that it has not, if the rules still let it."""
         name = order.client_order_id
@@ -363,9 +351,9 @@ class ExitDoor:
         verdict = self._permit(order).review(order, is_replacement=True)
         self._record.note(order, verdict)
         self._ledger.flush()
-        if not verdict.is_allowed:
-            refusal = ", ".join(verdict.refusing_rules)
-            return self.give_up(name, reason_text(OrderReason.EXIT_RULE, f"{refusal}; it never reached the venue"))
+        if verdict.refusal:
+            told = f"{verdict.refusal}; it never reached the venue"
+            return self.give_up(name, reason_text(OrderReason.EXIT_RULE, told))
         return self._send(order)
 
     def _send(self, order: Order) -> OrderStatus:
@@ -382,6 +370,24 @@ class ExitDoor:
         self.take_events()
         return self._require(name)
 
+    def _send_terms(self, order: Order, revision: int) -> None:
+        """Ask the venue for terms that are written down; where it may not be asked any more, they are taken back."""
+        is_asked = False
+        try:
+            self._require_anchored(order)
+            with self._sending.sending():
+                require_released(order, self._switch)
+                is_asked = True
+                self._broker.replace(order, revision=revision)
+        except AegisError as error:
+            if not is_asked:
+                why = reason_text(OrderReason.NEVER_SENT, str(error))
+                declined = self._record.event(order, OrderEventKind.REPLACE_REJECTED, revision=revision, reason=why)
+                self._ledger.record([declined])
+                self._ledger.flush()
+                self._rules.withdraw(order.client_order_id)
+            raise
+
     def _require_anchored(self, order: Order) -> None:
         if self._anchoring is not None and not flatten_request(order.decision_id):  # a stop waits for nothing
             self._anchoring.require()
@@ -392,6 +398,3 @@ class ExitDoor:
     def _require(self, client_order_id: str) -> OrderStatus:
         with self._lock:
             return self._record.require(client_order_id)
-
-
-_UNSENT = frozenset({OrderState.INTENT_RECORDED, OrderState.APPROVED})

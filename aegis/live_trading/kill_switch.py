@@ -101,9 +101,9 @@ class KillSwitch:
         ExecutionError
             The history cannot be read.
         """
-        if not self.history_path.exists():
-            return ()
         try:
+            if not _is_there(self.history_path):
+                return ()
             lines = self.history_path.read_text(encoding="utf-8").splitlines()
             return tuple(_understood(json.loads(line)) for line in lines)
         except (OSError, ValueError, LookupError, TypeError) as error:

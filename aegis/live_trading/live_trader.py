@@ -146,6 +146,7 @@ class LiveTrader:
         system = self._system
         system.step()
         self._end_untraded()
+        self._end_cancelled()
         stopped = system.stopped
         if stopped:
             self._wind_down(stopped)
@@ -296,6 +297,14 @@ class LiveTrader:
         )
         if not late:
             self._ended_before = session
+
+    def _end_cancelled(self) -> None:
+        """End the children of a parent whose order has ended in the journal: somebody has cancelled it."""
+        for state in self._desk.states():
+            name = state.order.client_order_id
+            status = self._system.door.status(name)
+            if not state.has_ended and status is not None and status.is_final:
+                self._desk.cancel(name, reason=f"its order is {status.state}")
 
     def _send_waiting(self) -> None:
         session = self._execution_session(self._clock.now_utc())

@@ -8,7 +8,8 @@ Notes
 An order takes its whole quantity from the moment it is let through. A fill turns that into shares held, any end frees
 the rest; that it was sent stays counted. Sums are of decimals (:mod:`aegis.risk.exact_amounts`), so that adding and
 taking away leaves exactly what a sum from scratch would be, in any order. Of an order that has ended only its fills and
-the instants of its messages are kept, from the next statement of account on: a day may have tens of thousands.
+the instants of its messages are kept, from the next statement of account on, and once it was let go only what it adds
+to the day's sums: a day may have tens of thousands.
 """
 
 from __future__ import annotations
@@ -23,14 +24,13 @@ from typing import NamedTuple
 from aegis.errors import ExecutionError, RiskError
 from aegis.execution.order_book import OrderBook
 from aegis.execution.order_history import OrderHistory
-from aegis.execution.order_states import CHANGES, OrderState
+from aegis.execution.order_states import CHANGES, UNSENT
 from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
 from aegis.live_trading.reserved_amounts import NOTHING, DayBounds, Reserved
 from aegis.risk.exact_amounts import exact, notional_usd
 from aegis.risk.exit_prices import counted_price_usd
 
 _ZERO = Decimal(0)
-_UNSENT = (OrderState.INTENT_RECORDED, OrderState.APPROVED)
 
 
 _NO_BOOK = OrderBook()
@@ -170,7 +170,7 @@ class OrderReservations:
         if entry is None:
             return None
         history = entry.history()
-        if entry.asked is None and (history is None or history.status.state not in _UNSENT):
+        if entry.asked is None and (history is None or history.status.state not in UNSENT):
             raise ExecutionError(
                 f"order {client_order_id} ({entry.symbol}): it was sent, so it cannot be withdrawn; cancel it"
             )
@@ -235,8 +235,9 @@ class OrderReservations:
         Their sums count until the day is over. Shares that change hands afterwards are counted; a fill of theirs that
         is told once more would be counted again, which makes the day's limits narrower and never wider.
         """
-        self._let_go.update(name for name in client_order_ids if name in self._entries)
-        for name in tuple(self._let_go):
+        gone = [name for name in client_order_ids if name in self._entries]
+        self._let_go.update(gone)
+        for name in gone:  # the others wait for the next statement, see :meth:`count_by`
             self._keep_sums(name, self._entries[name])
 
     def count_by(self, bounds: DayBounds) -> None:

@@ -49,17 +49,14 @@ class RecentOrders:
         for item in reversed(self._sent):
             if item.order.client_order_id == client_order_id:
                 self._sent.remove(item)
-                self._by_symbol[item.order.symbol].remove(item)
+                self._forget(item)
                 return
 
     def forget_old(self, now_utc: datetime) -> None:
         """Forget what is too old to be asked for now."""
         gone = bisect_left(self._sent, now_utc - self._kept, key=_SENT_AT)
         for item in self._sent[:gone]:
-            of_symbol = self._by_symbol[item.order.symbol]
-            of_symbol.remove(item)
-            if not of_symbol:
-                del self._by_symbol[item.order.symbol]
+            self._forget(item)
         del self._sent[:gone]
 
     def of_symbol(self, symbol: str) -> tuple[SentOrder, ...]:
@@ -80,3 +77,9 @@ class RecentOrders:
 
     def _since(self, instant_utc: datetime) -> int:
         return len(self._sent) - bisect_right(self._sent, instant_utc, key=_SENT_AT)
+
+    def _forget(self, item: SentOrder) -> None:
+        of_symbol = self._by_symbol[item.order.symbol]
+        of_symbol.remove(item)
+        if not of_symbol:
+            del self._by_symbol[item.order.symbol]

@@ -136,7 +136,8 @@ class JournalledParents:
         session = self._session_of(now)
         record = {"state": state_record(state), "algorithm": algorithm_record(algorithm)}
         self._ledger.keep_parent(state.order, record, session=session, at_utc=now)
-        if state.has_ended:
+        status = self._ledger.status(state.order.client_order_id)
+        if state.has_ended and not (status is not None and status.is_final):  # one that was cancelled has its end
             self._ledger.record([worked_event(state, session, now)])
 
     def kept(self) -> tuple[Planned, ...]:

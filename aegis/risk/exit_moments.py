@@ -56,7 +56,7 @@ def order_is_for_this_account(view: ExitView, _: ExitLimits) -> RuleFinding:
 
 
 def order_is_asked_once(view: ExitView, _: ExitLimits) -> RuleFinding:
-    """Hold when no order of this id was let through before."""
+    """Hold when no order of this id was let through before that the door remembers; the journal knows every one."""
     return _must(
         lambda: (
             f"{view.label}: let through already at {view.asked_before_utc}; ask the broker where it stands, or "

@@ -264,8 +264,13 @@ class ExitVerdict:
 
     @property
     def is_allowed(self) -> bool:
-        """Whether every rule was asked and none refuses."""
+        """Whether any rule was asked and none refuses."""
         return set(map(_OUTCOME, self.rows)) == {"pass"}
+
+    @property
+    def refusal(self) -> str:
+        """The rules that keep it, for the order's event; empty where it may leave."""
+        return "" if self.is_allowed else ", ".join(self.refusing_rules) or "no rule was asked"
 
     @property
     def reason(self) -> str:

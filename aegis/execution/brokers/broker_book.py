@@ -16,10 +16,8 @@ from aegis.execution.brokers.broker import BrokerEvent
 from aegis.execution.forgotten_names import ForgottenNames
 from aegis.execution.order_book import OrderBook
 from aegis.execution.order_history import ENDS, order_history
-from aegis.execution.order_states import FILL_TOLERANCE_SHARES, TRANSITIONS, OrderState, OrderStatus
+from aegis.execution.order_states import FILL_TOLERANCE_SHARES, TRANSITIONS, UNSENT, OrderState, OrderStatus
 from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
-
-_UNSENT = frozenset({OrderState.INTENT_RECORDED, OrderState.APPROVED})
 
 Recall = Callable[[str], tuple[Order, tuple[OrderEvent, ...]] | None]
 """From an id to the order as it was committed and what is recorded of it; None where it was never committed."""
@@ -164,7 +162,7 @@ class BrokerBook:
         """
         with self._changed:
             status = self._orders.status(client_order_id)
-        return replace(status, state=OrderState.SUBMITTED) if status.state in _UNSENT else status
+        return replace(status, state=OrderState.SUBMITTED) if status.state in UNSENT else status
 
     def open_ids(self) -> tuple[str, ...]:
         """Return the orders that are not at their end, sorted."""
@@ -299,9 +297,13 @@ class BrokerBook:
             return (*self._contradictions, *breaks, *doubts)
 
     def _bring_back(self, name: str) -> None:
-        if self._recall is None or name in self._known or not self._let_go.may_have(name):
-            return
-        found = self._recall(name)  # outside of the lock: it reads a file, and takes locks of the broker's own
+        with (
+            self._changed
+        ):  # an order is known or let go at every instant, and between the two for whoever has the lock
+            recall = self._recall
+            if recall is None or name in self._known or not self._let_go.may_have(name):
+                return
+        found = recall(name)  # outside of the lock: it reads a file, and takes locks of the broker's own
         if found is None or not order_history(*found).status.is_final:
             return  # it was taken for one that was let go; those have ended
         with self._changed:

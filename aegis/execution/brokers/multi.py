@@ -28,12 +28,11 @@ from aegis.execution.brokers.concurrent_questions import ConcurrentQuestions
 from aegis.execution.brokers.order_routes import OrderRoutes
 from aegis.execution.order_book import OrderBook
 from aegis.execution.order_reasons import OrderReason, reason_text
-from aegis.execution.order_states import OrderState, OrderStatus
+from aegis.execution.order_states import UNSENT, OrderState, OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 
 Answer = TypeVar("Answer")
 _DOWN = (BrokerUnavailable, SubmissionUnknown, ConfigurationError)
-_UNSENT = frozenset({OrderState.INTENT_RECORDED, OrderState.APPROVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,7 +381,7 @@ class MultiBroker:
         with self._lock:
             self._pull()
             status = self._book.status(client_order_id)
-        return replace(status, state=OrderState.SUBMITTED) if status.state in _UNSENT else status
+        return replace(status, state=OrderState.SUBMITTED) if status.state in UNSENT else status
 
     def _pull(self) -> None:
         """Take the brokers' new events into the one stream."""

@@ -101,6 +101,8 @@ def test_a_file_that_cannot_be_looked_for_means_engaged(switch: KillSwitch) -> N
     assert not switch.is_engaged()
     switch.path.parent.write_text("no folder")
     assert "inspect" in switch.status().reason
+    with pytest.raises(ExecutionError, match="cannot be read"):
+        switch.history()
     switch.path.parent.unlink()
     switch.path.parent.mkdir()
     switch.path.symlink_to(switch.path)
