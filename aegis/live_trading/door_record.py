@@ -13,7 +13,8 @@ from datetime import date, datetime
 from aegis.clock import Clock
 from aegis.errors import ExecutionError, OrderRejected
 from aegis.execution.decisions import Decision
-from aegis.execution.order_states import OrderStatus
+from aegis.execution.order_reasons import OrderReason, reason_text
+from aegis.execution.order_states import OrderState, OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 from aegis.execution.worked_ledger import WorkedLedger
 from aegis.live_trading.exit_review import MadeBy
@@ -79,6 +80,18 @@ class DoorRecord:
     def record(self, order: Order, kind: OrderEventKind, reason: str = "") -> None:
         """Write down what happened on this side."""
         self._ledger.record([self.event(order, kind, reason=reason)])
+
+    def end_unwritten(self, order: Order) -> None:
+        """See to it that an order that could not be written down ends unsent, once the journal can be written again."""
+        status = self._ledger.status(order.client_order_id)
+        if status is not None and status.state is OrderState.SUBMITTED:
+            why = reason_text(OrderReason.NEVER_SENT, "the journal could not be written")
+            self.record(order, OrderEventKind.CANCELLED, why)
+
+    def decline(self, order: Order, revision: int, *, why: str) -> None:
+        """Write down that new terms never left."""
+        reason = reason_text(OrderReason.NEVER_SENT, why)
+        self._ledger.record([self.event(order, OrderEventKind.REPLACE_REJECTED, revision=revision, reason=reason)])
 
     def event(
         self, order: Order, kind: OrderEventKind, *, reason: str = "", revision: int = 0, terms: Order | None = None

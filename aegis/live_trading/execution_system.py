@@ -35,6 +35,7 @@ from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.lease import Lease
 from aegis.live_trading.sending_lock import SendingLock
 from aegis.live_trading.session_clock import SessionClock
+from aegis.live_trading.stop_watch import StopWatch
 
 _ASKED = "asked"
 
@@ -110,6 +111,7 @@ class ExecutionSystem:
             self._agreement = Agreement(broker, self._journal, self.door, rules, config, session_of=self.session_of)
             self.reconcile()
             self._opened = opened.pop_all()
+        self._watch = StopWatch(broker, self._switch, pause_seconds=config.poll_seconds)
         self._pump = threading.Thread(target=self._run, name=f"execution-{config.account}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -329,25 +331,29 @@ class ExecutionSystem:
     def listen(self) -> None:
         """Begin to listen to the broker in the background; where nobody does, whoever holds the system steps it."""
         self._pump.start()
+        self._watch.start()
 
     def cancel_all(self) -> tuple[OrderStatus, ...]:
         """Ask for the end of every order that was sent; return those that are still open.
 
         Notes
         -----
-        One that cannot be cancelled does not keep the others from it; whoever calls, calls again until none is left.
+        First those that are open by the journal, then those that the broker has besides. One that cannot be cancelled
+        does not keep the others from it; whoever calls, calls again until none is left.
         Orders that were committed and not sent yet stay as they are: nothing sends them while the switch is engaged.
         """
-        failures = []
+        failures, asked = [], set()
         request = self._switch.status().flatten
         for status in self.sent_orders():
             if request and flatten_request(status.order.decision_id) == request:
                 continue  # what closes a position for the stop that stands
+            asked.add(status.order.client_order_id)
             try:
                 self.door.cancel(status.order.client_order_id)
             except AegisError as error:
                 failures.append(str(error))
-        self._failure = "; ".join(failures)
+        failures += self._watch.cancel_open(besides=asked)
+        self._failure = "; ".join(dict.fromkeys(failures))
         return self.sent_orders()
 
     def sent_orders(self) -> tuple[OrderStatus, ...]:
@@ -357,10 +363,11 @@ class ExecutionSystem:
     def step(self) -> tuple[OrderEvent, ...]:
         """Look at everything once: events, the kill switch, the schedule of reconciliation; return the events."""
         with self._stepping:
-            events = self.door.take_events()
             stopped = self._switch.status()
-            if stopped.is_engaged:
+            if stopped.is_engaged:  # before anything that may fail: a stop waits for no journal and no broker's word
                 self.cancel_all()
+            events = self.door.take_events()
+            if stopped.is_engaged:
                 self._failure = self._failure or self._flattening.step(stopped.flatten)
             else:
                 self._failure = ""
@@ -380,6 +387,7 @@ class ExecutionSystem:
         self._closing.set()
         if self._pump.is_alive():
             self._pump.join()
+        self._watch.close()
         self._opened.close()
 
     def _run(self) -> None:
@@ -388,6 +396,5 @@ class ExecutionSystem:
                 self.step()
             except AegisError as error:
                 self._failure = str(error)
-            except Exception as error:  # noqa: BLE001 - a thread that dies unseen would obey no stop
-                self._deaf = f"listening to the broker ended with {error!r}; close the system and start it again"
-                return
+            except Exception as error:  # noqa: BLE001 - whatever it is, a thread that has ended would obey no stop
+                self._deaf = f"listening to the broker met {error!r}; close the system and start it again"

@@ -20,6 +20,7 @@ from datetime import date, datetime
 from aegis.clock import Clock
 from aegis.errors import AegisError, AnchorUnavailable, BrokerUnavailable, ExecutionError, SubmissionUnknown
 from aegis.execution.brokers.broker import Broker
+from aegis.execution.brokers.broker_abilities import RepeatingBroker
 from aegis.execution.order_reasons import OrderReason, reason_text
 from aegis.execution.order_states import UNSENT, OrderState, OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
@@ -58,8 +59,7 @@ class ExitDoor:
     made_by : MadeBy
         Written with orders that no asset decided.
     flatten : FlattenPermit
-        Lets orders leave that close a position while the switch is engaged; see
-        :mod:`aegis.live_trading.exit_permits`.
+        Lets orders leave that close a position while the switch is engaged.
     anchoring : Anchoring, optional
         Keeps the journal's head a second time before anything is sent.
 
@@ -96,6 +96,8 @@ class ExitDoor:
         self._heard = HeardEvents(broker, ledger, rules=rules, clock=clock)
         self._lock = threading.RLock()
         self._doubtful: set[str] = set()
+        if isinstance(broker, RepeatingBroker):
+            broker.repeat_unless(lambda order: bool(self._permit(order).stopped(order)))
 
     def submit(self, order: Order, *, is_child: bool = False) -> OrderStatus:
         """Let an order out, at most once, and return where it stands.
@@ -120,8 +122,9 @@ class ExitDoor:
         SubmissionUnknown
             Nobody knows whether it arrived. :meth:`recover` finds out; until then the broker takes no other order.
         JournalError
-            It could not be written down, or what was written could not be anchored. Nothing was sent; in the second
-            case :meth:`settle_doubts` sends it once the anchor answers and the rules still let it.
+            It could not be written down, or what was written could not be anchored. Nothing was sent. In the first
+            case it ends unsent; in the second :meth:`settle_doubts` sends it once the anchor answers and the rules
+            still let it.
         """
         name = order.client_order_id
         with self._lock:
@@ -146,6 +149,7 @@ class ExitDoor:
             except AegisError:
                 if not refusal:
                     permit.withdraw(name)
+                    self._record.end_unwritten(order)
                 raise
             return self._require(name) if refusal else self._send(order)
 
@@ -183,7 +187,7 @@ class ExitDoor:
         BrokerUnavailable
             The venue gives no usable answer; ask again.
         """
-        with self._lock:  # what another thread is sending now is at the venue afterwards
+        with self._lock:  # what another thread is sending is at the venue then
             status = self._require(client_order_id)
             if status.is_final:
                 return status
@@ -234,8 +238,6 @@ class ExitDoor:
         ------
         JournalError
             It could not be written; the same events are taken again.
-        RiskError
-            The rules cannot count one of them; all are written down.
         """
         with self._lock:
             return self._heard.take()
@@ -381,9 +383,7 @@ class ExitDoor:
                 self._broker.replace(order, revision=revision)
         except AegisError as error:
             if not is_asked:
-                why = reason_text(OrderReason.NEVER_SENT, str(error))
-                declined = self._record.event(order, OrderEventKind.REPLACE_REJECTED, revision=revision, reason=why)
-                self._ledger.record([declined])
+                self._record.decline(order, revision, why=str(error))
                 self._ledger.flush()
                 self._rules.withdraw(order.client_order_id)
             raise

@@ -6,7 +6,7 @@ Belongs here: the one way in. The way out is :mod:`aegis.live_trading.exit_door`
 from __future__ import annotations
 
 from aegis.clock import Clock
-from aegis.errors import RiskError
+from aegis.errors import ExecutionError, RiskError
 from aegis.execution.brokers.broker import Broker
 from aegis.execution.brokers.broker_abilities import ForgettingBroker
 from aegis.execution.orders import OrderEvent
@@ -16,6 +16,9 @@ from aegis.live_trading.exit_review import ExitReview
 
 class HeardEvents:
     """The broker's events on their way into one account's journal.
+
+    One that cannot have happened, or that the rules cannot count, is a contradiction, which stops new entries until a
+    person has looked; it keeps no other event, and no stop, from being heard.
 
     Parameters
     ----------
@@ -42,21 +45,26 @@ class HeardEvents:
         if not told:
             return ()
         events = tuple(item.event for item in told)
-        conflicts = self._ledger.record(events)
+        conflicts = [said for event in events for said in self._recorded(event)]
         self._ledger.flush()
         self.sequence = told[-1].sequence
-        self.contradictions += tuple(said for said in dict.fromkeys(conflicts) if said not in self.contradictions)
         self._rules.observe_stream(self._clock.now_utc())
-        uncounted = []
         for event in events:
             try:
                 self._rules.settle(event)
             except RiskError as error:
-                uncounted.append(error)  # the others are told all the same: nothing is taken again
+                conflicts.append(str(error))
+        self.contradictions += tuple(said for said in dict.fromkeys(conflicts) if said not in self.contradictions)
         self._let_go()
-        if uncounted:
-            raise uncounted[0]
         return events
+
+    def _recorded(self, event: OrderEvent) -> tuple[str, ...]:
+        """Record an event; return how it contradicts what is recorded, where it cannot have happened as it is told."""
+        try:
+            return self._ledger.record([event])
+        except ExecutionError as error:
+            fill = "" if event.fill is None else f": {event.fill.quantity_shares:g} at {event.fill.price_usd:g} USD"
+            return (f"{error}{fill}; it is not booked, compare the broker's statement",)
 
     def _let_go(self) -> None:
         """Let rules and broker forget what the ledger has forgotten: the journal has it."""

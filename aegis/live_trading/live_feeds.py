@@ -89,6 +89,10 @@ class LiveFeeds:
         """Take note of how far our clock is ahead of the broker's."""
         self._skew = seconds, now_utc
 
+    def observe_instant(self, now_utc: datetime) -> None:
+        """Take note of what the clock shows, so that one that goes back is seen whatever it was read for."""
+        self._latest_utc = now_utc if self._latest_utc is None else max(self._latest_utc, now_utc)
+
     def stream_silence_seconds(self, now_utc: datetime) -> float | None:
         """Return for how long the order stream is silent; None where it was never heard."""
         return age_seconds(self._stream_heard_at_utc, now_utc)
@@ -100,15 +104,14 @@ class LiveFeeds:
         -----
         A clock that went back is wrong by at least as much as it did.
         """
-        latest = now_utc if self._latest_utc is None else max(self._latest_utc, now_utc)
-        self._latest_utc = latest
-        if self._skew is None:
+        self.observe_instant(now_utc)
+        if self._skew is None or self._latest_utc is None:
             return None
         seconds, measured_at = self._skew
         age = age_seconds(measured_at, now_utc)
         if age is None or age > self._limits.max_clock_check_age_seconds or not math.isfinite(seconds):
             return None
-        return max(abs(seconds), (latest - now_utc).total_seconds())
+        return max(abs(seconds), (self._latest_utc - now_utc).total_seconds())
 
     def stops(
         self, now_utc: datetime, *, stated_at_utc: datetime | None, quotes: Iterable[tuple[str, Quote | None]]

@@ -330,6 +330,7 @@ class LiveRiskManager:
     def _now(self) -> datetime:
         """Return the instant; begin the next day where it has come."""
         now = self._clock.now_utc()
+        self._feeds.observe_instant(now)
         if now >= self._day.closes_at_utc:  # a clock that goes back begins no day anew; it is refused as skewed
             self._day, begins = trading_day(self._calendar, now)
             self._book.count_by(DayBounds(begins, self._day.closes_at_utc, self._book.bounds.stated_at_utc))

@@ -181,6 +181,10 @@ class AlpacaBroker(ListeningBroker):
         self._sending.replace(order, revision=revision)
         return self._told_status(order.client_order_id)
 
+    def repeat_unless(self, is_stopped: Callable[[Order], bool]) -> None:
+        """Send nothing once more where this says so; see :class:`RepeatingBroker`."""
+        self._sending.is_stopped = is_stopped
+
     def let_go(self, client_order_ids: Iterable[str], *, heard: int, recall: Recall) -> None:
         """Forget orders that have ended; see :meth:`ForgettingBroker.let_go`."""
         self._book.drop_events(heard)

@@ -23,6 +23,9 @@ _UNAUTHORIZED = 401
 _TOO_MANY, _FIRST_SERVER_ERROR = 429, 500
 _MAY_PASS = frozenset({408, 425, _TOO_MANY})
 _LONGEST_CAUSE = 200
+_UNREADABLE = (OSError, ValueError, OverflowError, MemoryError, RecursionError)
+"""What requests raises is an OSError, JSON that is none a ValueError; an answer may also be of an impossible length, or
+nested without end."""
 _ORDERS_A_PAGE, _ACTIVITIES_A_PAGE = 500, 100
 _MOST_PAGES = 1_000
 
@@ -73,7 +76,7 @@ class AlpacaRequests:
             return call(path) if body is None else call(path, dict(body))
         except self._error as error:
             return self._refusal(method, path, error)
-        except (OSError, ValueError) as error:  # what requests raises is an OSError, unreadable JSON a ValueError
+        except _UNREADABLE as error:
             raise self._unknown(method, path, f"{type(error).__name__}: {error}") from error
 
     def ask(self, path: str, query: Mapping[str, Any] | None = None, *, attempts: int | None = None) -> Any:
@@ -175,7 +178,8 @@ class AlpacaRequests:
         body = _json(error)
         message = self._shown(str(body.get("message") or f"HTTP {status}"))
         code = body.get("code")
-        if status in _MAY_PASS or status >= _FIRST_SERVER_ERROR:
+        is_found_nowhere = status == _NOT_FOUND and not isinstance(code, int)  # the word of a proxy without its venue
+        if status in _MAY_PASS or status >= _FIRST_SERVER_ERROR or is_found_nowhere:
             # alpaca-py's error holds the venue's words as they came, which may repeat the keys; ours has them cleaned.
             raise self._unknown(method, path, f"HTTP {status}: {message}") from None
         if status == _UNAUTHORIZED or message == "forbidden.":

@@ -62,6 +62,8 @@ class AlpacaSending:
         self._clock = clock
         self._session_of = session_of
         self._why_not_live = why_not_live
+        self.is_stopped: Callable[[Order], bool] = lambda _: False
+        """Whether an order, or other terms of it, may be sent no more."""
         self._sending = threading.RLock()
         self._unknown: dict[str, str] = {}
         self._tried: dict[str, set[str]] = {}
@@ -213,6 +215,8 @@ class AlpacaSending:
         for attempt in range(self._attempts):
             if attempt:
                 self._requests.rest_after(attempt - 1)
+                if self.is_stopped(order):
+                    break  # it would leave after the stop
             try:
                 before = self._before_sending(venue_name, order, look if is_doubtful else None)
                 if before is not None:
@@ -271,8 +275,8 @@ class AlpacaSending:
             why = str(error)
         self._unknown[venue_name] = order.client_order_id
         raise SubmissionUnknown(
-            f"order {venue_name} ({order.quantity_shares:g} {order.symbol}): sent to Alpaca and not answered in "
-            f"{self._attempts} attempts, and nobody knows whether it arrived ({why}); no other order is sent until it "
+            f"order {venue_name} ({order.quantity_shares:g} {order.symbol}): sent to Alpaca without a usable "
+            f"answer, and nobody knows whether it arrived ({why}); no other order is sent until it "
             "is known: submit it again, or find it in Alpaca's own pages"
         )
 

@@ -5,7 +5,7 @@ Belongs here: protocols. The port that every broker has is :mod:`aegis.execution
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import Any, Protocol, runtime_checkable
 
@@ -79,3 +79,11 @@ class ForgettingBroker(Protocol):
         recall : callable
             Brings an order back when the venue tells something of it later; any thread calls it.
         """
+
+
+@runtime_checkable
+class RepeatingBroker(Protocol):
+    """A broker that sends a request once more where the venue gave no usable answer."""
+
+    def repeat_unless(self, is_stopped: Callable[[Order], bool]) -> None:
+        """Ask this before an order, or other terms of it, are sent once more; where it says so they are not."""

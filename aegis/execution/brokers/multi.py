@@ -18,10 +18,10 @@ from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
 from aegis.errors import BrokerUnavailable, ConfigurationError, ExecutionError, OrderRejected, SubmissionUnknown
 from aegis.execution.account_state import Position
+from aegis.execution.brokers import broker_abilities as abilities
 from aegis.execution.brokers.account_fees import AccountFee
 from aegis.execution.brokers.begun_sessions import begun_sessions
 from aegis.execution.brokers.broker import AccountBalance, Broker, BrokerEvent
-from aegis.execution.brokers.broker_abilities import ConnectedBroker, FollowsActions, SharedBroker, StatesFees
 from aegis.execution.brokers.broker_book import BrokerBook
 from aegis.execution.brokers.broker_totals import total_balance, total_positions
 from aegis.execution.brokers.concurrent_questions import ConcurrentQuestions
@@ -81,7 +81,7 @@ class MultiBroker:
     ) -> None:
         self._questions = ConcurrentQuestions(brokers, patience_seconds=patience_seconds)
         self._brokers = dict(sorted(brokers.items()))
-        self._reached = {name: found for name, found in self._brokers.items() if isinstance(found, ConnectedBroker)}
+        self._reached = {n: found for n, found in self._brokers.items() if isinstance(found, abilities.ConnectedBroker)}
         self._routes = routes
         self._account = account
         self._clock = clock
@@ -221,9 +221,15 @@ class MultiBroker:
         with self._lock:
             return dict(self._failures)
 
+    def repeat_unless(self, is_stopped: Callable[[Order], bool]) -> None:
+        """Let every broker that repeats requests ask this before."""
+        for broker in self._brokers.values():
+            if isinstance(broker, abilities.RepeatingBroker):
+                broker.repeat_unless(is_stopped)
+
     def foreign_orders(self) -> tuple[Any, ...]:
         """Return open orders that are not ours, of all brokers; an order of ours at another broker than its own too."""
-        shared = (broker for broker in self._brokers.values() if isinstance(broker, SharedBroker))
+        shared = (broker for broker in self._brokers.values() if isinstance(broker, abilities.SharedBroker))
         return tuple(order for broker in shared for order in broker.foreign_orders())
 
     def contradictions(self) -> tuple[str, ...]:
@@ -231,19 +237,19 @@ class MultiBroker:
         return tuple(
             f"{name}: {told}"
             for name, broker in self._brokers.items()
-            if isinstance(broker, SharedBroker)
+            if isinstance(broker, abilities.SharedBroker)
             for told in broker.contradictions()
         )
 
     def follow_actions(self, actions: Sequence[CorporateAction], *, session: date) -> None:
         """Have each broker find out what its venue did for corporate actions; see :class:`FollowsActions`."""
         for name, broker in self._brokers.items():
-            if isinstance(broker, FollowsActions):
+            if isinstance(broker, abilities.FollowsActions):
                 self._noting(name, partial(broker.follow_actions, actions, session=session))
 
     def fees(self, since: date) -> tuple[AccountFee, ...]:
         """Return the fees that the brokers which state any charged since a day."""
-        stating = ((name, broker) for name, broker in self._brokers.items() if isinstance(broker, StatesFees))
+        stating = ((name, broker) for name, broker in self._brokers.items() if isinstance(broker, abilities.StatesFees))
         return tuple(fee for name, broker in stating for fee in self._noting(name, partial(broker.fees, since)))
 
     def broker_of(self, client_order_id: str) -> str | None:

@@ -197,6 +197,6 @@ def test_a_listener_that_died_lets_nothing_open_leave(tmp_path: Path) -> None:
         until = time.monotonic() + 10.0
         while not system.breaks and time.monotonic() < until:
             threading.Event().wait(0.005)
-        with pytest.raises(ExecutionError, match=r"listening to the broker ended with RuntimeError\('a defect'\)"):
+        with pytest.raises(ExecutionError, match=r"listening to the broker met RuntimeError\('a defect'\)"):
             system.submit_order(system.order("ABC", 1, name="one", arrival_price_usd=10.0))
     assert broker.arrived == []

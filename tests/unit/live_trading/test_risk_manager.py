@@ -363,3 +363,19 @@ def test_an_order_that_is_over_counts_in_the_day_and_its_fills_count_once() -> N
     late = door.manager.view(named("o-2"))
     assert (late.day_notional_usd, late.book.position_shares, late.day_orders) == (2100, 105, 1)
     assert "order_is_asked_once" in _refusing(door, "o-1")
+
+
+def test_a_clock_that_was_ahead_while_an_event_came_counts_as_wrong_by_that_much():
+    """A day that began by mistake is not ended: its limits would begin anew with every such instant."""
+    door = Door(max_day_orders=3.0, max_account_age_seconds=1e6, max_stream_silence_seconds=1e6)
+    began = door.clock.instant_utc
+    orders = [
+        named(f"o-{n}", shares=10.0 + n, time_in_force="GTC", order_type="limit", limit_price_usd=20.0)
+        for n in range(5)
+    ]
+    assert [door.manager.review(order).is_allowed for order in orders[:4]] == [True, True, True, False]
+    door.go_to(began + timedelta(hours=9))
+    door.settle(orders[0], [OrderEventKind.ACCEPTED])
+    door.go_to(began + timedelta(seconds=30))
+    door.tell()
+    assert "clock_agrees_with_the_broker" in door.manager.review(orders[4]).refusing_rules

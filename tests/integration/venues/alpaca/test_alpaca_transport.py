@@ -224,12 +224,20 @@ def test_after_half_an_answer_its_connection_is_not_used_again(reach):
 
 @pytest.mark.parametrize("nothing", [_answer("200 OK"), _answer("204 No Content"), _answer("200 OK", b"null")])
 def test_an_empty_answer_to_a_question_does_not_say_that_nothing_is_found(reach, nothing):
-    with RawHost(nothing, nothing, nothing, _answer("404 Not Found", b"{}")) as host:
+    with RawHost(nothing, nothing, nothing, _answer("404 Not Found", b'{"code": 40410000}')) as host:
         requests = reach(host.address)
         with pytest.raises(BrokerUnavailable, match="an empty answer"):
             requests.ask("/orders:by_client_order_id", {"client_order_id": "order-ABC"})
         assert requests.ask("/orders:by_client_order_id", {"client_order_id": "order-ABC"}) is None
         assert len(host.written) == 4
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"<html>Not Found</html>", b'{"code": "none"}'])
+def test_a_404_without_the_venue_s_code_does_not_say_that_nothing_is_found(reach, body):
+    with RawHost(*[_answer("404 Not Found", body)] * 2) as host:
+        with pytest.raises(BrokerUnavailable, match="HTTP 404"):
+            reach(host.address).ask("/orders:by_client_order_id", {"client_order_id": "order-ABC"})
+        assert len(host.written) == 2
 
 
 def test_silence_ends_and_its_connection_is_not_used_again(reach):
