@@ -100,8 +100,9 @@ class DecisionLedger:
             code_version=decision.code_version,
             config_hash=decision.config_hash,
         )
+        entries = tuple(commitment_entries(decision, committed, at_utc))  # whatever cannot be written raises here
         self._decisions[decision.decision_id] = committed
-        for event in commitment_entries(decision, committed, at_utc):
+        for event in entries:
             self._add(event)
         for order in orders:
             name = order.client_order_id
@@ -141,8 +142,8 @@ class DecisionLedger:
                 conflicts.append(f"order {event.client_order_id}: '{event.kind}' after the recorded end of the order")
             else:
                 status = apply_event(self._status(event.client_order_id), event)
-                self._statuses[event.client_order_id] = status
                 self._add(order_entry(event, decision_id=status.order.decision_id))
+                self._statuses[event.client_order_id] = status
         return tuple(conflicts)
 
     def recorded(self, session: date, client_order_ids: Iterable[str]) -> list[OrderEvent]:

@@ -7,6 +7,7 @@ may follow what is :mod:`aegis.execution.order_states`; how they are written dow
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -96,7 +97,8 @@ class Order:
     Raises
     ------
     ExecutionError
-        The terms do not go together: quantity, prices, time in force, algorithm or parent.
+        The terms do not go together: quantity, prices, time in force, algorithm or parent; or the arrival price is no
+        finite number.
 
     Notes
     -----
@@ -139,9 +141,16 @@ class Order:
             trail_fraction=self.trail_fraction,
             expires_at_utc=self.expires_at_utc,
         )
-        problem = problem or self._wrong_relation()
+        problem = problem or self._wrong_arrival() or self._wrong_relation()
         if problem is not None:
             raise ExecutionError(f"order {self.client_order_id} ({self.symbol}, {self.session}): {problem}")
+
+    def _wrong_arrival(self) -> str | None:
+        # A price of nothing is the gate's to refuse: a holding that is marked so must be sold all the same, and
+        # journals hold orders that were refused for it.
+        if math.isfinite(self.arrival_price_usd):
+            return None
+        return f"arrival_price_usd {self.arrival_price_usd!r} must be a finite number; find the price it is decided at"
 
     def _wrong_relation(self) -> str | None:
         workable = ("limit",) if self.algorithm == "limit" else ("market", "limit")

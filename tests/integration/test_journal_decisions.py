@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -322,3 +324,26 @@ def test_orders_of_another_decision_cannot_be_committed_with_this_one(order_of):
         Decision(**fields, orders=(order_of(), order_of()), refusals={})
     with pytest.raises(ExecutionError, match="refusals of orders it does not have"):
         Decision(**fields, orders=(order_of(),), refusals={"nobody": "x"})
+
+
+def test_a_decision_that_cannot_be_written_is_not_written_in_part(journal, decide):
+    ledger = DecisionLedger(journal, first=THURSDAY, last=MONDAY)
+    whole = decide({"AAA": 100.0, "BBB": 5.0})
+    first, last = whole.orders
+    broken = replace(whole, orders=(first, replace(last, target_weight=math.nan)))
+    with pytest.raises(ExecutionError, match="cannot be recorded as JSON"):
+        ledger.commit(broken, at_utc=AT)
+    assert (ledger.flush(), journal.events(), ledger.committed(whole.decision_id)) == (0, [], None)
+    assert ledger.commit(whole, at_utc=AT).is_new
+    assert ledger.flush() == 5
+
+
+def test_an_event_that_cannot_be_written_did_not_happen(journal, decide):
+    commit_decision(journal, decide({"AAA": 100.0}), at_utc=AT)
+    ledger = DecisionLedger(journal, first=THURSDAY, last=MONDAY)
+    submitted, accepted, filled = _life()
+    with pytest.raises(ExecutionError, match="cannot be recorded as JSON"):
+        ledger.record([submitted, accepted, replace(filled, fill=replace(filled.fill, slippage_usd=math.nan))])
+    assert ledger.record([filled]) == ()
+    assert ledger.flush() == 3
+    assert order_statuses(journal.events())["order-AAA"].filled_shares == 100.0

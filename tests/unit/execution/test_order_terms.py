@@ -145,3 +145,13 @@ def test_a_limit_that_is_worked_names_its_worst_price(order_of):
 def test_a_parent_is_another_order_and_a_group_has_a_name(order_of, terms):
     with pytest.raises(ExecutionError, match=r"own parent|empty name"):
         order_of(**terms)
+
+
+@pytest.mark.parametrize("price", [float("nan"), float("inf"), float("-inf")])
+def test_an_arrival_price_is_a_number_that_a_journal_can_hold(order_of, price):
+    with pytest.raises(ExecutionError, match=rf"order-ABC .*arrival_price_usd {price} must be a finite number; find"):
+        order_of(arrival_price_usd=price)
+
+
+def test_a_holding_that_is_marked_at_nothing_can_be_sold(order_of):
+    assert order_of(quantity_shares=-5.0, arrival_price_usd=0.0, is_reducing=True).arrival_price_usd == 0.0

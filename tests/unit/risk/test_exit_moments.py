@@ -66,7 +66,7 @@ def test_a_verdict_without_rows_lets_nothing_through() -> None:
          (20.0, 20.2), "pass"),
         ({"quantity_shares": -5.0, "order_type": "stop_limit", "stop_price_usd": 18.0, "limit_price_usd": 17.09},
          (20.0, 20.2), "refuse"),
-        ({"quantity_shares": 5.0, "arrival_price_usd": math.nan}, (20.0, 20.2), "refuse"),
+        ({"quantity_shares": 5.0, "arrival_price_usd": -1.0}, (20.0, 20.2), "refuse"),
         ({"quantity_shares": 5.0, "arrival_price_usd": 0.0}, (20.0, 20.2), "refuse"),
         ({"quantity_shares": 5.0}, (20.3, 20.2), "refuse"),
         ({"quantity_shares": 5.0}, (math.nan, 20.2), "refuse"),

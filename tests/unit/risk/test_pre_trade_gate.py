@@ -260,9 +260,12 @@ def test_an_unpriced_order_refuses_and_names_its_symbol(
     assert verdict.approved == ()
 
 
-def test_an_order_without_a_usable_arrival_price_refuses(inputs_of: MakeInputs, order_of: MakeOrder) -> None:
+@pytest.mark.parametrize("price", [0.0, -1.0])
+def test_an_order_without_a_usable_arrival_price_refuses(
+    inputs_of: MakeInputs, order_of: MakeOrder, price: float
+) -> None:
     orders = (
-        order_of(symbol="ABC", arrival_price_usd=math.nan),
+        order_of(symbol="ABC", arrival_price_usd=price),
         order_of(symbol="OLD", quantity_shares=-100.0),
     )
     assert refuses_all(evaluate(inputs_of(orders=orders)), "orders_are_priced")
