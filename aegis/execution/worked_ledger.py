@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from aegis.errors import JournalError
+from aegis.errors import DecisionConflict, JournalError
 from aegis.execution.decisions import ASIDES, INTENTS, CommitOutcome, CommittedDecision, Decision, DecisionEventKind
 from aegis.execution.forgotten_names import ForgottenNames
 from aegis.execution.journal import Journal
@@ -19,7 +19,7 @@ from aegis.execution.journal_chain import JournalRow
 from aegis.execution.journal_entries import aside_entry, child_entries
 from aegis.execution.order_management import DecisionLedger
 from aegis.execution.order_projections import decision_from, order_event, order_statuses, rows_by_decision
-from aegis.execution.order_records import order_from_record
+from aegis.execution.order_records import instant_text, order_from_record
 from aegis.execution.order_states import FINAL_EVENTS, OrderState, OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 
@@ -129,11 +129,34 @@ class WorkedLedger(DecisionLedger):
         return conflicts
 
     def flush(self) -> int:
-        """Write everything new in one transaction; see :meth:`DecisionLedger.flush`."""
-        written = super().flush()
+        """Write everything new in one transaction; see :meth:`DecisionLedger.flush`.
+
+        Notes
+        -----
+        The answer to an earlier transaction may have been lost on its way though it was committed. What stands in the
+        journal just as it would be written is not written again, and is not counted; anything else is a conflict.
+        """
+        try:
+            written = super().flush()
+        except DecisionConflict:
+            if not self._drop_written():
+                raise
+            written = super().flush()
         while len(self._ended) > _KEPT_ENDED_ORDERS:
             self._forget(self._ended.popitem(last=False)[0])
         return written
+
+    def _drop_written(self) -> bool:
+        """Drop what is to be written and stands in the journal; False where something stands there otherwise."""
+        written = []
+        for key, event in self._pending.items():
+            for row in self._journal.events(idempotency_key=key):
+                if (row.at_utc, row.payload_json) != (instant_text(event.at_utc), event.payload_json):
+                    return False
+                written.append(key)
+        for key in written:
+            del self._pending[key]
+        return bool(written)
 
     def let_go(self) -> tuple[str, ...]:
         """Return the ended orders forgotten since the last time, oldest first: the journal has all of them."""

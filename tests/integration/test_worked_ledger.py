@@ -9,12 +9,12 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from aegis.errors import JournalError
+from aegis.errors import DecisionConflict, JournalError
 from aegis.execution import worked_ledger
 from aegis.execution.account_state import Position
 from aegis.execution.decisions import Decision, DecisionEventKind
 from aegis.execution.journal import Journal
-from aegis.execution.journal_sqlite import OF_ORDER
+from aegis.execution.journal_sqlite import OF_ORDER, SqliteStore
 from aegis.execution.order_states import OrderState
 from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
 from aegis.execution.worked_ledger import WorkedLedger
@@ -200,3 +200,45 @@ def test_the_events_of_an_order_are_found_by_its_index_however_long_the_journal_
 def _append(journal: Journal, entry) -> None:
     with journal.batch() as batch:
         batch.append(entry)
+
+
+def lose_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next batch be committed and the connection break before that is said, as when a server dies."""
+    append = SqliteStore.append
+
+    def committed(store, account, continued):
+        append(store, account, continued)
+        monkeypatch.setattr(SqliteStore, "append", append)
+        raise sqlite3.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(SqliteStore, "append", committed)
+
+
+def test_a_commit_whose_answer_was_lost_is_found_in_the_journal_and_the_ledger_goes_on(
+    journal, ledger, order_of, monkeypatch
+) -> None:
+    order = order_of(client_order_id="o-1")
+    ledger.commit(_decision(order), at_utc=AT)
+    lose_the_answer(monkeypatch)
+    with pytest.raises(JournalError, match="server closed the connection"):
+        ledger.flush()
+    assert ledger.record([event(_E.SUBMITTED, "o-1")]) == ()
+    assert ledger.flush() == 1
+    assert ledger.flush() == 0
+    assert [row.kind for row in journal.events()] == ["decision committed", "intent recorded", "approved", "submitted"]
+    assert journal.verify() == 4
+
+
+@pytest.mark.parametrize("difference", ["another instant", "another payload"])
+def test_what_stands_in_the_journal_otherwise_stays_a_conflict(journal, ledger, order_of, difference) -> None:
+    order = order_of(client_order_id="o-1")
+    other = WorkedLedger(journal, first=THURSDAY)
+    changed = replace(order, quantity_shares=99.0) if difference == "another payload" else order
+    other.commit(_decision(changed), at_utc=AT if changed != order else AT.replace(microsecond=1))
+    other.flush()
+    before = journal.head()
+    ledger.commit(_decision(order), at_utc=AT)
+    for _ in range(2):
+        with pytest.raises(DecisionConflict, match="another process recorded 3 of the 3 new events first"):
+            ledger.flush()
+    assert journal.head() == before
