@@ -1,8 +1,8 @@
 """A journal in a file: SQLite in WAL mode with ``synchronous=FULL``, so that a batch survives a power cut.
 
 Belongs here: settings, write lock, the triggers that make the events append-only, and what an order waits for, in
-SQLite's own words on connections that are kept. Columns and constraints are :mod:`aegis.execution.journal_tables`; a
-team's journal is :mod:`aegis.execution.journal_postgres`.
+SQLite's own words on connections that are kept, which are :mod:`aegis.execution.journal_connections`. Columns and
+constraints are :mod:`aegis.execution.journal_tables`; a team's journal is :mod:`aegis.execution.journal_postgres`.
 
 Notes
 -----
@@ -14,11 +14,8 @@ several times SQLite's.
 from __future__ import annotations
 
 import operator
-import os
 import sqlite3
-import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -27,6 +24,7 @@ import sqlalchemy as sa
 
 from aegis.errors import JournalError
 from aegis.execution.journal_chain import EMPTY, JournalHead, JournalRow
+from aegis.execution.journal_connections import JournalFile, KeptConnection
 from aegis.execution.journal_tables import EVENTS, HEADS, LOCK_TIMEOUT_SECONDS, METADATA
 
 # Every name in these is ours.
@@ -77,15 +75,22 @@ class SqliteStore:
     -----
     Threads share it: one writes and one asks for orders at a time, each on a connection that is kept; the rest have
     connections of their own. A question that is short is asked on the connection that writes, unless somebody writes:
-    it has the newest pages at hand, which another one reads anew after each commit. A process that was forked makes
-    new connections.
+    it has the newest pages at hand, which another one reads anew after each commit.
+
+    All connections are of the file that the first one opened; in another one that came in its place nothing is read or
+    written any more, closed or not. What a kept connection has open already it still answers.
+
+    A fork waits until nobody uses the kept connections, and closes them: the child can read and write, and each process
+    opens connections of its own. There are three exceptions, in which the child opens none, because SQLite's locks are
+    wrong in it and what it commits may be lost: a thread forks within its own commit; others use a connection for
+    longer than :data:`~aegis.execution.journal_connections.FORK_WAIT_SECONDS`, after which the fork goes on; others
+    read through the engine, as in verifying. The parent goes on in all of them.
     """
 
     def __init__(self, location: Path | str) -> None:
-        self.engine = _engine(location)
-        self._writing, self._reading = _KeptConnection(self.engine), _KeptConnection(self.engine)
+        self.engine, self._file = _engine(location)
+        self._writing, self._reading = (KeptConnection(self.engine, self._file) for _ in range(2))
         self._commits = 0
-        _STORES.add(self)
 
     def create_tables(self) -> None:
         """Create tables, indexes and triggers where they are missing, in one transaction that holds the write lock."""
@@ -99,13 +104,23 @@ class SqliteStore:
                 connection.exec_driver_sql(f"CREATE TRIGGER IF NOT EXISTS {name} {rule} {_REFUSAL}")
 
     def append(self, account: str, continued: Callable[[JournalHead], Sequence[JournalRow]]) -> None:
-        """Append the rows that continue the chain of `account`, durably and as a whole."""
-        with self._writing.lent() as connection, _transaction(connection, "BEGIN IMMEDIATE"):
-            head = _head(connection, account)
-            rows = continued(head)
-            connection.executemany(_INSERT, rows)
-            last = rows[-1]
-            connection.execute(_FIRST_HEAD if head == EMPTY else _MOVE_HEAD, (last.sequence, last.hash, account))
+        """Append the rows that continue the chain of `account`, durably and as a whole.
+
+        Raises
+        ------
+        JournalError
+            The file was deleted, moved or replaced since the store was opened.
+        """
+        with self._writing.lent() as connection:
+            change = self._file.change()
+            if change:
+                raise self._file.refusal(change, _lost(connection, account))
+            with _transaction(connection, "BEGIN IMMEDIATE"):
+                head = _head(connection, account)
+                rows = continued(head)
+                connection.executemany(_INSERT, rows)
+                last = rows[-1]
+                connection.execute(_FIRST_HEAD if head == EMPTY else _MOVE_HEAD, (last.sequence, last.hash, account))
         self._commits += 1
 
     def head(self, account: str) -> JournalHead:
@@ -149,85 +164,19 @@ class SqliteStore:
         self._reading.close()
         self.engine.dispose()
 
-    def leave_to_parent(self) -> None:
-        """In a process that was just forked, touch no connection of the parent's again, and close none."""
-        _OF_PARENTS.append(self.engine.pool)
-        self.engine.dispose(close=False)
-        self._writing.leave_to_parent()
-        self._reading.leave_to_parent()
-
-
-class _KeptConnection:
-    """One connection of an engine, opened when it is first asked for and lent to one thread at a time."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-
-    @contextmanager
-    def lent(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection, once it is given back; one that is left within a transaction is closed."""
-        with self._lock, self._opened() as connection:
-            yield connection
-
-    @contextmanager
-    def lent_or(self, other: _KeptConnection) -> Iterator[sqlite3.Connection]:
-        """Lend the connection, or another one while somebody has it."""
-        lock = self._lock
-        if not lock.acquire(blocking=False):
-            with other.lent() as connection:
-                yield connection
-            return
-        try:
-            with self._opened() as connection:
-                yield connection
-        finally:
-            lock.release()
-
-    def close(self) -> None:
-        """Close the connection, once it is given back."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
-    def leave_to_parent(self) -> None:
-        """Forget the connection and who holds it."""
-        _OF_PARENTS.append(self._connection)
-        self._lock = threading.Lock()
-        self._connection = None
-
-    @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = _detached(self._engine)
-        try:
-            yield connection
-        finally:
-            if connection.in_transaction:
-                self._connection = None
-                connection.close()
-
-
-_STORES: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
-_OF_PARENTS: list[object] = []
-"""SQLite forbids a forked process even to close what its parent opened (sqlite.org, "How To Corrupt An SQLite Database
-File", 2.6), so it is not collected while the process lives."""
-
-
-def _leave_to_parent() -> None:
-    for store in tuple(_STORES):
-        store.leave_to_parent()
-
-
-os.register_at_fork(after_in_child=_leave_to_parent)
-
 
 def _head(connection: sqlite3.Connection, account: str) -> JournalHead:
     row = connection.execute(_HEAD, (account,)).fetchone()
     return EMPTY if row is None else JournalHead._make(row)
+
+
+def _lost(connection: sqlite3.Connection, account: str) -> str:
+    """Return what is lost with the file that a connection has open and nobody else can open."""
+    try:
+        ends = f"ended at sequence {_head(connection, account).sequence}"
+    except sqlite3.Error as error:
+        ends = f"ended at a sequence that cannot be read any more ({error})"
+    return f"the chain of {account} in it {ends}, and what a backup lacks of that is lost"
 
 
 def _of_order(connection: sqlite3.Connection, account: str, client_order_id: str) -> list[JournalRow]:
@@ -247,20 +196,23 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
         raise
 
 
-def _engine(location: Path | str) -> sa.Engine:
+def _engine(location: Path | str) -> tuple[sa.Engine, JournalFile]:
     try:
         url = sa.make_url(location) if isinstance(location, str) and "://" in location else _file_url(Path(location))
     except sa.exc.ArgumentError as error:
         raise JournalError(f"journal location {location!r} is not a database URL ({error}); give a file") from error
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         raise JournalError(
             f"journal location {url.render_as_string(hide_password=True)}: only an SQLite file can be a journal by its "
             "URL; give a file path or sqlite:///<path>, and for PostgreSQL set storage.postgres_url"
         )
     engine = sa.create_engine(url, connect_args={"timeout": LOCK_TIMEOUT_SECONDS, "check_same_thread": False})
+    file = JournalFile(url.database)
+    sa.event.listen(engine, "do_connect", lambda *_: file.require_same())  # SQLite would make an empty file
+    sa.event.listen(engine, "connect", lambda *_: file.note_opened())
     sa.event.listen(engine, "connect", _set_up_connection)
     sa.event.listen(engine, "begin", _begin)
-    return engine
+    return engine, file
 
 
 def _file_url(path: Path) -> sa.URL:
@@ -269,14 +221,6 @@ def _file_url(path: Path) -> sa.URL:
     except OSError as error:
         raise JournalError(f"journal folder {path.parent} cannot be made ({error}); choose one that can") from error
     return sa.URL.create("sqlite", database=str(path))
-
-
-def _detached(engine: sa.Engine) -> sqlite3.Connection:
-    """Return a connection that was set up like those of the engine and is not one of its pool's."""
-    made = engine.raw_connection()
-    connection: sqlite3.Connection = made.driver_connection  # type: ignore[assignment] # what this engine's driver makes
-    made.detach()
-    return connection
 
 
 def _set_up_connection(connection: sqlite3.Connection, _record: object) -> None:

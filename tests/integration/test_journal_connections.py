@@ -1,11 +1,8 @@
-"""The kept connections of a journal in a file: shared by threads, closed meanwhile, inherited by a forked process."""
+"""The kept connections of a journal in a file: shared by threads, and closed meanwhile."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +13,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-import aegis
 from aegis.errors import DuplicateEvent, ExecutionError, JournalError
 from aegis.execution import journal_sqlite
 from aegis.execution.journal import Batch, Journal, NewEvent
@@ -174,57 +170,3 @@ def test_the_log_is_begun_again_though_an_order_is_written_while_it_is_copied(
     assert log_rounds(path) == before + 1
     assert [row.payload for row in journal.events()] == [1, 2, 3, 4]
     assert journal.verify() == 4
-
-
-FORKED = """
-import os, signal, sys, threading
-from datetime import UTC, date, datetime
-from aegis.execution import journal_sqlite
-from aegis.execution.journal import Journal, NewEvent
-
-
-def append(text):
-    with journal.batch() as batch:
-        batch.append(NewEvent(kind="note", session=date(2014, 6, 6), at_utc=datetime(2014, 6, 6, 20, tzinfo=UTC),
-                              payload_json=f'"{text}"', client_order_id=text))
-
-
-def hold(kept):
-    with kept.lent():
-        held.release()
-        done.wait()
-
-
-journal = Journal.open(sys.argv[1], account="simulated")
-append("before")
-assert len(journal.events(client_order_ids=["before"])) == 1
-held, done = threading.Semaphore(0), threading.Event()
-store = journal._store
-holders = [threading.Thread(target=hold, args=[kept], daemon=True) for kept in (store._writing, store._reading)]
-for holder in holders:
-    holder.start()
-    held.acquire()
-child = os.fork()  # while other threads use both connections
-if not child:
-    signal.alarm(20)
-    append("child")
-    found = journal.events(client_order_ids=["before", "child"])
-    journal.verify()
-    journal.close()
-    os._exit(0 if [row.payload for row in found] == ["before", "child"] else 1)
-assert os.waitpid(child, 0)[1] == 0, "the child failed"
-done.set()
-for holder in holders:
-    holder.join()
-append("parent")
-print([row.payload for row in journal.events()], journal.verify())
-"""
-
-
-def test_a_forked_process_uses_connections_of_its_own(path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(aegis.__path__[0]).parent)}
-    command = [sys.executable, "-c", FORKED, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
-    assert (done.returncode, done.stdout) == (0, "['before', 'child', 'parent'] 3\n"), done.stderr
-    with Journal.open(path, account="simulated") as journal:
-        assert journal.verify() == 3
