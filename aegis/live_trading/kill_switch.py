@@ -8,13 +8,14 @@ Notes
 Fails closed. A file that cannot be read or understood means engaged. A missing file means what the history says last,
 and off only where there is no history either: a new account.
 
-Engaging writes the state first and the history after it; releasing writes the history first. A crash in between leaves
-the switch engaged both times.
+Engaging writes the state first and the history after it; releasing writes the history first, once the state's file is
+seen to be replaceable. A crash in between leaves the switch engaged both times.
 """
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,6 +57,9 @@ class KillSwitchStatus:
         return f"engaged since {self.at_utc:%Y-%m-%d %H:%M} UTC by {self.actor}: {self.reason}"
 
 
+_UNREADABLE = (OSError, ValueError, LookupError, TypeError, RecursionError, MemoryError)
+"""What reading a file of any content raises; JSON that is nested too deeply, or too large, is no word either."""
+
 _NEVER_USED = KillSwitchStatus(is_engaged=False, reason="", actor="", at_utc=None)
 
 
@@ -85,10 +89,11 @@ class KillSwitch:
                 return _NEVER_USED
             lines = self.history_path.read_text(encoding="utf-8").splitlines()
             return _understood(json.loads(lines[-1]))
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except _UNREADABLE as error:
             return KillSwitchStatus(
                 is_engaged=True,
-                reason=f"{self.path} or its history cannot be read ({error}); inspect them, then release the switch",
+                reason=f"{self.path} or its history cannot be read ({_said(error)}); inspect them, then release the "
+                "switch",
                 actor="",
                 at_utc=None,
             )
@@ -106,8 +111,10 @@ class KillSwitch:
                 return ()
             lines = self.history_path.read_text(encoding="utf-8").splitlines()
             return tuple(_understood(json.loads(line)) for line in lines)
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise ExecutionError(f"{self.history_path} cannot be read ({error}); restore it from a backup") from error
+        except _UNREADABLE as error:
+            raise ExecutionError(
+                f"{self.history_path} cannot be read ({_said(error)}); restore it from a backup"
+            ) from error
 
     def engage(self, reason: str, *, actor: str, at_utc: datetime, flatten: bool = False) -> None:
         """Stop every order of the account. Never refused: an empty reason is recorded as such.
@@ -132,8 +139,8 @@ class KillSwitch:
         request = standing or (f"{at_utc.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}" if flatten else "")
         record = _record(
             is_engaged=True,
-            reason=reason or "no reason given",
-            actor=actor or "unknown",
+            reason=reason.strip() or "no reason given",
+            actor=actor.strip() or "unknown",
             at_utc=at_utc,
             flatten=request,
         )
@@ -152,38 +159,33 @@ class KillSwitch:
         ------
         ExecutionError
             The switch is not engaged, reason or actor is empty, or a file could not be written; the switch stays as it
-            was.
+            was, and so does what its history says last.
         """
         if not reason.strip() or not actor.strip():
             raise ExecutionError(f"{self.path}: a release needs a reason and an actor; found {reason!r}, {actor!r}")
         if not self.is_engaged():
             raise ExecutionError(f"{self.path}: the kill switch is not engaged; there is nothing to release")
-        record = _record(is_engaged=False, reason=reason, actor=actor, at_utc=at_utc)
-        self._hold()
+        record = _record(is_engaged=False, reason=reason.strip(), actor=actor.strip(), at_utc=at_utc)
+        standing = self._hold()
         self._remember(record, "the switch stays engaged")
         try:
             replace_json(self.path, record)
         except OSError as error:
+            with suppress(OSError):  # the state stands, whatever becomes of this line
+                append_json_line(self.history_path, standing)
             raise ExecutionError(f"{self.path} could not be written ({error}); the switch stays engaged") from error
 
-    def _hold(self) -> None:
-        """Make sure that a state file says engaged before the history says released."""
-        if self.path.exists():
-            return
+    def _hold(self) -> dict[str, Any]:
+        """Write the state that stands anew and return it: the history says released only where the state can follow."""
         status = self.status()
+        standing = _record(
+            is_engaged=True, reason=status.reason, actor=status.actor, at_utc=status.at_utc, flatten=status.flatten
+        )
         try:
-            replace_json(
-                self.path,
-                _record(
-                    is_engaged=True,
-                    reason=status.reason,
-                    actor=status.actor,
-                    at_utc=status.at_utc,
-                    flatten=status.flatten,
-                ),
-            )
+            replace_json(self.path, standing)
         except OSError as error:
             raise ExecutionError(f"{self.path} could not be written ({error}); the switch stays engaged") from error
+        return standing
 
     def _remember(self, record: dict[str, Any], standing: str) -> None:
         try:
@@ -230,12 +232,16 @@ class HeldSwitch:
 
 
 def _is_there(path: Path) -> bool:
-    """Return whether there is a file; whatever keeps one from finding out is raised."""
+    """Return whether there is a file, or a link, wherever it leads; what keeps one from finding out is raised."""
     try:
-        path.stat()
+        path.lstat()
     except FileNotFoundError:
         return False
     return True
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__
 
 
 def _record(*, is_engaged: bool, reason: str, actor: str, at_utc: datetime | None, flatten: str = "") -> dict[str, Any]:

@@ -51,8 +51,10 @@ def test_engaging_stops_and_releasing_lets_go_and_both_are_remembered(switch: Ki
 
 def test_engaging_is_never_refused_and_may_be_repeated(switch: KillSwitch) -> None:
     switch.engage("", actor="", at_utc=NOW)
-    switch.engage("again", actor="ada", at_utc=LATER)
-    assert [use.reason for use in switch.history()] == ["no reason given", "again"]
+    switch.engage("  ", actor=" ", at_utc=NOW)
+    switch.engage(" again ", actor="ada", at_utc=LATER)
+    assert [use.reason for use in switch.history()] == ["no reason given", "no reason given", "again"]
+    assert [use.actor for use in switch.history()] == ["unknown", "unknown", "ada"]
     assert switch.is_engaged()
 
 
@@ -74,6 +76,7 @@ def test_there_is_nothing_to_release_before_it_was_engaged(switch: KillSwitch) -
     "content",
     [
         b"",
+        b"stop\n",
         b"{",
         b"\xff\xfe",
         b"null",
@@ -107,6 +110,66 @@ def test_a_file_that_cannot_be_looked_for_means_engaged(switch: KillSwitch) -> N
     switch.path.parent.mkdir()
     switch.path.symlink_to(switch.path)
     assert "inspect" in switch.status().reason
+
+
+@pytest.mark.parametrize("used_before", [False, True])
+def test_a_link_that_leads_nowhere_means_engaged(switch: KillSwitch, used_before: bool) -> None:
+    switch.path.parent.mkdir()
+    if used_before:
+        switch.engage("stop", actor="ada", at_utc=NOW)
+        switch.release("found", actor="ada", at_utc=NOW)
+        switch.path.unlink()
+    switch.path.symlink_to(switch.path.parent / "volume_that_is_away" / "simulated.json")
+    assert "inspect" in switch.status().reason
+    switch.engage("stop", actor="ada", at_utc=LATER)
+    assert switch.status().reason == "stop"
+
+
+def test_a_dangling_link_in_the_place_of_the_history_means_engaged(switch: KillSwitch) -> None:
+    switch.path.parent.mkdir()
+    switch.history_path.symlink_to(switch.path.parent / "nowhere")
+    assert switch.is_engaged()
+
+
+def test_json_that_is_nested_too_deeply_means_engaged_and_keeps_nobody_from_engaging(switch: KillSwitch) -> None:
+    switch.path.parent.mkdir()
+    switch.path.write_text("[" * 200_000)
+    assert "inspect" in switch.status().reason
+    switch.engage("stop", actor="ada", at_utc=NOW)
+    assert switch.status().reason == "stop"
+    switch.history_path.write_text("[" * 200_000)
+    with pytest.raises(ExecutionError, match="cannot be read"):
+        switch.history()
+
+
+def test_a_release_that_cannot_be_written_is_in_no_history(switch: KillSwitch) -> None:
+    switch.engage("stop", actor="ada", at_utc=NOW)
+    switch.path.unlink()
+    switch.path.mkdir()
+    with pytest.raises(ExecutionError, match="stays engaged"):
+        switch.release("found", actor="ada", at_utc=LATER)
+    switch.path.rmdir()
+    assert switch.is_engaged(), "the history says so"
+    assert [use.is_engaged for use in switch.history()] == [True]
+
+
+def test_a_release_that_fails_after_its_line_is_taken_back_in_the_history(
+    switch: KillSwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch.engage("stop", actor="ada", at_utc=NOW, flatten=True)
+    before = switch.status()
+    write, calls = module.replace_json, []
+
+    def second_fails(path: Path, record: Any) -> None:
+        calls.append(record)
+        failing() if len(calls) > 1 else write(path, record)
+
+    monkeypatch.setattr(module, "replace_json", second_fails)
+    with pytest.raises(ExecutionError, match="stays engaged"):
+        switch.release("found", actor="ada", at_utc=LATER)
+    assert [use.is_engaged for use in switch.history()] == [True, False, True]
+    switch.path.unlink()
+    assert switch.status() == before, "the request to flatten stands too"
 
 
 def test_a_person_can_release_a_damaged_switch(switch: KillSwitch) -> None:
@@ -173,7 +236,7 @@ def test_a_crash_before_the_rename_leaves_the_old_state_and_no_litter(
 
     def crash_on_state(descriptor: int) -> None:
         calls.append(descriptor)
-        if len(calls) > 1:  # the history's line reaches the disk, the state's file does not
+        if len(calls) > 3:  # the standing state's file and folder and the history's line reach the disk, then nothing
             raise OSError("power lost")
         fsync(descriptor)
 
