@@ -8,6 +8,10 @@ Notes
 Everybody who sends holds the lock, shared, from asking the switch until the broker has answered. Whoever engaged the
 switch takes it alone: once that succeeds, each order either left before the stop or will meet the engaged switch. The
 operating system frees the lock of a process that died.
+
+What is locked is the folder of the switch. A file made for the purpose looks like one that was left behind, and whoever
+deletes it while an order is on its way has the next stop lock another. Accounts whose switches share a folder wait for
+each other's orders when one is stopped.
 """
 
 from __future__ import annotations
@@ -27,17 +31,17 @@ class SendingLock:
 
     Parameters
     ----------
-    path : Path
-        A file beside the account's kill switch; it is empty, and stays.
+    folder : Path
+        That of the account's kill switch; made where it is missing.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     @classmethod
     def beside(cls, switch: Path) -> SendingLock:
         """Return the lock that belongs to the kill switch at `switch`."""
-        return cls(switch.with_name(f"{switch.stem}.sending.lock"))
+        return cls(switch.parent)
 
     @contextmanager
     def sending(self) -> Iterator[None]:
@@ -46,14 +50,14 @@ class SendingLock:
         Raises
         ------
         OSError
-            The file cannot be opened: nothing may be sent.
+            The folder cannot be opened or locked: nothing may be sent.
         """
-        file = self._opened()
+        folder = self._opened()
         try:
-            fcntl.flock(file, fcntl.LOCK_SH)
+            fcntl.flock(folder, fcntl.LOCK_SH)
             yield
         finally:
-            os.close(file)
+            os.close(folder)
 
     def wait_until_nobody_sends(
         self,
@@ -62,13 +66,19 @@ class SendingLock:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> bool:
-        """Return True once nobody sends, False if somebody still did after the timeout."""
+        """Return True once nobody sends, False if somebody still did after the timeout.
+
+        Raises
+        ------
+        OSError
+            The folder cannot be opened or locked: who sends cannot be seen.
+        """
         until = monotonic() + timeout_seconds
-        file = self._opened()
+        folder = self._opened()
         try:
             while True:
                 try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     if monotonic() >= until:
                         return False
@@ -76,13 +86,13 @@ class SendingLock:
                 else:
                     return True
         finally:
-            os.close(file)
+            os.close(folder)
 
     def _opened(self) -> int:
-        """Open the file anew, as a lock belongs to an opening: two threads that shared one would free each other's."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        """Open the folder anew: a lock belongs to an opening, and threads that shared one would free each other's."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         try:
-            return os.open(self.path, flags, 0o666)
+            return os.open(self.folder, flags)
         except FileNotFoundError:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(self.path, flags, 0o666)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return os.open(self.folder, flags)

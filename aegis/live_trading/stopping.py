@@ -1,7 +1,7 @@
 """Stopping an account: the switch is engaged at once, and whoever stopped it learns that the last order has left.
 
-Belongs here: the stop as a person, a program or a sensor makes it, with nothing but two files. That open orders are
-cancelled, and positions closed where that is asked for, is done by the process that trades, see
+Belongs here: the stop as a person, a program or a sensor makes it, with nothing but the files of its switch. That open
+orders are cancelled, and positions closed where that is asked for, is done by the process that trades, see
 :mod:`aegis.live_trading.execution_system`.
 """
 
@@ -24,10 +24,13 @@ class Stopped:
     ----------
     is_quiet : bool
         Whether every order that was on its way has been answered: from now on nothing leaves. Otherwise one is still
-        on its way, and nothing can leave after it.
+        on its way, or it cannot be seen whether one is, and nothing can leave after it.
+    told : str
+        What is not known or not answered, for a person; empty where it is quiet.
     """
 
     is_quiet: bool
+    told: str = ""
 
 
 def stop_account(
@@ -61,4 +64,13 @@ def stop_account(
         The switch could not be engaged, or its history not be written; the message says which.
     """
     switch.engage(reason, actor=actor, at_utc=at_utc, flatten=flatten)
-    return Stopped(SendingLock.beside(switch.path).wait_until_nobody_sends(timeout_seconds))
+    try:
+        is_quiet = SendingLock.beside(switch.path).wait_until_nobody_sends(timeout_seconds)
+    except OSError as error:
+        return Stopped(
+            is_quiet=False,
+            told=f"it cannot be seen whether an order was on its way ({error}); nothing leaves after it.",
+        )
+    return Stopped(
+        is_quiet, "" if is_quiet else "one order was on its way and is not answered yet; nothing leaves after it."
+    )

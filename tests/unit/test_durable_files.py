@@ -27,7 +27,6 @@ ALLOWED = {
     ("aegis/lake/exports.py", "write_table"): "into a file that is being replaced",
     ("aegis/compliance/export_files.py", "write_table"): "into memory",
     ("aegis/live_trading/lease.py", "open"): "the lock on it counts; what it says is for people",
-    ("aegis/live_trading/sending_lock.py", "open"): "an empty file that is only locked",
     ("aegis/market_data/sources/content_store.py", "open"): "an empty file that is only locked",
     ("aegis/market_data/sources/cached_answers.py", "to_parquet"): "into memory",
     ("aegis/backtesting/results_storage.py", "to_parquet"): "into a folder that is flushed and renamed as a whole",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import random
 import threading
 import time
@@ -22,6 +23,7 @@ from aegis.execution.order_states import OrderState
 from aegis.execution.orders import Order
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.kill_switch import KillSwitch
+from aegis.live_trading.sending_lock import SendingLock
 from aegis.live_trading.stopping import stop_account
 from aegis.risk.exit_view import ExitVerdict
 from tests.integration.live_trading.trading_process import ACCOUNT, NoRules, config_in
@@ -146,6 +148,38 @@ def test_an_order_on_its_way_is_waited_for_and_said(tmp_path: Path) -> None:
         assert stop_account(switch, reason="again", actor="test", at_utc=EVENING).is_quiet
         system.step()
         assert system.open_orders() == ()
+
+
+def test_files_that_are_deleted_or_in_the_way_hide_no_order_that_is_on_its_way(tmp_path: Path) -> None:
+    switch = KillSwitch(tmp_path / "switches" / "paper.json")
+    lock = SendingLock.beside(switch.path)
+
+    def stop() -> bool:
+        return stop_account(switch, reason="x", actor="ada", at_utc=EVENING, timeout_seconds=0.02).is_quiet
+
+    with lock.sending(), lock.sending():
+        for file in switch.path.parent.iterdir():
+            file.unlink()
+        assert not stop()
+        for file in switch.path.parent.iterdir():
+            file.unlink()
+        assert not stop()
+    assert stop()
+    (switch.path.parent / "paper.sending.lock").mkdir()  # where a lock was once
+    assert stop()
+
+
+def test_a_stop_that_cannot_see_who_sends_is_made_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError("no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)  # as a network's file system does
+    switch = KillSwitch(tmp_path / "kill.json")
+    stopped = stop_account(switch, reason="x", actor="ada", at_utc=EVENING)
+    assert (stopped.is_quiet, switch.is_engaged()) == (False, True)
+    assert "it cannot be seen whether an order was on its way (no locks available)" in stopped.told
+    with pytest.raises(OSError, match="no locks"), SendingLock.beside(switch.path).sending():
+        pytest.fail("an order would leave that no stop can see")
 
 
 def test_two_processes_do_not_trade_one_account(tmp_path: Path) -> None:
