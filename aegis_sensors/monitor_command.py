@@ -1,7 +1,7 @@
 """``aegis monitor``: how an account is that is being traded, from the status file of the process that trades it.
 
-Belongs here: reading the file and laying it out. It opens no lake, no journal and no connection, so it works while they
-do not. What the numbers mean is :mod:`aegis.monitoring.snapshot`.
+Belongs here: reading the file, and the kill switch's, and laying it out. It opens no lake, no journal and no
+connection, so it works while they do not. What the numbers mean is :mod:`aegis.monitoring.snapshot`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from aegis.clock import Clock, SystemClock
 from aegis.config import AegisConfig
+from aegis.live_trading.kill_switch import KillSwitch
 from aegis.monitoring.status_file import STATUS_FILE, TraderStatus, read_status
 from aegis.workspace import Workspace
 from aegis_sensors.workspace_identity import require_account
@@ -47,13 +48,17 @@ def monitor_command(
     workspace = Workspace.of(config)
     require_account(config, workspace)
     path = workspace.monitor(config.run.account) / STATUS_FILE
+    switch = KillSwitch(workspace.kill_switch(config.run.account))
     while True:
-        status = read_status(path)
+        status, stopped = read_status(path), switch.status().told
+        problems: tuple[str, ...] = (f"the kill switch: {stopped}; a person releases it",) if stopped else ()
         if status is None:
-            problems: tuple[str, ...] = (f"no process has traded account {config.run.account} in this workspace yet",)
-            console.print(Text(problems[0]), soft_wrap=True)
+            problems = (f"no process has traded account {config.run.account} in this workspace yet", *problems)
+            console.print(Text("\n".join(problems)), soft_wrap=True)
         else:
-            problems = status.problems(clock.now_utc(), config.monitoring.stale_after_seconds)
+            if stopped == status.snapshot["kill_switch"]:
+                problems = ()  # the process that trades said so, and it is among its causes
+            problems = (*status.problems(clock.now_utc(), config.monitoring.stale_after_seconds), *problems)
             if as_json:
                 console.print_json(json.dumps({"problems": problems, **status.snapshot}))
             else:

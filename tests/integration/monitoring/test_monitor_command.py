@@ -61,6 +61,23 @@ def test_the_page_shows_the_account_and_the_exit_status_says_whether_it_is_well(
     assert (status, '"kill_switch": "engaged since' in said) == (1, True)
 
 
+def test_a_switch_that_no_process_has_told_of_is_shown_from_its_own_file(watch, config, tmp_path) -> None:
+    switch = KillSwitch(Workspace.of(config).kill_switch("paper"))
+    switch.engage("enough", actor="ada", at_utc=IN_SESSION)
+    told = f"the kill switch: engaged since {IN_SESSION:%Y-%m-%d %H:%M} UTC by ada: enough; a person releases it"
+    assert told in _asked(config)[1]
+
+    watch().look()
+    shown = Workspace.of(config).monitor("paper")
+    shown.parent.mkdir(parents=True)
+    (tmp_path / "monitor").rename(shown)
+    assert _asked(config, as_json=True)[1].count(told) == 1
+    status, said = _asked(config)
+    assert (status, said.count(told)) == (1, 1)
+    switch.release("explained", actor="ada", at_utc=IN_SESSION)
+    assert _asked(config)[0] == 0
+
+
 def test_following_prints_until_interrupted(config) -> None:
     pauses = []
 
