@@ -7,13 +7,11 @@ an error that names the nearest known one.
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
@@ -22,6 +20,7 @@ from aegis.config_brokers import BrokersSettings
 from aegis.config_compliance import ComplianceSettings
 from aegis.config_drift import DriftSettings
 from aegis.config_eval import EvalSettings
+from aegis.config_file import CONFIG_FILE_VARIABLE, read_settings_file, settings_file
 from aegis.config_monitoring import SMTP_VARIABLES, MonitoringSettings
 from aegis.config_quality import QualitySettings
 from aegis.config_refusals import (
@@ -45,18 +44,19 @@ from aegis.config_storage import StorageSettings, password_in
 from aegis.config_vendors import AlpacaSettings, CryptoSettings, InteractiveBrokersSettings, YahooSettings
 from aegis.errors import ConfigurationError
 
-CONFIG_FILE = "aegis.yaml"
-CONFIG_FILE_VARIABLE = "AEGIS_CONFIG"
 LIVE_TRADING_VARIABLE = "AEGIS_LIVE_TRADING"
 """Names the account that may trade real money; read where brokers are made, :mod:`aegis.live_trading.live_safety`."""
-_NOT_SETTINGS = (
+NOT_SETTINGS = (
+    CONFIG_FILE_VARIABLE,
+    SECRETS_FILE_VARIABLE,
     "AEGIS_REQUIRE_SERVICES",
     *(f"AEGIS_LAKE_{of}" for of in ("CATALOG", "DATA", "POSTGRES_URL", "POSTGRES_SCHEMA")),
     *(f"AEGIS_LAKE_S3_{of}" for of in ("REGION", "ENDPOINT_URL", "URL_STYLE")),
     LIVE_TRADING_VARIABLE,
     *SMTP_VARIABLES,
 )
-"""Variables with our prefix that others read: the tests, dbt, which is told of a lake, the trader and alerts."""
+"""Variables with our prefix that are no settings: which files are read, and what the tests, dbt, the trader and alerts
+look at."""
 
 
 LONGEST_VENDOR_DELAY_MINUTES = 7 * 24 * 60
@@ -325,12 +325,12 @@ def load_config(path: Path | None = None) -> AegisConfig:
         value is out of bounds, a secret stands in the file, or the secrets file cannot be used. Nothing has been
         changed.
     """
-    file = Path(path or os.environ.get(CONFIG_FILE_VARIABLE, CONFIG_FILE)).resolve()
-    values = _read_yaml(file)
+    file = settings_file(path)
+    values = read_settings_file(file)
     refuse_unknown_keys(values, AegisConfig, origin=file.name)
     _refuse_password(values, file)
     refuse_secrets_in(values, AegisConfig, origin=file.name)
-    refuse_unknown_variables(AegisConfig, other={CONFIG_FILE_VARIABLE, SECRETS_FILE_VARIABLE, *_NOT_SETTINGS})
+    refuse_unknown_variables(AegisConfig, other=NOT_SETTINGS)
     secrets = secrets_in_file([variable_of(setting) for setting in secret_settings(AegisConfig)])
     values = with_secrets(values, secrets, AegisConfig)
     try:
@@ -340,25 +340,7 @@ def load_config(path: Path | None = None) -> AegisConfig:
     except ValidationError as error:
         raise ConfigurationError(values_out_of_bounds(error, file)) from error
     require_taken(secrets, config)
-    return _anchor_paths(config, file.parent)
-
-
-def _read_yaml(file: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError as error:
-        raise ConfigurationError(
-            f"{file} does not exist; run from the repository or set {CONFIG_FILE_VARIABLE} to the file"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"{file} cannot be read: {error}; set {CONFIG_FILE_VARIABLE} to a readable text file in UTF-8"
-        ) from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{file} is not valid YAML: {error}; correct it there") from error
-    if not isinstance(values, dict):
-        raise ConfigurationError(f"{file} must be a mapping of sections, found {type(values).__name__}")
-    return values
+    return with_anchored_paths(config, file.parent)
 
 
 def _refuse_password(values: dict[str, Any], file: Path) -> None:
@@ -373,7 +355,9 @@ def _refuse_password(values: dict[str, Any], file: Path) -> None:
             )
 
 
-def _anchor_paths(config: AegisConfig, folder: Path) -> AegisConfig:
+def with_anchored_paths(config: AegisConfig, folder: Path) -> AegisConfig:
+    """Return the settings with relative paths resolved against `folder`."""
+
     def anchored(path: Path) -> Path:
         return (folder / path.expanduser()).resolve()
 

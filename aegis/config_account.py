@@ -46,8 +46,8 @@ def require_account_of(run: AccountSettings, *, broker: str) -> None:
     Raises
     ------
     ConfigurationError
-        What does not fit, and the remedy. An account can be stopped whatever is wrong with it, so that is no reason to
-        refuse the file.
+        What does not fit, and the remedy. An account can be stopped whatever is wrong with it
+        (:mod:`aegis.config_stopping`), so that is no reason to refuse the file.
     """
     problem = _why_not_an_account(run.account, since=run.account_since, source=run.source, broker=broker)
     if problem:

@@ -44,10 +44,14 @@ def refuse_unknown_variables(model: type[BaseModel], *, other: Collection[str]) 
     ConfigurationError
         Names the variable and the nearest known key.
     """
-    known = set(_known_keys(model))
-    for variable in os.environ:
-        if _is_ours(variable) and variable not in other and _key_of(variable) not in known:
-            raise ConfigurationError(f"environment: unknown variable {variable}{_suggest(_key_of(variable), model)}")
+    for variable in _unknown_variables(model, other):
+        raise ConfigurationError(f"environment: unknown variable {variable}{_suggest(_key_of(variable), model)}")
+
+
+def unknown_names(values: Mapping[str, Any], model: type[BaseModel], *, other: Collection[str]) -> Iterator[str]:
+    """Return, as keys, what both of the above refuse."""
+    yield from _unknown_keys(values, model)
+    yield from (_key_of(variable) for variable in _unknown_variables(model, other))
 
 
 def malformed_variable(error: SettingsError) -> str:
@@ -87,6 +91,12 @@ def _is_ours(variable: str) -> bool:
 
 def _key_of(variable: str) -> str:
     return variable[len(_PREFIX) :].lower().replace("__", ".")
+
+
+def _unknown_variables(model: type[BaseModel], other: Collection[str]) -> Iterator[str]:
+    known = set(_known_keys(model))
+    ours = (variable for variable in os.environ if _is_ours(variable) and variable not in other)
+    return (variable for variable in ours if _key_of(variable) not in known)
 
 
 def _known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -160,12 +160,9 @@ def _trade(_: argparse.Namespace) -> int:
 
 
 def _kill(chosen: argparse.Namespace) -> int:
-    from aegis.config import load_config  # noqa: PLC0415
-    from aegis_sensors.desk_commands import kill_command  # noqa: PLC0415
+    from aegis_sensors.kill_command import kill_command  # noqa: PLC0415
 
-    is_done = kill_command(
-        load_config(), reason=chosen.reason, console=Console(), flatten=chosen.flatten, wait_seconds=chosen.wait
-    )
+    is_done = kill_command(reason=chosen.reason, console=Console(), flatten=chosen.flatten, wait_seconds=chosen.wait)
     return 0 if is_done else _FAILED
 
 

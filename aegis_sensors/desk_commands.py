@@ -1,14 +1,14 @@
-"""``aegis kill``, ``aegis release`` and ``aegis audit verify``: what a person does to, or asks of, one account.
+"""``aegis release`` and ``aegis audit verify``: what a person does to, or asks of, one account.
 
 Belongs here: seeing that the account meant is the account reached, and saying which one it was. The switch is
-:mod:`aegis.live_trading.kill_switch`, the chain :mod:`aegis.execution.journal`.
+:mod:`aegis.live_trading.kill_switch`, the chain :mod:`aegis.execution.journal`; a stop, which asks for less than all
+others do, is :mod:`aegis_sensors.kill_command`.
 """
 
 from __future__ import annotations
 
 import getpass
-import time
-from collections.abc import Callable, Set
+from collections.abc import Set
 from dataclasses import dataclass
 
 import pandas as pd
@@ -24,84 +24,11 @@ from aegis.lake.attachment import connect
 from aegis.lake.lake import Lake
 from aegis.lake.provenance import Provenance
 from aegis.lake.schema import TableSchema
-from aegis.live_trading.flattening import FlattenProgress, flatten_progress
 from aegis.live_trading.journal_audit import FillKey, lost_events
-from aegis.live_trading.stopping import stop_account
 from aegis.workspace import Workspace
 from aegis_resources.desk import Desk
 from aegis_sensors.make_commands import make_command
 from aegis_sensors.workspace_identity import require_account
-
-_LOOK_SECONDS = 0.2
-
-
-def kill_command(
-    config: AegisConfig,
-    *,
-    reason: str,
-    console: Console,
-    flatten: bool = False,
-    wait_seconds: float = 0.0,
-    sleep: Callable[[float], None] = time.sleep,
-) -> bool:
-    """Engage the account's kill switch, and return whether all that was asked for is done.
-
-    Parameters
-    ----------
-    config : AegisConfig
-    reason : str
-        Why.
-    console : Console
-    flatten : bool
-        Whether the process that trades shall close every position as well.
-    wait_seconds : float
-        How long to wait for that.
-    sleep : callable
-        Waits between two looks.
-
-    Raises
-    ------
-    ConfigurationError
-        The workspace does not exist, or is another account's: the account that is meant would trade on.
-    """
-    desk = existing_desk(config)
-    stopped = stop_account(
-        desk.kill_switch, reason=reason, actor=getpass.getuser(), at_utc=SystemClock().now_utc(), flatten=flatten
-    )
-    release = make_command('release REASON="..."')
-    _say(console, desk, f"stopped. No new order leaves until `{release}`.")
-    if not stopped.is_quiet:
-        _say(console, desk, "one order was on its way and is not answered yet; nothing leaves after it.")
-    if not flatten:
-        return True
-    found = _wait_until_flat(desk, wait_seconds, sleep)
-    is_flat = found is not None and found.state == "flat"
-    _say(console, desk, _flatten_words(found))
-    return is_flat
-
-
-def _wait_until_flat(desk: Desk, wait_seconds: float, sleep: Callable[[float], None]) -> FlattenProgress | None:
-    """Return how far the standing request is, once it is done or the time is over; None where nobody works on it."""
-    request = desk.kill_switch.status().flatten
-    for _ in range(max(1, int(wait_seconds / _LOOK_SECONDS))):
-        found = flatten_progress(desk.kill_switch.path)
-        if found is not None and found.request == request and found.state == "flat":
-            return found
-        sleep(_LOOK_SECONDS)
-    found = flatten_progress(desk.kill_switch.path)
-    return found if found is not None and found.request == request else None
-
-
-def _flatten_words(found: FlattenProgress | None) -> str:
-    if found is None:
-        return (
-            "NOT flat: no trading process has taken up the request yet. It stands, and one that starts works on it; "
-            "or close the positions at the broker."
-        )
-    if found.state == "flat":
-        return "flat: the broker says that nothing is held."
-    left = ", ".join(f"{shares:g} {symbol}" for symbol, shares in found.left.items())
-    return f"NOT flat yet, {found.state}: {left or 'orders are open'}. {found.told}".rstrip()
 
 
 def release_command(config: AegisConfig, *, reason: str, console: Console) -> None:
@@ -114,7 +41,7 @@ def release_command(config: AegisConfig, *, reason: str, console: Console) -> No
     """
     desk, person = existing_desk(config), getpass.getuser()
     desk.kill_switch.release(reason=reason, actor=person, at_utc=SystemClock().now_utc())
-    _say(console, desk, f"released by {person}.")
+    say_of(console, desk, f"released by {person}.")
 
 
 def audit_command(config: AegisConfig, *, console: Console) -> None:
@@ -144,7 +71,7 @@ def audit_command(config: AegisConfig, *, console: Console) -> None:
         lost = lost_events(journal, orders=recorded.orders, fills=recorded.fills)
     if lost:
         raise JournalError(lost)
-    _say(
+    say_of(
         console,
         desk,
         f"journal of {events:,} events verified: every one follows from the one before, and all "
@@ -239,7 +166,8 @@ def _refuse_lost_lake(desk: Desk) -> None:
         )
 
 
-def _say(console: Console, desk: Desk, what: str) -> None:
+def say_of(console: Console, desk: Desk, what: str) -> None:
+    """Print what is said of an account, and of which one in which workspace."""
     console.print(
         f"Account {desk.account} of workspace {desk.workspace.name} ({desk.workspace.folder}): {what}",
         soft_wrap=True,

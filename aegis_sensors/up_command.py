@@ -9,11 +9,11 @@ import os
 import signal
 import socket
 import sys
-from pathlib import Path
 from typing import NoReturn
 
 from aegis.clock import SystemClock
-from aegis.config import CONFIG_FILE, CONFIG_FILE_VARIABLE, AegisConfig
+from aegis.config import AegisConfig
+from aegis.config_file import CONFIG_FILE_VARIABLE, settings_file
 from aegis.errors import ConfigurationError
 from aegis.workspace import Workspace
 from aegis_resources.market_data import Market
@@ -46,7 +46,7 @@ def up_command(config: AegisConfig, *, port: int) -> NoReturn:
     build_definitions(config, source=market.source)
     with open_instance(open_workspace(config, market)) as instance:
         mark_dead_runs(instance)
-    file = Path(os.environ.get(CONFIG_FILE_VARIABLE, CONFIG_FILE)).resolve()
+    file = settings_file()
     command = [sys.executable, "-m", "dagster", "dev", "-m", CODE_LOCATION, "-p", str(port)]
     print(f"starting; then http://localhost:{port}", flush=True)
     # A script's `make ui &` starts with SIGINT ignored. Dagster ends on SIGTERM as it does on SIGINT: not at all, then.

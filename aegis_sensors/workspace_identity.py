@@ -98,13 +98,24 @@ def require_account(config: AegisConfig, workspace: Workspace) -> None:
         Names the workspaces that exist, or the account that this one holds. Nothing has been changed.
     """
     workspace.require_folder()
-    file = workspace.folder / IDENTITY_FILE
-    held = _read(file).get("account") if file.exists() else config.run.account
-    if held != config.run.account:
+    held = account_in(workspace.folder)
+    if held not in (None, config.run.account):
         raise ConfigurationError(
             f"workspace {workspace.name} holds account {held}, not {config.run.account}; set run.account to {held}, or "
             f"choose another workspace: {_CHOOSE}"
         )
+
+
+def account_in(folder: Path) -> str | int | None:
+    """Return the account whose history a workspace's folder holds, as it was written down; None where it was not.
+
+    Raises
+    ------
+    ConfigurationError
+        What was written down cannot be read.
+    """
+    file = folder / IDENTITY_FILE
+    return _read(file).get("account") if file.exists() else None
 
 
 def _is_same_folder_elsewhere(different: list[str]) -> bool:

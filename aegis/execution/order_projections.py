@@ -13,7 +13,7 @@ from aegis.execution.decisions import ASIDES, INTENTS, CommittedDecision, Decisi
 from aegis.execution.journal import Journal
 from aegis.execution.journal_chain import JournalRow
 from aegis.execution.order_records import event_from_payload, order_from_record
-from aegis.execution.order_states import OrderState, OrderStatus, apply_event
+from aegis.execution.order_states import FINAL_EVENTS, OrderState, OrderStatus, apply_event
 from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
 
 DECISION_KINDS = (
@@ -70,6 +70,13 @@ def order_statuses(rows: Iterable[JournalRow]) -> dict[str, OrderStatus]:
         elif name in statuses and row.kind not in ASIDES:
             statuses[name] = apply_event(statuses[name], order_event(row))
     return statuses
+
+
+def sent_without_end(journal: Journal) -> frozenset[str]:
+    """Return the orders that were sent to the venue and of which no end is recorded: it may still have them."""
+    rows = journal.events(kinds=(OrderEventKind.SUBMITTED, *sorted(FINAL_EVENTS)))
+    sent = {str(row.client_order_id) for row in rows if row.kind == OrderEventKind.SUBMITTED}
+    return frozenset(sent - {str(row.client_order_id) for row in rows if row.kind in FINAL_EVENTS})
 
 
 def order_event(row: JournalRow) -> OrderEvent:
