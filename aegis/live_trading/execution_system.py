@@ -81,7 +81,7 @@ class ExecutionSystem:
         self._closing = threading.Event()
         now = config.clock.now_utc()
         with ExitStack() as opened:
-            opened.enter_context(Lease(config.lease, account=config.account, since_utc=now))
+            self._lease = opened.enter_context(Lease(config.lease, account=config.account, since_utc=now))
             self._journal = opened.enter_context(Journal.open(config.journal, account=config.account))
             self._journal.verify()
             self._anchoring = Anchoring(config.anchor, self._journal)
@@ -363,7 +363,7 @@ class ExecutionSystem:
     def step(self) -> tuple[OrderEvent, ...]:
         """Look at everything once: events, the kill switch, the schedule of reconciliation; return the events."""
         with self._stepping:
-            stopped = self._switch.status()
+            stopped = self._lease.stop_if_lost(self._switch, self._config.clock.now_utc())
             if stopped.is_engaged:  # before anything that may fail: a stop waits for no journal and no broker's word
                 self.cancel_all()
             events = self.door.take_events()

@@ -6,10 +6,11 @@ import fcntl
 import random
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -23,6 +24,7 @@ from aegis.execution.order_states import OrderState
 from aegis.execution.orders import Order
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.kill_switch import KillSwitch
+from aegis.live_trading.lease import Lease
 from aegis.live_trading.sending_lock import SendingLock
 from aegis.live_trading.stopping import stop_account
 from aegis.risk.exit_view import ExitVerdict
@@ -192,6 +194,47 @@ def test_two_processes_do_not_trade_one_account(tmp_path: Path) -> None:
         ExecutionSystem(CountingBroker(clock), config)
     with closing(ExecutionSystem(CountingBroker(clock), config)) as system:
         assert system.breaks == ()
+
+
+@pytest.mark.parametrize("there_is_another", [False, True])
+def test_a_process_whose_lease_file_is_deleted_stops_the_account(tmp_path: Path, there_is_another: bool) -> None:
+    clock = SimulatedClock(EVENING)
+    config, broker = config_in(tmp_path, clock), CountingBroker(clock)
+    with ExitStack() as living:
+        first = living.enter_context(closing(ExecutionSystem(broker, config)))
+        first.submit_order(first.order("ABC", 1, name="open", arrival_price_usd=10.0))
+        first.step()
+        assert not KillSwitch(config.kill_switch).is_engaged()
+        config.lease.unlink()
+        if there_is_another:
+            second = living.enter_context(closing(ExecutionSystem(CountingBroker(clock), config)))
+            second.step()
+            assert not KillSwitch(config.kill_switch).is_engaged(), "it holds the lease that is there"
+        first.step()
+        assert "was deleted or replaced, so another process may trade account paper too" in first.stopped
+        assert broker.open_orders() == ()
+        after = first.submit_order(first.order("ABC", 1, name="after", arrival_price_usd=10.0))
+        assert after.state is OrderState.CANCELLED
+        assert len(broker.arrived) == 1
+
+
+def test_a_lease_file_that_is_deleted_while_it_is_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock, path, taken = fcntl.flock, tmp_path / "lease.json", []
+
+    def after_a_deletion(file: IO[str], operation: int) -> None:
+        if not taken:
+            path.unlink()
+        taken.append(operation)
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", after_a_deletion)
+    with Lease(path, account="paper", since_utc=EVENING) as lease:
+        assert lease.lost == ""
+        with pytest.raises(ExecutionError, match="already"):
+            Lease(path, account="paper", since_utc=EVENING).__enter__()
+    assert len(taken) >= 3
 
 
 def test_an_order_that_cannot_be_cancelled_is_said_for_as_long_as_it_is_open(tmp_path: Path) -> None:

@@ -92,6 +92,8 @@ def _lose_lease(account: WatchedAccount) -> None:
 
 def _find_lease(account: WatchedAccount) -> None:
     (account.folder / "lease.elsewhere").rename(account.config.lease)
+    # Whoever lost it stopped the account, and a person lets orders leave again.
+    _switch(account).release("found again", actor="ada", at_utc=account.clock.now_utc())
 
 
 def _rename_table(before: str, after: str) -> Change:
