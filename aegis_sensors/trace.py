@@ -1,7 +1,8 @@
 """``aegis trace``: from one order back to the rows and snapshots of the prices behind it.
 
-Belongs here: following the chain and printing it. Everything is read at the snapshot that the decision was made from,
-so a later correction does not change the answer.
+Belongs here: the tables behind a decision, and printing the chain. What the journal says of the order is
+:mod:`aegis_sensors.traced_orders`. Everything is read at the snapshot that the decision was made from, so a later
+correction does not change the answer.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from datetime import date
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.tree import Tree
 
 from aegis.calendars import trading_calendar
 from aegis.config import AegisConfig
 from aegis.errors import ConfigurationError
-from aegis.execution.order_projections import committed_decisions
+from aegis.execution.decisions import CommittedDecision
 from aegis.features.daily import LOOKBACK_SESSIONS
 from aegis.lake import tables
 from aegis.lake.lake import Lake
@@ -27,6 +29,7 @@ from aegis.workspace import Workspace
 from aegis_resources.desk import Desk
 from aegis_sensors.definitions import lake_resource
 from aegis_sensors.make_commands import make_command
+from aegis_sensors.traced_orders import add_order, order_line, traced_order
 
 _RESEARCH = (
     tables.TARGET_WEIGHTS,
@@ -71,37 +74,24 @@ def trace_command(config: AegisConfig, order: str, *, console: Console) -> None:
     ------
     ConfigurationError
         The workspace has no history, or no order's id begins like that, or several do.
+    JournalError
+        The account's journal is not there.
     """
     workspace, desk = Workspace.of(config), Desk.of(config)
     if not workspace.lake.exists():
         raise ConfigurationError(f"workspace {workspace.name} has no history yet; `{make_command('run')}` makes one")
     with lake_resource(workspace).open() as store:
-        row = find_order(store.read(tables.ORDERS, account=desk.account), order)
-        session, symbol = row["session"].date(), str(row["symbol"])
-        tree = Tree(f"[bold]order {row['client_order_id']}[/bold]  {_order_line(row)}")
-        _add_journal(tree, desk, str(row["client_order_id"]))
-        for link in links(store, desk.account, session, symbol, snapshot_id=int(row["input_snapshot_id"])):
-            _add_link(tree, link)
-        _add_history(tree, store, config, session, symbol, int(row["input_snapshot_id"]))
-        _add_gate(tree, desk, session, str(row["decision_id"]))
+        with desk.recorded_journal() as journal:
+            traced = traced_order(journal, order)
+        found, snapshot_id = traced.order, traced.decision.input_snapshot_id
+        tree = Tree(f"[bold]order {found.client_order_id}[/bold]  {escape(order_line(found))}")
+        add_order(tree, desk.account, traced)
+        if snapshot_id > 0:
+            for link in links(store, desk.account, found.session, found.symbol, snapshot_id=snapshot_id):
+                _add_link(tree, link)
+            _add_history(tree, store, config, found.session, found.symbol, snapshot_id)
+        _add_decision(tree, found.decision_id, traced.decision)
     console.print(tree)
-
-
-def find_order(orders: pd.DataFrame, text: str) -> pd.Series:
-    """Return the one row of ``execution/orders`` whose id begins with `text`.
-
-    Raises
-    ------
-    ConfigurationError
-        None does, or several do.
-    """
-    found = orders[orders["client_order_id"].str.startswith(text.lower())]
-    if len(found) == 1:
-        return found.iloc[0]
-    if found.empty:
-        example = orders["client_order_id"].iloc[-1] if len(orders) else "none: nothing was ordered yet"
-        raise ConfigurationError(f"no order id begins with {text!r}; the newest order is {example}")
-    raise ConfigurationError(f"{len(found)} order ids begin with {text!r}; give more of its digits")
 
 
 def links(store: Lake, account: str, session: date, symbol: str, *, snapshot_id: int) -> Iterator[Link]:
@@ -134,21 +124,6 @@ def links(store: Lake, account: str, session: date, symbol: str, *, snapshot_id:
         yield Link(table, rows[rows["symbol"] == symbol], number, run)
 
 
-def _order_line(row: pd.Series) -> str:
-    side = "buy" if row["quantity_shares"] > 0 else "sell"
-    return (
-        f"{side} {abs(row['quantity_shares']):,.0f} {row['symbol']} after the close of {row['session']:%Y-%m-%d}, "
-        f"{row['algorithm']} for {row['execution_session']:%Y-%m-%d}; {row['reason']}"
-    )
-
-
-def _add_journal(tree: Tree, desk: Desk, order: str) -> None:
-    with desk.journal() as journal:
-        branch = tree.add(f"journal of {desk.account}")
-        for event in journal.events(client_order_ids=[order]):
-            branch.add(f"{event.sequence}: {event.kind} at {event.at_utc}  hash {event.hash[:12]}")
-
-
 def _add_link(tree: Tree, link: Link) -> None:
     branch = tree.add(f"{link.table.key}  [dim]snapshot {link.snapshot_id}, run {link.run_id[:8]}[/dim]")
     hidden = {"session", "symbol", "account", "known_at_utc"}
@@ -171,6 +146,9 @@ def _add_history(tree: Tree, store: Lake, config: AegisConfig, session: date, sy
     first = trading_calendar(config.market_data.calendar).offset(session, -LOOKBACK_SESSIONS)
     bars = store.read(tables.DAILY_BARS, first=first, last=session, snapshot_id=snapshot_id)
     own = bars[bars["symbol"] == symbol]
+    if own.empty:
+        tree.add(f"prices read: none of {symbol} from {first} to {session} at snapshot {snapshot_id}")
+        return
     hashes = tables.DAILY_BARS.content_hashes(own)
     tree.add(
         f"prices read: {len(own)} bars of {symbol} from {own['session'].min():%Y-%m-%d} to {session} of source "
@@ -178,16 +156,18 @@ def _add_history(tree: Tree, store: Lake, config: AegisConfig, session: date, sy
     )
 
 
-def _add_gate(tree: Tree, desk: Desk, session: date, decision_id: str) -> None:
-    """Add the gate's verdicts as they were committed with the decision, and the code that made it."""
-    with desk.journal() as journal:
-        decision = committed_decisions(journal, first=session, last=session)[decision_id]
-    passed = sum(row["outcome"] == "pass" for row in decision.gate_rows)
-    branch = tree.add(f"{tables.PRE_TRADE_GATE.key}  {passed} of {len(decision.gate_rows)} rules passed")
-    for row in decision.gate_rows:
-        if row["outcome"] != "pass":
-            branch.add(f"{row['rule']}: {row['outcome']}  {row['detail']}")
-    tree.add(f"code version {decision.code_version}, configuration {decision.config_hash[:12]}")
+def _add_decision(tree: Tree, name: str, decision: CommittedDecision) -> None:
+    """Add the gate's verdicts as they were committed with the decision, and what made it."""
+    if decision.gate_rows:
+        passed = sum(row["outcome"] == "pass" for row in decision.gate_rows)
+        branch = tree.add(f"{tables.PRE_TRADE_GATE.key}  {passed} of {len(decision.gate_rows)} rules passed")
+        for row in decision.gate_rows:
+            if row["outcome"] != "pass":
+                branch.add(f"{row['rule']}: {row['outcome']}  {row['detail']}")
+    made = tree.add(escape(f"decision {name}"))
+    of = decision.input_snapshot_id
+    made.add(f"made from the lake at snapshot {of}" if of > 0 else "asked for at the desk, not computed from tables")
+    made.add(f"code version {decision.code_version}, configuration {decision.config_hash[:12]}")
 
 
 def _short(value: object) -> str:

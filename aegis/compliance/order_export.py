@@ -6,6 +6,9 @@ Belongs here: which columns a row has and how an event becomes one. Files and th
 Notes
 -----
 One row for each event of an order: intent, verdict of the gate, submission, acknowledgement, changes, executions, end.
+The orders that a worked order was sent as are orders of their own. What is no event of an order has no row: where a
+worked order stood in between, and the figures behind the exit door's verdict.
+
 The terms in a row are those that the order had with the event. ``record_hash`` is the event's hash in the journal's
 chain, which covers every column here and the event before it.
 """
@@ -18,7 +21,7 @@ from datetime import date
 from typing import Literal, NamedTuple
 
 from aegis.errors import ComplianceError
-from aegis.execution.decisions import DecisionEventKind
+from aegis.execution.decisions import ASIDES, INTENTS
 from aegis.execution.journal_chain import JournalRow
 from aegis.execution.order_projections import order_event
 from aegis.execution.order_records import order_from_record
@@ -49,7 +52,9 @@ class ExportColumn(NamedTuple):
 COLUMNS: tuple[ExportColumn, ...] = (
     ExportColumn("account", "text", "Account of the order."),
     ExportColumn("sequence", "integer", "Place of the event in the account's journal."),
-    ExportColumn("event", "text", "What happened: 'intent recorded', 'approved', 'submitted', 'filled', ..."),
+    ExportColumn(
+        "event", "text", "What happened: 'intent recorded', 'child recorded', 'approved', 'submitted', 'filled', ..."
+    ),
     ExportColumn("session", "text", "Session in which it was booked, ISO 8601."),
     ExportColumn("at_utc", "text", "When, ISO 8601, UTC, microseconds."),
     ExportColumn("decision_id", "text", "Committed decision that the order belongs to."),
@@ -87,7 +92,7 @@ class _OrdersSoFar:
 
     def row(self, record: JournalRow) -> ExportRow:
         name = str(record.client_order_id)
-        if record.kind == DecisionEventKind.INTENT_RECORDED:
+        if record.kind in INTENTS:
             order = order_from_record(record.payload["order"])
             self.terms[name] = order
             return _row(record, order, None, order.reason)
@@ -123,7 +128,7 @@ def export_rows(
     orders, rows = _OrdersSoFar(), []
     low, high = (first or date.min).isoformat(), (last or date.max).isoformat()
     for record in records:
-        if record.client_order_id is None:
+        if record.client_order_id is None or record.kind in ASIDES:
             continue
         row = orders.row(record)
         if low <= record.session <= high:
