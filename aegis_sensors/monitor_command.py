@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -19,6 +20,7 @@ from aegis.clock import Clock, SystemClock
 from aegis.config import AegisConfig
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.monitoring.status_file import STATUS_FILE, TraderStatus, read_status
+from aegis.reporting.printing import count, number, percent, usd
 from aegis.workspace import Workspace
 from aegis_sensors.workspace_identity import require_account
 
@@ -80,11 +82,11 @@ def _page(status: TraderStatus, problems: tuple[str, ...]) -> RenderableType:
         *(Text(f"- {cause.title}: {cause.body}") for cause in status.causes if cause.severity != "critical"),
         Text(
             f"equity {_usd(money['equity_usd'])}, today {_usd(money['day_profit_usd'])}; since "
-            f"{money['since_utc'] or 'never'}: {_profit(money['profit'])}, unexplained {_usd(money['unexplained_usd'])}"
+            f"{_instant(money['since_utc'])}: {_profit(money['profit'])}, unexplained {_usd(money['unexplained_usd'])}"
         ),
         Text(
             f"exposure gross {_usd(exposure['gross_usd'])}, net {_usd(exposure['net_usd'])}; slippage against arrival "
-            f"{_number(said['slippage_total']['slippage_bps'])} bps of {said['slippage_total']['fills']} fills"
+            f"{_number(said['slippage_total']['slippage_bps'], 2)} bps of {said['slippage_total']['fills']} fills"
         ),
         _table("Position", ("shares", "mark", "value", "profit"), [_position(held) for held in said["positions"]]),
         _table(
@@ -92,17 +94,16 @@ def _page(status: TraderStatus, problems: tuple[str, ...]) -> RenderableType:
             [(name, *(_usd(value) for value in _amounts(part))) for name, part in money["by_strategy"].items()],
         ),
         _table(
-            "Open order", ("symbol", "shares", "filled", "state"),
-            [(o["client_order_id"], o["symbol"], _number(o["quantity_shares"]), _number(o["filled_shares"]),
-              o["state"]) for o in said["open_orders"]],
+            "Open order", ("symbol", "side", "shares", "type", "limit", "executes in", "filled", "state"),
+            [_open_order(order) for order in said["open_orders"]],
         ),
         _table(
             "Limit", ("used", "allowed"),
-            [(limit["name"], _number(limit["used"]), _number(limit["limit"])) for limit in said["limits"]],
+            [(limit["name"], _limit(limit, "used"), _limit(limit, "limit")) for limit in said["limits"]],
         ),
         _table(
             "Latency", ("orders", "p50 s", "p99 s"),
-            [(stage["stage"], str(stage["orders"]), _number(stage["p50_seconds"]), _number(stage["p99_seconds"]))
+            [(stage["stage"], str(stage["orders"]), _number(stage["p50_seconds"], 4), _number(stage["p99_seconds"], 4))
              for stage in said["latencies"]],
         ),
     ]  # fmt: skip
@@ -121,7 +122,7 @@ def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) ->
 def _position(held: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         held["symbol"],
-        _number(held["shares"]),
+        _shares(held["shares"]),
         f"{held['mark_usd']:,.4f} ({held['mark_source']})",
         _usd(held["value_usd"]),
         _usd(held["profit"]["total_usd"]),
@@ -139,9 +140,42 @@ def _profit(part: Mapping[str, float] | None) -> str:
     return f"profit {total} (realised {realised}, unrealised {unrealised}, commission {commission})"
 
 
+def _open_order(order: Mapping[str, Any]) -> tuple[str, ...]:
+    quantity, limit = order["quantity_shares"], order["limit_price_usd"]
+    return (
+        order["client_order_id"],
+        order["symbol"],
+        "buy" if quantity > 0 else "sell",
+        _shares(abs(quantity)),
+        order["order_type"],
+        "none" if limit is None else f"{limit:,.4f}",
+        order.get("execution_session", "unknown"),  # the trader may be of a version that did not tell it
+        _shares(abs(order["filled_shares"])),
+        order["state"],
+    )
+
+
+def _limit(limit: Mapping[str, Any], key: str) -> str:
+    """Return an amount in the unit that the limit's name says, a count of orders, or a share of equity."""
+    name, value = limit["name"], limit[key]
+    if value is None:
+        return "unknown"
+    if name.endswith("USD"):
+        return usd(value, 2)
+    return count(value) if name.endswith("orders") else percent(value)
+
+
+def _instant(text: str | None) -> str:
+    return "never" if text is None else f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _usd(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:,.2f} USD"
+    return "unknown" if value is None else f"{usd(value, 2)} USD"
 
 
-def _number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:,.6g}"
+def _shares(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.9g}"
+
+
+def _number(value: float | None, decimals: int) -> str:
+    return "unknown" if value is None else number(value, decimals)

@@ -254,6 +254,7 @@ def _open_order(status: OrderStatus, projection: JournalProjection | None) -> Op
         state=str(status.state),
         order_type=order.order_type,
         limit_price_usd=order.limit_price_usd,
+        execution_session=order.execution_session,
         submitted_at_utc=None if instants is None else instants.submitted_at_utc,
         acknowledged_at_utc=None if instants is None else instants.acknowledged_at_utc,
     )

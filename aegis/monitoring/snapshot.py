@@ -113,6 +113,7 @@ class OpenOrder:
     state: str
     order_type: str
     limit_price_usd: float | None
+    execution_session: date
     submitted_at_utc: datetime | None
     acknowledged_at_utc: datetime | None
 

@@ -59,6 +59,13 @@ class TraderStatus:
         age = self.age_seconds(now_utc)
         if self.has_ended:
             told.insert(0, f"the trading process ended at {self.at_utc:%Y-%m-%d %H:%M:%S} UTC; start it again to trade")
+        elif age > stale_after_seconds and self.at_utc > now_utc:
+            told.insert(
+                0,
+                f"the status is of {self.at_utc:%Y-%m-%d %H:%M:%S} UTC, {age:,.0f} s ahead of this machine's clock "
+                f"({now_utc:%Y-%m-%d %H:%M:%S} UTC): one of the two clocks is wrong, and nobody can say whether the "
+                "trading process lives; set the clock right, on the machine that trades too",
+            )
         elif age > stale_after_seconds:
             told.insert(
                 0,

@@ -55,6 +55,7 @@ def test_an_order_that_the_venue_does_not_answer_is_named(state, seconds, expect
     order = OpenOrder(
         client_order_id="o", symbol="ABC", quantity_shares=1.0, filled_shares=0.0, state=state, order_type="market",
         limit_price_usd=None, submitted_at_utc=NOON - timedelta(seconds=seconds), acknowledged_at_utc=None,
+        execution_session=NOON.date(),
     )  # fmt: skip
     assert _keys(open_orders=(order,)) == expected
     assert _keys(open_orders=(order,), unknown_orders=("o",)) == ["order_unknown/o"]
