@@ -6,15 +6,47 @@ told :mod:`aegis.monitoring.alert_dispatch`.
 
 from __future__ import annotations
 
+import re
+from email.utils import parseaddr
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from aegis.config_section import Section
 
 SMTP_VARIABLES = ("AEGIS_SMTP_USERNAME", "AEGIS_SMTP_PASSWORD")
 """The name and password for the mail server: secrets, read from the environment only."""
+
+_MAILBOX = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
+
+
+def _mailbox(text: str) -> str:
+    address = parseaddr(text)[1] if "<" in text else text
+    if not _MAILBOX.fullmatch(address):
+        raise ValueError(
+            f"a mail address such as desk@example.com is needed, found {text!r}; write one, or leave it out"
+        )
+    return text
+
+
+def _web_address(text: str) -> str:
+    """Return an address that a POST can be made to; a refusal does not show it: it may hold a secret."""
+    needed = "an http or https address with a host is needed, such as https://example.com/hook"
+    try:
+        parts = urlsplit(text)
+        has_host, _ = bool(parts.hostname), parts.port
+    except ValueError as error:
+        raise ValueError(f"{needed}; {error}") from error
+    if parts.scheme not in ("http", "https") or not has_host or any(mark.isspace() for mark in text):
+        found = f"scheme {parts.scheme!r}" if parts.scheme else "no scheme"
+        raise ValueError(f"{needed}; found {found}, {'a host' if has_host else 'no host'}")
+    return text
+
+
+Mailbox = Annotated[str, AfterValidator(_mailbox)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
 class EmailSettings(Section):
@@ -26,9 +58,23 @@ class EmailSettings(Section):
         "starttls", description="`none` sends in the clear, and never a password."
     )
     sender: str = Field("aegis@localhost", pattern=r"^[^@\s]+@[^@\s]+$")
-    recipients: tuple[str, ...] = ()
+    recipients: tuple[Mailbox, ...] = ()
     ca_file: Path | None = Field(None, description="Certificates that are trusted instead of the system's.")
     timeout_seconds: float = Field(10.0, gt=0)
+
+    @model_validator(mode="after")
+    def _tells_somebody(self) -> Self:
+        if self.recipients and self.host is None:
+            raise ValueError(
+                f"mail to {', '.join(self.recipients)} has no server: set monitoring.alerts.email.host, or leave out "
+                "the recipients"
+            )
+        if self.host is not None and not self.recipients:
+            raise ValueError(
+                f"the mail server {self.host} has nobody to tell: set monitoring.alerts.email.recipients, or leave out "
+                "the host"
+            )
+        return self
 
 
 class AlertSettings(Section):
@@ -59,7 +105,7 @@ class MonitoringSettings(Section):
 
     weight_drift_band: float = Field(0.02, gt=0)
     alert_log: Path = Path("alerts.jsonl")
-    webhook_url: str | None = None
+    webhook_url: WebAddress | None = None
     webhook_timeout_seconds: float = Field(5.0, gt=0)
     stale_after_seconds: float = Field(30.0, gt=0, description="Age at which the trader's status counts as stale.")
     event_stream_lines: int = Field(10_000, ge=100, description="Lines in each of the two files of the event stream.")

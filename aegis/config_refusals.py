@@ -10,7 +10,7 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from pydantic_settings import SettingsError
 from aegis.errors import ConfigurationError
 
 _PREFIX = "AEGIS_"
-_SECRET = re.compile(r"key_id|secret|password|token|postgres_url", re.IGNORECASE)
+_NEAR = 0.7
+"""Ratio of :mod:`difflib` above which a name counts as near: one letter of four may be wrong."""
+_SECRET = re.compile(r"key_id|secret|password|token|postgres_url|webhook_url", re.IGNORECASE)
 """Names of settings whose values are never shown, not even when they are malformed."""
 
 
@@ -119,9 +121,13 @@ def _section(annotation: object) -> type[BaseModel] | None:
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
+def _near_by_name(key: str, known: Sequence[str]) -> list[str]:
+    """Return the known key whose last part is the nearest to that of `key`, or none: its section is left out."""
+    last = {name.rsplit(".", 1)[-1]: name for name in reversed(known)}
+    return [last[name] for name in difflib.get_close_matches(key.rsplit(".", 1)[-1], last, n=1, cutoff=_NEAR)]
+
+
 def _suggest(key: str, model: type[BaseModel]) -> str:
     known = list(_known_keys(model))
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5) or difflib.get_close_matches(
-        key.rsplit(".", 1)[-1], known, n=1, cutoff=0.3
-    )
+    near = difflib.get_close_matches(key, known, n=1, cutoff=_NEAR) or _near_by_name(key, known)
     return f"; the nearest known key is {near[0]}" if near else f"; sections are {', '.join(model.model_fields)}"
