@@ -69,7 +69,7 @@ def print_summary(
     console.print(_performance(report))
     console.print()
     console.print(_figures(report))
-    events = [*_breaker_trips(report), *_stopped_sessions(report)]
+    events = [*_breaker_trips(report), *_stopped_sessions(report), *_refused_orders(report)]
     if events:
         console.print()
         console.print(_rows(events), style="yellow", highlight=False)
@@ -197,6 +197,19 @@ def _stopped_sessions(report: PerformanceReport) -> Iterator[tuple[str, str]]:
     more = int(stretches["sessions"].iloc[_SHOWN_EVENTS:].sum())
     if more:
         yield "", f"{_counted(more, 'earlier session')} blocked or refused; the newest are in the report"
+
+
+def _refused_orders(report: PerformanceReport) -> Iterator[tuple[str, str]]:
+    """Yield one line for each of the last orders that the gate refused."""
+    for order in report.refused_orders.to_dict("records"):
+        side = "buy" if order["quantity_shares"] > 0 else "sell"
+        yield (
+            f"Refused {day(order['session'])}",
+            f"{side} {abs(order['quantity_shares']):,.9g} {order['symbol']}: {order['reason']}",
+        )
+    more = report.trading.orders_refused - len(report.refused_orders)
+    if more:
+        yield "", f"{_counted(more, 'earlier order')} refused"
 
 
 def _print_notes(console: Console, notes: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from aegis.reporting.report import ReportInputs
 
 LARGEST_POSITIONS = 20
 LAST_ORDERS = 20
+LAST_REFUSED_ORDERS = 3
 _UNLISTED = "Unlisted"
 
 
@@ -21,6 +22,7 @@ class BookReview:
     position_count: int
     sectors: pd.DataFrame
     last_orders: pd.DataFrame
+    refused_orders: pd.DataFrame
 
 
 def exposures(positions: pd.DataFrame) -> pd.DataFrame:
@@ -64,4 +66,5 @@ def book_review(inputs: ReportInputs) -> BookReview:
         position_count=len(now),
         sectors=sectors.sort_values("net_weight", ascending=False, kind="stable").reset_index(),
         last_orders=orders.head(LAST_ORDERS).reset_index(drop=True),
+        refused_orders=orders[orders["gate_outcome"] == "refused"].head(LAST_REFUSED_ORDERS).reset_index(drop=True),
     )

@@ -115,6 +115,7 @@ def performance_report(inputs: ReportInputs) -> PerformanceReport:
         checks=controls.checks,
         gate_rules=controls.gate_rules,
         last_orders=book.last_orders,
+        refused_orders=book.refused_orders,
         data_warnings=tuple(
             survivorship_notes(inputs.listings, values["session"].iloc[0].date(), values["session"].iloc[-1].date())
         ),

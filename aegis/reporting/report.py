@@ -196,9 +196,9 @@ class PerformanceReport:
         The deepest: ``peak_session, trough_session, recovery_session, depth, sessions``.
     positions, sectors : DataFrame
         The book at the last close; the 20 largest positions.
-    breaker_trips, blocked_sessions, checks, gate_rules, last_orders : DataFrame
+    breaker_trips, blocked_sessions, checks, gate_rules, last_orders, refused_orders : DataFrame
         Events, newest first. Blocked are the last 20 sessions that a data check or the gate stopped, with every reason;
-        orders are the last 20.
+        orders are the last 20, and the last 3 that the gate refused.
     stopped_stretches : DataFrame
         ``first_session, last_session, sessions, reason``, newest first: all stopped sessions, one row for those that
         follow each other with the same reason.
@@ -238,5 +238,6 @@ class PerformanceReport:
     checks: pd.DataFrame
     gate_rules: pd.DataFrame
     last_orders: pd.DataFrame
+    refused_orders: pd.DataFrame
     data_warnings: tuple[str, ...] = ()
     shortfall: ShortfallFigures | None = None

@@ -138,6 +138,7 @@ def test_trading_costs_and_turnover(report: PerformanceReport) -> None:
     # half of 1000 over the mean equity 1012.50, times 252 / 5
     assert trading.turnover_annualised == pytest.approx(500 / 1012.5 * 50.4)
     assert (trading.orders_approved, trading.orders_refused) == (3, 1)
+    assert report.refused_orders[["client_order_id", "symbol"]].to_numpy().tolist() == [["o3", "AAA"]]
 
 
 def test_book_at_the_last_close_leaves_out_empty_positions(report: PerformanceReport) -> None:

@@ -125,6 +125,23 @@ def test_stopped_sessions_that_are_not_shown_are_counted(report: PerformanceRepo
     assert any(line.strip().startswith("21 earlier sessions blocked or refused") for line in lines)
 
 
+def test_refused_orders_are_named_with_their_reason_and_the_rest_is_counted(report: PerformanceReport) -> None:
+    orders = pd.DataFrame(
+        {
+            "session": pd.to_datetime(["2024-01-30", "2024-01-29"]),
+            "symbol": ["PHZQ", "AAA"],
+            "quantity_shares": [90.0, -1250.0],
+            "reason": ["restricted list", "no_breaker_is_tripped"],
+        }
+    )
+    trading = dataclasses.replace(report.trading, orders_refused=7)
+    lines = _printed(dataclasses.replace(report, refused_orders=orders, trading=trading))
+    assert "Refused 2024-01-30  buy 90 PHZQ: restricted list" in lines
+    assert "Refused 2024-01-29  sell 1,250 AAA: no_breaker_is_tripped" in lines
+    assert "                    5 earlier orders refused" in lines
+    assert not any("Refused" in line for line in _printed(report))
+
+
 def test_breaker_trips_are_short_and_the_rest_is_counted(report: PerformanceReport) -> None:
     trips = pd.DataFrame(
         {
