@@ -14,7 +14,7 @@ from rich.console import Console
 from aegis.calendars import TradingCalendar, trading_calendar
 from aegis.clock import Clock, SystemClock
 from aegis.config import AegisConfig
-from aegis.errors import ConfigurationError
+from aegis.errors import ConfigurationError, ExecutionError
 from aegis.lake import tables
 from aegis.live_trading.cash_balance import cash_balance
 from aegis.live_trading.cash_bookings import CashBooking, CashKind, book_cash, cash_bookings
@@ -63,9 +63,16 @@ def book_command(
     JournalError
         The account has no journal: nothing of it was traded or decided.
     ExecutionError
-        The session's book exists, something else was booked under the key, or amount or reason say nothing.
+        A fee is positive, the session's book exists, something else was booked under the key, or amount or reason say
+        nothing.
     """
     desk = _traded_desk(config)
+    if CashKind(kind) is CashKind.FEE and amount_usd > 0.0:
+        raise ExecutionError(
+            f"a fee goes, and {amount_usd:+,.2f} USD came: for a fee of {amount_usd:,.2f} USD type "
+            f"`aegis cash book -{amount_usd:.2f} --kind fee`, for one that was given back `--kind other`; nothing was "
+            "booked"
+        )
     now, calendar = (clock or SystemClock()).now_utc(), trading_calendar(config.market_data.calendar)
     booked = _booked_up_to(desk)
     chosen = calendar.require_session(session) if session is not None else _open_session(calendar, now, booked)

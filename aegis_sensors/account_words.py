@@ -22,7 +22,10 @@ def add_account_commands(commands: Any) -> None:
     book = ways.add_parser("book", help="book cash that came, or went (a negative amount), with its reason")
     book.add_argument("amount", type=amount, help="US dollars: 12.50 came, -12.50 went")
     book.add_argument(
-        "--kind", required=True, choices=["interest", "fee", "transfer", "other"], help="a transfer is no gain or loss"
+        "--kind",
+        required=True,
+        choices=["interest", "fee", "transfer", "other"],
+        help="a fee is a negative amount; a transfer is no gain or loss",
     )
     book.add_argument("--reason", required=True)
     book.add_argument("--session", type=session, help="the session of the booking (default: the first without a book)")

@@ -39,8 +39,11 @@ def shortfall_command(config: AegisConfig, *, first: date | None, last: date | N
     ConfigurationError
         The workspace does not exist, is another account's, or was never run.
     ExecutionError
-        No order ended in these sessions, or the account is simulated: its orders have no release.
+        The range ends before it begins, no order ended in these sessions, or the account is simulated: its orders have
+        no release.
     """
+    if first is not None and last is not None and last < first:
+        raise ExecutionError(f"--from {first} --to {last}: the range ends before it begins; swap the two")
     desk = existing_desk(config)
     desk.workspace.require_history()
     if not config.is_traded:
@@ -61,8 +64,8 @@ def shortfall_command(config: AegisConfig, *, first: date | None, last: date | N
     figures = shortfall_figures(rows)
     if figures is None:
         raise ExecutionError(
-            f"account {desk.account}: no order of these sessions has ended, as far as the lake knows; the job "
-            "report_performance, or `aegis run`, brings it up to date"
+            f"account {desk.account}: no order ended in {_range(first, last)}, as far as the lake knows; name other "
+            "sessions with --from and --to; the job report_performance, or `aegis run`, brings the lake up to date"
         )
     sessions = f"{rows['session'].min():%Y-%m-%d} to {rows['session'].max():%Y-%m-%d}"
     console.print(
@@ -74,6 +77,14 @@ def shortfall_command(config: AegisConfig, *, first: date | None, last: date | N
         markup=False,
     )
     console.print(_table(rows))
+
+
+def _range(first: date | None, last: date | None) -> str:
+    if first is None and last is None:
+        return "any session"
+    if first is None or last is None:
+        return f"the sessions from {first} on" if last is None else f"the sessions up to {last}"
+    return f"session {first}" if first == last else f"sessions {first} to {last}"
 
 
 def _table(rows: pd.DataFrame) -> Table:
@@ -92,8 +103,8 @@ def _table(rows: pd.DataFrame) -> Table:
             f"{row['session']:%Y-%m-%d}",
             row["client_order_id"][:8],
             row["symbol"],
-            f"{row['ordered_shares']:,g}",
-            f"{row['filled_shares']:,g}",
+            f"{row['ordered_shares']:,.9g}",
+            f"{row['filled_shares']:,.9g}",
             *(f"{amount:,.2f}" for amount in money),
             f"{row['shortfall_bps']:.1f}",
         )

@@ -124,7 +124,8 @@ class KeptConfirmation:
             key = read_private_file(self.key)
         except FileNotFoundError as error:
             raise ConfigurationError(
-                f"nobody has confirmed {about} here: {error.filename} does not exist; {_AGAIN}"
+                f"nobody has confirmed {about} here: {error.filename} does not exist; confirm it with `aegis live "
+                "confirm`"
             ) from error
         record = _record_in(content, self.path)
         seal = record.pop("seal", None)

@@ -17,6 +17,7 @@ from aegis.clock import FixedClock
 from aegis.config import AegisConfig, load_config
 from aegis.execution.account_state import Position
 from aegis.execution.journal import Journal
+from aegis.lake.attachment import connect
 from aegis.live_trading.held_positions import adoption_entry, journalled_positions
 from aegis.workspace import Workspace
 from aegis_sensors.account_commands import book_command, take_over_command
@@ -96,9 +97,32 @@ def test_words_that_say_nothing_are_refused(
     ],
 )
 def test_what_cannot_be_booked_is_refused_and_nothing_is_written(aegis: Run, words: tuple[str, ...], said: str) -> None:
-    status, told = aegis("cash", "book", "1", "--kind", "fee", *words)
+    status, told = aegis("cash", "book", "-1", "--kind", "fee", *words)
     assert (status, said in told) == (2, True)
     assert "0 bookings" in aegis("cash", "list")[1]
+
+
+def test_a_fee_that_came_is_refused_with_what_to_type(aegis: Run) -> None:
+    status, told = aegis("cash", "book", "5", "--kind", "fee", "--reason", "data plan", "--session", "2014-06-06")
+    assert status == 2
+    assert "for a fee of 5.00 USD type `aegis cash book -5.00 --kind fee`" in told
+    assert "0 bookings" in aegis("cash", "list")[1]
+    back = ("--kind", "other", "--reason", "fee given back", "--session", "2014-06-06")
+    assert aegis("cash", "book", "5", *back)[0] == 0
+
+
+def test_a_shortfall_of_nothing_names_its_sessions(aegis: Run, config: AegisConfig) -> None:
+    first, last = ("--from", "2014-06-02"), ("--to", "2014-06-06")
+    with connect(Workspace.of(config).lake):
+        pass
+    for words, said in (
+        ((*first, *last), "no order ended in sessions 2014-06-02 to 2014-06-06, as far"),
+        (last, "no order ended in the sessions up to 2014-06-06, as far"),
+        ((), "no order ended in any session, as far"),
+        (("--from", "2014-06-09", *last), "--from 2014-06-09 --to 2014-06-06: the range ends before it begins"),
+    ):
+        status, told = aegis("shortfall", *words)
+        assert (status, said in told) == (2, True), told
 
 
 def test_the_simulated_account_has_no_cash_to_book(aegis: Run, tmp_path: Path) -> None:

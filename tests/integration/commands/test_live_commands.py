@@ -60,6 +60,9 @@ def _at_a_terminal(config: Path, *words: str, typed: str) -> tuple[int, str]:
 
 
 def test_a_person_confirms_at_a_terminal_sees_it_and_takes_it_back(fund: Path, ask: Ask) -> None:
+    first = ask(fund, "live", "status", AEGIS_LIVE_TRADING="fund")[1]
+    assert "does not exist; confirm it with `aegis live confirm`" in first
+    assert "again" not in first
     status, shown = _at_a_terminal(fund, "live", "confirm", "--hours", "1", typed=PHRASE)
     assert status == 0, shown
     for line in (
