@@ -26,6 +26,8 @@ from aegis_sensors.workspace_identity import require_account
 
 _HEALTHY, _UNHEALTHY = 0, 1
 _EVERY_SECONDS = 1.0
+_SHOWN_DIGITS = 8
+"""Of an order's id: enough for `aegis trace`, and the table fits into 80 columns."""
 
 
 def monitor_command(
@@ -94,7 +96,7 @@ def _page(status: TraderStatus, problems: tuple[str, ...]) -> RenderableType:
             [(name, *(_usd(value) for value in _amounts(part))) for name, part in money["by_strategy"].items()],
         ),
         _table(
-            "Open order", ("symbol", "side", "shares", "type", "limit", "executes in", "filled", "state"),
+            "Open order", ("symbol", "shares", "type", "session", "filled", "state"),
             [_open_order(order) for order in said["open_orders"]],
         ),
         _table(
@@ -143,12 +145,10 @@ def _profit(part: Mapping[str, float] | None) -> str:
 def _open_order(order: Mapping[str, Any]) -> tuple[str, ...]:
     quantity, limit = order["quantity_shares"], order["limit_price_usd"]
     return (
-        order["client_order_id"],
+        order["client_order_id"][:_SHOWN_DIGITS],
         order["symbol"],
-        "buy" if quantity > 0 else "sell",
-        _shares(abs(quantity)),
-        order["order_type"],
-        "none" if limit is None else f"{limit:,.4f}",
+        f"{'buy' if quantity > 0 else 'sell'} {_shares(abs(quantity))}",
+        order["order_type"] if limit is None else f"{order['order_type']} {limit:,.4f}",
         order.get("execution_session", "unknown"),  # the trader may be of a version that did not tell it
         _shares(abs(order["filled_shares"])),
         order["state"],

@@ -188,8 +188,9 @@ def _add_notes(branch: Tree, state: ParentState) -> None:
 
 
 def _progress(state: ParentState) -> str:
-    filled, wanted = abs(state.filled_shares), abs(state.order.quantity_shares)
-    return f"{state.phase}, {filled:,.9g} of {wanted:,.9g} shares filled by {len(state.children)} children"
+    filled, wanted, count = abs(state.filled_shares), abs(state.order.quantity_shares), len(state.children)
+    children = "1 child" if count == 1 else f"{count} children"
+    return f"{state.phase}, {filled:,.9g} of {wanted:,.9g} shares filled by {children}"
 
 
 def _at(fills: Sequence[Fill]) -> str:

@@ -91,11 +91,15 @@ def test_an_open_order_is_shown_with_its_terms_and_large_numbers_in_full(watch, 
     file = shown / STATUS_FILE
     record = json.loads(file.read_text(encoding="utf-8"))
     order = {
-        "client_order_id": "o-1", "symbol": "ABC", "quantity_shares": -1_250_000.0, "filled_shares": -250.5,
+        "client_order_id": "687642c486e4c65cb441e786aeba1097", "symbol": "ABC",
+        "quantity_shares": -1_250_000.0, "filled_shares": -250.5,
         "state": "accepted", "order_type": "limit", "limit_price_usd": 1_010.5, "execution_session": "2014-06-09",
         "submitted_at_utc": None, "acknowledged_at_utc": None,
     }  # fmt: skip
-    older = {name: value for name, value in order.items() if name != "execution_session"} | {"limit_price_usd": None}
+    older = {name: value for name, value in order.items() if name != "execution_session"} | {
+        "order_type": "market",
+        "limit_price_usd": None,
+    }
     record["snapshot"]["open_orders"] = [order, older]
     record["snapshot"]["slippage_total"] |= {"slippage_bps": -1.72444}
     record["snapshot"]["limits"] = [
@@ -108,8 +112,8 @@ def test_an_open_order_is_shown_with_its_terms_and_large_numbers_in_full(watch, 
     file.write_text(json.dumps(record), encoding="utf-8")
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in _asked(config)[1].splitlines() if "│" in line]
     said = _asked(config)[1]
-    assert ["o-1", "ABC", "sell", "1,250,000", "limit", "1,010.5000", "2014-06-09", "250.5", "accepted"] in rows
-    assert ["o-1", "ABC", "sell", "1,250,000", "limit", "none", "unknown", "250.5", "accepted"] in rows
+    assert ["687642c4", "ABC", "sell 1,250,000", "limit 1,010.5000", "2014-06-09", "250.5", "accepted"] in rows
+    assert ["687642c4", "ABC", "sell 1,250,000", "market", "unknown", "250.5", "accepted"] in rows
     assert ["day notional, USD", "0.00", "1,000,000.00"] in rows
     assert ["day orders", "3", "2,000,000"] in rows
     assert ["drawdown", "1.23\u00a0%", "10.00\u00a0%"] in rows
