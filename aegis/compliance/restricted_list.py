@@ -13,7 +13,8 @@ decision is judged by the list of its time. A restriction is never deleted: it i
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+import difflib
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -44,6 +45,8 @@ class Restriction:
         Whether every order is stopped, or only those that do not reduce a position.
     reason : str
         Why, for a person.
+    line : int
+        Of the file, its header being 1; 0 where it came from no file.
     """
 
     symbol: str
@@ -52,6 +55,7 @@ class Restriction:
     known_at_utc: datetime
     restriction: RestrictionKind
     reason: str
+    line: int = 0
 
     def binds(self, day: date, *, known_by: datetime) -> bool:
         """Whether it binds on `day`, as far as was known at `known_by`."""
@@ -95,6 +99,40 @@ def restrictions_in_force(
     return found
 
 
+def unknown_symbols(
+    restrictions: Iterable[Restriction], day: date, *, symbols: Collection[str], tickers: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return a sentence for each restriction that restricts nothing, because no listing has its symbol.
+
+    Parameters
+    ----------
+    restrictions : iterable of Restriction
+    day : date
+        Restrictions that ended before it are left out.
+    symbols : collection of str
+        Permanent symbols that are listed. Where none is, nothing can be said.
+    tickers : mapping of str to str
+        Permanent symbol of each ticker.
+
+    Notes
+    -----
+    It is told and not refused: the list of a house also names what this market does not have.
+    """
+    return tuple(
+        f"restricted list line {restriction.line}: {restriction.symbol} is no symbol of this market, so the line "
+        f"restricts nothing here{_meant(restriction.symbol, symbols, tickers)}"
+        for restriction in restrictions
+        if symbols and restriction.symbol not in symbols and (restriction.last is None or restriction.last >= day)
+    )
+
+
+def _meant(symbol: str, symbols: Collection[str], tickers: Mapping[str, str]) -> str:
+    if symbol in tickers:
+        return f"; it is a ticker, of {tickers[symbol]}: write the permanent symbol"
+    near = difflib.get_close_matches(symbol, sorted(symbols), n=1, cutoff=0.5)
+    return f"; the nearest that is listed is {near[0]}" if near else ""
+
+
 def _restriction(file: Path, line: int, values: Mapping[str | None, str | None]) -> Restriction:
     if None in values or None in values.values():
         raise ComplianceError(f"{file} line {line}: expected {len(COLUMNS)} fields: {', '.join(COLUMNS)}")
@@ -117,5 +155,5 @@ def _restriction(file: Path, line: int, values: Mapping[str | None, str | None])
         )
     kind: RestrictionKind = "no trading" if text["restriction"] == "no trading" else "no opening"
     return Restriction(
-        symbol=symbol, first=first, last=last, known_at_utc=known_at, restriction=kind, reason=text["reason"]
+        symbol=symbol, first=first, last=last, known_at_utc=known_at, restriction=kind, reason=text["reason"], line=line
     )

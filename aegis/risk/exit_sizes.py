@@ -60,7 +60,8 @@ def order_share_of_volume_within_limit(view: ExitView, limits: ExitLimits) -> Ru
         exact(volume),
         exact(limits.max_order_volume_fraction),
         lambda: (
-            f"{view.label}: {abs(view.shares)} shares at a median daily volume of {volume} shares, an order may be "
+            f"{view.label}: {abs(view.shares)} shares at a median daily volume "
+            f"{'that is not known' if volume is None else f'of {volume} shares'}, an order may be "
             f"{limits.max_order_volume_fraction:g} of it; check the quantity, send it in parts, or load the volume"
         ),
     )

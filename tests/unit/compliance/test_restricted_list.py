@@ -78,5 +78,9 @@ def test_a_missing_list_is_refused(tmp_path) -> None:
         read_restricted_list(tmp_path / "none.csv")
 
 
+def test_a_restriction_knows_its_line_of_the_file(listed) -> None:
+    assert [restriction.line for restriction in listed(HEADER + LINE + LINE)] == [2, 3]
+
+
 def test_an_empty_list_restricts_nothing(listed) -> None:
     assert listed(HEADER) == ()

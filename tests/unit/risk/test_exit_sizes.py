@@ -276,3 +276,10 @@ def test_a_position_that_is_not_known_is_not_reduced() -> None:
     view = _buy(-10, book=book_of(math.inf), buying_power_usd=1e9)
     rows = {row.rule: row.outcome for row in review(view, LIMITS)}
     assert rows[POWER] == rows[WEIGHT] == rows[GROSS] == rows["short_sale_is_located"] == "refuse"
+
+
+def test_a_volume_that_is_not_known_is_told_in_words() -> None:
+    view = _buy(100, facts=SymbolFacts(median_daily_volume_shares=None, is_shortable=False))
+    row = _row(OF_VOLUME, view)
+    assert row.outcome == "refuse"
+    assert "100.0 shares at a median daily volume that is not known" in row.detail
