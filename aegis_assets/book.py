@@ -14,7 +14,6 @@ import dagster as dg
 from pydantic import Field
 
 from aegis.errors import LakeError
-from aegis.execution.journal_chain import JournalHead
 from aegis.execution.order_management import DecisionLedger
 from aegis.features.daily import LOOKBACK_SESSIONS
 from aegis.lake import tables
@@ -180,14 +179,8 @@ def _nothing_to_book(
 
 def _ledger(store: Lake, desk: Desk, sessions: Sequence[date]) -> AbstractContextManager[DecisionLedger]:
     """Return the journal's page for `sessions`, once the journal is seen to hold the past that the lake was told of."""
-    published = Provenance(store.snapshots()).journal_head(desk.account)
-    booked = store.sessions(tables.BOOK_STATES, account=desk.account)
-    return desk.ledger(
-        sessions[0],
-        sessions[-1],
-        published=None if published is None else JournalHead(*published),
-        last_booked=booked[-1] if booked else None,
-    )
+    published, last_booked = desk.published_past(store)
+    return desk.ledger(sessions[0], sessions[-1], published=published, last_booked=last_booked)
 
 
 def _spec(table: TableSchema) -> dg.AssetSpec:

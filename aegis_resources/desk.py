@@ -7,7 +7,7 @@ is :mod:`aegis.live_trading.session_loop`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +15,7 @@ from datetime import date
 from aegis import __version__
 from aegis.backtesting.costs import CostModel
 from aegis.compliance.pre_trade import order_rules
+from aegis.compliance.restricted_list import Restriction, unknown_symbols
 from aegis.config import AegisConfig
 from aegis.drift.responses import DriftResponses
 from aegis.errors import ConfigurationError, JournalError
@@ -23,6 +24,9 @@ from aegis.execution.journal import Journal, holds_journal, missing_journal
 from aegis.execution.journal_anchor import AnchorPlace, JournalAnchor
 from aegis.execution.journal_chain import JournalHead
 from aegis.execution.order_management import DecisionLedger
+from aegis.lake import tables
+from aegis.lake.lake import Lake
+from aegis.lake.provenance import Provenance
 from aegis.live_trading.account_books import AccountBooks
 from aegis.live_trading.anchoring import require_anchored
 from aegis.live_trading.book_state import BookState
@@ -193,6 +197,34 @@ class Desk:
         finally:
             anchor.close()
         return str(place)
+
+    def unlisted_restrictions(self, store: Lake, restrictions: Sequence[Restriction], day: date) -> tuple[str, ...]:
+        """Return a sentence for each line of the restricted list whose symbol the lake's listings do not have."""
+        if not restrictions:
+            return ()
+        listings = store.read(tables.LISTINGS)
+        tickers = dict(zip(listings["ticker"], listings["symbol"], strict=True))
+        return unknown_symbols(restrictions, day, symbols=set(listings["symbol"]), tickers=tickers)
+
+    def published_past(self, store: Lake) -> tuple[JournalHead | None, date | None]:
+        """Return where the journal ended when the book was last written, and the newest booked session, by the lake."""
+        head = Provenance(store.snapshots()).journal_head(self.account)
+        booked = store.sessions(tables.BOOK_STATES, account=self.account)
+        return None if head is None else JournalHead(*head), booked[-1] if booked else None
+
+    def require_recorded_past(self, store: Lake) -> None:
+        """Refuse a journal that does not hold what the lake has booked; an account without a past needs none.
+
+        Raises
+        ------
+        JournalError
+            It is gone, empty, ends before its book, or is another one. Nothing was made or changed.
+        """
+        published, last_booked = self.published_past(store)
+        if published is None and last_booked is None:
+            return
+        with self.recorded_journal() as journal:
+            require_recorded_past(journal, published=published, last_booked=last_booked)
 
     @contextmanager
     def ledger(

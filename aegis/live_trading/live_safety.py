@@ -88,12 +88,15 @@ def broker_for(
     ConfigurationError
         Real money would be reached and one of the three is missing, or a setting cannot be used. Nothing was reached.
     """
-    permission = _permission(
-        config, workspace, environment=environment, machine=machine, confirmation_key=confirmation_key
+    permission = require_permission(
+        config,
+        workspace,
+        clock=clock,
+        environment=environment,
+        machine=machine,
+        confirmation_key=confirmation_key,
     )
     account = config.run.account
-    if permission is not None:
-        permission.require(account, clock.now_utc())
     confirmed = {target.broker for target in live_targets(config)}
     make = partial(_make, config=config, clock=clock, calendar=calendar, symbols=symbols, pause=pause, paper=paper)
     made = {name: make(name, permission if name in confirmed else None) for name in broker_names(config)}
@@ -109,14 +112,27 @@ def broker_for(
     )
 
 
-def _permission(
+def require_permission(
     config: AegisConfig,
     workspace: Workspace,
     *,
-    environment: Mapping[str, str],
-    machine: Callable[[], MachineNow],
-    confirmation_key: Path | None,
+    clock: Clock,
+    environment: Mapping[str, str] = os.environ,
+    machine: Callable[[], MachineNow] = this_machine,
+    confirmation_key: Path | None = None,
 ) -> LivePermission | None:
+    """Refuse real money that is not allowed now; return what allows it, None in paper trading. Nothing is reached.
+
+    Parameters
+    ----------
+    config, workspace, clock, environment, machine, confirmation_key
+        As :func:`broker_for`.
+
+    Raises
+    ------
+    ConfigurationError
+        Real money would be reached and one of the three is missing.
+    """
     if config.eval.live_trading.paper_trading:
         for target in live_targets(config):
             raise ConfigurationError(
@@ -127,6 +143,7 @@ def _permission(
     workspace.require_folder()
     kept = kept_confirmation(config, workspace, machine=machine, confirmation_key=confirmation_key)
     require_variable(config.run.account, environment)
+    kept.require(config.run.account, clock.now_utc())
     return kept
 
 
