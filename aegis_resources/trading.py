@@ -18,8 +18,10 @@ from aegis import __version__
 from aegis.backtesting.costs import CostModel
 from aegis.backtesting.rules import TradingRules
 from aegis.backtesting.session_market import CorporateAction, actions_by_session
+from aegis.calendars import TradingCalendar
 from aegis.clock import Clock
-from aegis.compliance.pre_trade import order_rules
+from aegis.compliance.restricted_list import Restriction
+from aegis.compliance.restricted_list_in_use import RestrictedListInUse
 from aegis.config import AegisConfig
 from aegis.errors import ConfigurationError
 from aegis.execution.account_state import AccountState
@@ -35,7 +37,7 @@ from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.exit_review import MadeBy
 from aegis.live_trading.journalled_rules import restored_risk_manager
 from aegis.live_trading.kill_switch import KillSwitch
-from aegis.live_trading.live_safety import broker_for
+from aegis.live_trading.live_safety import broker_for, require_permission
 from aegis.live_trading.live_trader import LiveTrader
 from aegis.live_trading.paper_tapes import PlayedTape
 from aegis.live_trading.quotes_at_the_door import QuotesAtTheDoor
@@ -70,14 +72,20 @@ class TradedAccount:
         The account.
     rules : LiveRiskManager
         At its door.
+    calendar : TradingCalendar
+        Sessions of the venue.
     trades_real_money : bool
         Whether a person's confirmation let it begin.
+    remarks : callable
+        What a person should know of the settings as they are now: lines of the restricted list that restrict nothing.
     """
 
     process: TradingProcess
     system: ExecutionSystem
     rules: LiveRiskManager
+    calendar: TradingCalendar
     trades_real_money: bool
+    remarks: Callable[[], tuple[str, ...]]
 
 
 @runtime_checkable
@@ -109,11 +117,14 @@ def traded_account(
     Raises
     ------
     ConfigurationError
-        The account is the simulated one, or a setting cannot be used.
+        The account is the simulated one, real money is not confirmed, or a setting cannot be used.
     ExecutionError
         Another process trades the account.
+    ComplianceError
+        The restricted list cannot be read.
     JournalError, BrokerUnavailable
-        The journal was tampered with, or the broker does not answer. Nothing was sent.
+        The journal was tampered with, or does not hold what the lake has booked; or the broker does not answer. Nothing
+        was sent.
     """
     config.require_account()
     if not config.is_traded:
@@ -122,6 +133,9 @@ def traded_account(
             "trade one with a process of its own"
         )
     desk, market = Desk.of(config), Market(config, clock)
+    require_permission(config, desk.workspace, clock=clock)  # before a vendor is asked for anything
+    with lake.open() as store:
+        desk.require_recorded_past(store)
     sources = _Sources(config, market, lake, clock)
     with ExitStack() as opened:
         made = broker_for(
@@ -169,13 +183,20 @@ def traded_account(
                 trader,
                 rules[0],
                 feed,
-                Knowledge(facts=sources.facts, actions=actions.of, closes=sources.closes),
+                Knowledge(
+                    facts=sources.facts,
+                    actions=actions.of,
+                    closes=sources.closes,
+                    look_at_restrictions=sources.restricted_list.look,
+                ),
                 venue=made.broker,
                 clock=clock,
                 watch=monitor.observe,
             ),
             system=system,
             rules=rules[0],
+            calendar=market.calendar,
+            remarks=lambda: sources.remarks(desk),
             trades_real_money=made.trades_real_money,
         )
 
@@ -213,7 +234,8 @@ class _Sources:
 
     def __init__(self, config: AegisConfig, market: Market, lake: LakeResource, clock: Clock) -> None:
         self._config, self._market, self._lake, self._clock = config, market, lake, clock
-        self._order_rules = order_rules(config.compliance)
+        self.restricted_list = RestrictedListInUse(config.compliance.restricted_list, clock)
+        self._remarked: tuple[tuple[Restriction, ...], tuple[str, ...]] = ((), ())
         self._past: dict[tuple[str, date], PastMarket] = {}
         self._listed: tuple[date, tuple[str, ...]] | None = None
         self._opened: tuple[date, MarketDataSource] | None = None
@@ -256,7 +278,17 @@ class _Sources:
 
     def facts(self, symbols: Iterable[str], session: date) -> Mapping[str, SymbolFacts]:
         """Return what is known of symbols before a session."""
-        return symbol_facts(symbols, session, past=self.past, order_rules=self._order_rules, clock=self._clock)
+        restrictions = self.restricted_list.restrictions
+        return symbol_facts(symbols, session, past=self.past, restrictions=restrictions, clock=self._clock)
+
+    def remarks(self, desk: Desk) -> tuple[str, ...]:
+        """Return which lines of the restricted list restrict nothing; looked up once for each list that was read."""
+        restrictions = self.restricted_list.restrictions
+        if self._remarked[0] is not restrictions:
+            today = self._clock.now_utc().date()
+            with self._lake.open() as store:
+                self._remarked = restrictions, desk.unlisted_restrictions(store, restrictions, today)
+        return self._remarked[1]
 
     def actions(self, session: date) -> tuple[CorporateAction, ...]:
         """Return the corporate actions of a session, as they are known now.

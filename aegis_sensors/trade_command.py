@@ -17,6 +17,7 @@ from rich.text import Text
 
 from aegis.clock import Clock, SystemClock
 from aegis.config import AegisConfig
+from aegis.errors import AegisError
 from aegis.live_trading.live_trader import TraderReport
 from aegis.workspace import Workspace
 from aegis_resources.lake import LakeResource
@@ -62,10 +63,9 @@ def trade_command(
         traded_account(config, clock=clock or SystemClock(), lake=LakeResource.of(workspace)) as account,
     ):
         console.print(Text(_beginning(config, account)), soft_wrap=True)
-        account.process.run(stop, every_seconds=every_seconds, tell=_Teller(console).tell)
-    console.print(
-        Text("ended; open orders stay at the broker. `aegis kill` cancels them, `aegis trade` takes them up.")
-    )
+        account.process.run(stop, every_seconds=every_seconds, tell=_Teller(console, account).tell)
+        left = len(account.system.sent_orders())
+    console.print(Text(ending(left)), soft_wrap=True)
     return 0
 
 
@@ -78,26 +78,60 @@ def _beginning(config: AegisConfig, account: TradedAccount) -> str:
     )
 
 
+def ending(sent_orders: int) -> str:
+    """Return what a person is told at the end, with so many open orders at the broker."""
+    if not sent_orders:
+        return "ended; no open order is at the broker. `aegis trade` goes on where it was."
+    stays = "1 open order stays" if sent_orders == 1 else f"{sent_orders} open orders stay"
+    return (
+        f"ended; {stays} at the broker. `aegis kill` stops new ones; only `aegis trade`, or the broker's own pages, "
+        "cancel what is there."
+    )
+
+
 class _Teller:
     """Prints a report where it says something else than the one before."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, account: TradedAccount) -> None:
+        self._console, self._account = console, account
         self._last: object = None
+        self._remarks: tuple[str, ...] = ()
 
     def tell(self, report: TraderReport) -> None:
         """Print what changed."""
+        self._tell_remarks()
         working = tuple((s.order.symbol, str(s.phase)) for s in report.parents)
-        said = (report.stopped, report.breaks, report.failures, working)
+        at_work = self._at_work(report)
+        said = (report.stopped, report.breaks, report.failures, working, at_work)
         if said == self._last:
             return
         self._last = said
-        self._console.print(Text(f"{_time(report.at_utc)} {len(report.parents)} orders at work"), soft_wrap=True)
+        self._console.print(Text(f"{_time(report.at_utc)} {at_work}"), soft_wrap=True)
         if report.stopped:
             self._console.print(Text(f"  stopped: the kill switch {report.stopped}", style="bold red"), soft_wrap=True)
         for label, found in (("differs from the broker", report.breaks), ("failed", report.failures)):
             for text in found:
                 self._console.print(Text(f"  {label}: {text}", style="red"), soft_wrap=True)
+
+    def _tell_remarks(self) -> None:
+        try:
+            remarks = self._account.remarks()
+        except AegisError:
+            return  # the lake does not answer, which no trading ends for; the next step asks again
+        if remarks != self._remarks:
+            self._remarks = remarks
+            for remark in remarks:
+                self._console.print(Text(f"  remark: {remark}", style="red"), soft_wrap=True)
+
+    def _at_work(self, report: TraderReport) -> str:
+        """Return how many orders are at work or, while the market is closed, wait."""
+        calendar, session = self._account.calendar, self._account.process.execution_session()
+        opens = calendar.open_utc(session)
+        if report.at_utc >= opens:
+            return f"{len(report.parents)} orders at work"
+        waiting = len(self._account.process.waiting())
+        orders = "1 order waits" if waiting == 1 else f"{waiting} orders wait"
+        return f"{calendar.name} is closed; opens {opens:%Y-%m-%d %H:%M} UTC; {orders}"
 
 
 def _time(at_utc: datetime) -> str:

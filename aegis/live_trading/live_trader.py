@@ -135,8 +135,13 @@ class LiveTrader:
             self._released.add(kept.state.order.client_order_id)
             self._desk.take(kept.state, kept.algorithm)
 
-    def step(self) -> TraderReport:
+    def step(self, learn: Callable[[], object] = lambda: None) -> TraderReport:
         """Look at everything once, do what is due, and return where the trader stands.
+
+        Parameters
+        ----------
+        learn : callable, optional
+            Called between the release of orders and the sending of the first: :meth:`symbols` may be others by then.
 
         Raises
         ------
@@ -152,6 +157,7 @@ class LiveTrader:
             self._wind_down(stopped)
         elif not system.breaks:
             self._release()
+            learn()
             self._feed.watch(frozenset(self.symbols()))
             self._send_waiting()
             self._desk.on_clock(self._has_room)
@@ -169,10 +175,10 @@ class LiveTrader:
             failures=failures,
         )
 
-    def attempt(self) -> TraderReport:
+    def attempt(self, learn: Callable[[], object] = lambda: None) -> TraderReport:
         """Step; what fails is in the report and is tried again with the next step."""
         try:
-            return self.step()
+            return self.step(learn)
         except AegisError as error:
             return TraderReport(
                 at_utc=self._clock.now_utc(),
@@ -187,6 +193,11 @@ class LiveTrader:
         ordered = {state.order.symbol for state in self._desk.states()}
         waiting = {order.symbol for order in (*self._waiting.values(), *self._not_yet.values())}
         return ordered | waiting | set(self._system.held_symbols)
+
+    def waiting(self) -> tuple[str, ...]:
+        """Return the ids of decided orders that have not come to their end, whoever works them, sorted."""
+        approved = (s.order.client_order_id for s in self._system.open_orders() if s.state is OrderState.APPROVED)
+        return tuple(sorted({*approved, *self._waiting, *self._not_yet}))
 
     def execution_session(self) -> date:
         """Return the session that is open, or comes next."""

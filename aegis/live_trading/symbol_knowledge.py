@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 
 from aegis.clock import Clock
-from aegis.compliance.pre_trade import OrderRules
 from aegis.compliance.restricted_list import Restriction, RestrictionKind, restrictions_in_force
 from aegis.execution.algorithms.planning import PastMarket
 from aegis.risk.exit_view import SymbolFacts
@@ -20,7 +19,7 @@ def symbol_facts(
     session: date,
     *,
     past: Callable[[str, date], PastMarket],
-    order_rules: OrderRules,
+    restrictions: Iterable[Restriction],
     clock: Clock,
 ) -> Mapping[str, SymbolFacts]:
     """Return what is known of symbols before a session.
@@ -33,8 +32,8 @@ def symbol_facts(
         To be traded.
     past : callable
         What the sessions before it tell of a symbol.
-    order_rules : OrderRules
-        With the restricted list.
+    restrictions : iterable of Restriction
+        The whole restricted list.
     clock : Clock
         A restriction that became known later does not count yet.
 
@@ -43,7 +42,7 @@ def symbol_facts(
     Nothing is lent here: a sale beyond what is held is refused whatever the instrument's shortability says, until
     shares are located by a broker.
     """
-    restricted = restrictions_in_force(order_rules.restrictions, session, known_by=clock.now_utc())
+    restricted = restrictions_in_force(restrictions, session, known_by=clock.now_utc())
     return {
         symbol: SymbolFacts(
             median_daily_volume_shares=past(symbol, session).daily_volume_shares,

@@ -48,11 +48,15 @@ class Knowledge:
         From a session to its corporate actions, as they are known now.
     closes : callable
         From symbols and a session to their last raw closes before it; those that are not known are left out.
+    look_at_restrictions : callable
+        Asked in each step; whether what is known of symbols may be another thing than in the step before. It raises an
+        :class:`~aegis.errors.AegisError` where the restricted list cannot be read any more; the old one stays in force.
     """
 
     facts: Callable[[Iterable[str], date], Mapping[str, SymbolFacts]]
     actions: Callable[[date], tuple[CorporateAction, ...]]
     closes: Callable[[Iterable[str], date], Mapping[str, float]] = lambda *_: {}
+    look_at_restrictions: Callable[[], bool] = lambda: False
 
 
 class TradingProcess:
@@ -102,24 +106,14 @@ class TradingProcess:
 
     def step(self) -> TraderReport:
         """Look at everything once; what fails is in the report, and what needs it stops at the exit door."""
-        failures: list[str] = []
-        for name, prepare in self._preparations.items():
-            failed = self._failed.get(name)
-            if failed is not None and self._clock.now_utc() - failed[0] < _ASK_AGAIN:
-                failures.append(failed[1])
-                continue
-            try:
-                prepare()
-                self._failed.pop(name, None)
-            except AegisError as error:
-                failures.append(str(error))
-                self._failed[name] = self._clock.now_utc(), str(error)
-        try:
-            self._feed.step()
-        except AegisError as error:
-            failures.append(str(error))
-        report = self._trader.attempt()
-        report = report.with_failures(failures)
+        failures = _failure_of(self._look_at_restrictions)
+        for name in self._preparations:
+            self._prepare(name)
+        unfed = _failure_of(self._feed.step)
+        # What is released in this step may be of symbols that nobody has asked about yet.
+        report = self._trader.attempt(lambda: self._prepare("symbols"))
+        failures += [self._failed[name][1] for name in self._preparations if name in self._failed]
+        report = report.with_failures([*failures, *unfed])
         if self._watch is not None:
             self._watch(report)
         return report
@@ -131,6 +125,29 @@ class TradingProcess:
         while not stop.is_set():
             tell(self.step())
             stop.wait(every_seconds)
+
+    def execution_session(self) -> date:
+        """Return the session that is open, or comes next."""
+        return self._trader.execution_session()
+
+    def waiting(self) -> tuple[str, ...]:
+        """Return the ids of decided orders that have not come to their end, sorted."""
+        return self._trader.waiting()
+
+    def _prepare(self, name: str) -> None:
+        """Ask what is to be known; after a failure not again before its time."""
+        failed = self._failed.get(name)
+        if failed is not None and self._clock.now_utc() - failed[0] < _ASK_AGAIN:
+            return
+        try:
+            self._preparations[name]()
+            self._failed.pop(name, None)
+        except AegisError as error:
+            self._failed[name] = self._clock.now_utc(), str(error)
+
+    def _look_at_restrictions(self) -> None:
+        if self._knowledge.look_at_restrictions():
+            self._known = set()
 
     def _book_actions(self) -> None:
         """Write down, once at each session's opening, what it did to what is held: the broker has booked it too."""
@@ -161,3 +178,12 @@ class TradingProcess:
         skew = -self._venue.clock_skew_seconds() if isinstance(self._venue, ClockedVenue) else 0.0
         self._rules.observe_clock_skew(skew)
         self._clock_checked = now
+
+
+def _failure_of(look: Callable[[], object]) -> list[str]:
+    """Look, and return what went wrong; empty where nothing did."""
+    try:
+        look()
+    except AegisError as error:
+        return [str(error)]
+    return []

@@ -17,7 +17,9 @@ from rich.console import Console
 
 from aegis.clock import FixedClock, SimulatedClock
 from aegis.config import AegisConfig
+from aegis.errors import JournalError
 from aegis.execution.journal import Journal
+from aegis.execution.orders import OrderEventKind
 from aegis.lake import tables
 from aegis.monitoring.status_file import STATUS_FILE, read_status
 from aegis_assets.table_assets import asset_key
@@ -25,6 +27,7 @@ from aegis_resources.lake import LakeResource
 from aegis_resources.trading import traded_account
 from aegis_sensors.jobs import EXECUTE_TRADES, REPORT
 from aegis_sensors.shortfall_command import shortfall_command
+from aegis_sensors.trade_command import trade_command
 from tests.integration.conftest import CALENDAR, THE_DAY, Chain, settings
 
 ACCOUNT = "paper"
@@ -66,12 +69,23 @@ class PaperAccount:
         failures: list[str] = []
         lake = LakeResource.of(self.chain.workspace)
         with traded_account(self.config, clock=self.clock, lake=lake, listens=False) as account:
+            self.waited = set(account.process.waiting())
             while self.clock.now_utc() <= CALENDAR.close_utc(session):
                 self.clock.advance_to(self.clock.now_utc() + every)
                 report = account.process.step()
                 failures += [*report.failures, *report.breaks]
             self.cash_usd = account.system.account().cash_usd
+        assert self.refused() == []
         return failures
+
+    def start(self) -> None:
+        """Begin to trade, as nothing may."""
+        trade_command(self.config, console=Console(quiet=True), clock=FixedClock(self.clock.now_utc()))
+
+    def refused(self) -> list[str]:
+        """Return why the exit door refused orders and children, oldest first."""
+        with Journal.open(self.chain.workspace.journal(ACCOUNT), account=ACCOUNT) as journal:
+            return [str(row.payload.get("reason")) for row in journal.events(kinds=[OrderEventKind.REFUSED])]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +96,9 @@ def account(eve: Path, tmp_path_factory: pytest.TempPathFactory) -> PaperAccount
 def test_a_day_on_paper_is_traded_in_slices_and_booked_in_the_evening(account: PaperAccount) -> None:
     account.evening(FIRST)
     orders = account.chain.read(tables.ORDERS, account=ACCOUNT)
+    require_refusal_of_another_journal(account)
     assert account.day(SECOND) == []
+    assert account.waited == set(orders["client_order_id"])
     assert all(account.chain.checks(account.evening(SECOND)).values())
 
     fills = account.chain.read(tables.FILLS, account=ACCOUNT)
@@ -99,6 +115,21 @@ def test_a_day_on_paper_is_traded_in_slices_and_booked_in_the_evening(account: P
     assert status is not None
     assert (status.causes, status.snapshot["breaks"], status.snapshot["open_orders"]) == ((), [], [])
     require_shortfalls(account, orders, fills)
+
+
+def require_refusal_of_another_journal(account: PaperAccount) -> None:
+    """Hold that a journal that is gone is neither traded without nor made anew, and is wanted whole."""
+    journal = account.chain.workspace.journal(ACCOUNT)
+    assert isinstance(journal, Path)
+    away = journal.with_name("away")
+    journal.rename(away)
+    with pytest.raises(JournalError, match=r"journal of paper: .* does not exist; restore it from a backup"):
+        account.start()
+    assert not journal.exists()
+    Journal.open(journal, account=ACCOUNT).close()
+    with pytest.raises(JournalError, match=f"has booked sessions up to {FIRST}, and the journal is empty; restore it"):
+        account.start()
+    away.replace(journal)
 
 
 def require_shortfalls(account: PaperAccount, orders: pd.DataFrame, fills: pd.DataFrame) -> None:

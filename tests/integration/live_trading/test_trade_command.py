@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from aegis.workspace import Workspace
 from aegis_resources.desk import Desk
 from aegis_sensors.desk_commands import audit_command
 from aegis_sensors.monitor_command import monitor_command
-from aegis_sensors.trade_command import trade_command
+from aegis_sensors.trade_command import ending, trade_command
 from tests.integration.conftest import CALENDAR, THE_DAY, settings
 
 CLOCK = FixedClock(CALENDAR.open_utc(CALENDAR.previous(THE_DAY)))
@@ -76,6 +77,40 @@ def test_after_its_end_the_monitor_says_so(config: AegisConfig) -> None:
     stop.set()
     assert trade_command(config, console=console(), clock=CLOCK, stop=stop) == 0
     assert monitor_command(config, console=console(), clock=CLOCK) == 1
+
+
+class OneStep(threading.Event):
+    """Ends a process after its first step."""
+
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - it does not wait
+        self.set()
+        return True
+
+
+def test_outside_market_hours_it_says_when_the_market_opens_and_which_restrictions_restrict_nothing(
+    config: AegisConfig, tmp_path: Path
+) -> None:
+    file = tmp_path / "restricted.csv"
+    file.write_text(
+        "symbol,from,until,known_at_utc,restriction,reason\nQ9Q9Q9,2014-06-02,,2014-06-01T00:00:00Z,no opening,typo\n",
+        encoding="utf-8",
+    )
+    listed = config.model_copy(update={"compliance": config.compliance.model_copy(update={"restricted_list": file})})
+    early, said = FixedClock(CLOCK.now_utc() - timedelta(minutes=1)), console()
+    assert trade_command(listed, console=said, clock=early, stop=OneStep()) == 0
+    opens = f"{CLOCK.now_utc():%Y-%m-%d} 13:30 UTC"
+    told = said.file.getvalue()
+    assert f"XNYS is closed; opens {opens}; 0 orders wait" in told
+    assert "remark: restricted list line 2: Q9Q9Q9 is no symbol of this market" in told
+    assert "ended; no open order is at the broker." in told
+
+
+@pytest.mark.parametrize(("sent", "stays"), [(1, "1 open order stays"), (15, "15 open orders stay")])
+def test_at_its_end_it_says_how_many_orders_stay_and_what_cancels_them(sent: int, stays: str) -> None:
+    assert ending(sent) == (
+        f"ended; {stays} at the broker. `aegis kill` stops new ones; only `aegis trade`, or the broker's own pages, "
+        "cancel what is there."
+    )
 
 
 def test_the_simulated_account_is_not_traded(eve: Path, tmp_path: Path) -> None:
