@@ -6,6 +6,7 @@ inherits the same settings.
 
 from __future__ import annotations
 
+from aegis.compliance.pre_trade import order_rules
 from aegis.config import AegisConfig
 from aegis.errors import ConfigurationError
 from aegis.lake import tables
@@ -27,10 +28,13 @@ def open_workspace(config: AegisConfig, market: Market) -> Workspace:
         A strategy does not exist, or the account cannot be traded as it is asked for; the workspace holds another
         market or account, sessions after the last that `market` has now, or a book that begins with another session.
         Nothing has been changed.
+    ComplianceError
+        The restricted list cannot be read. Nothing has been changed.
     LakeUnreadable
         Its lake cannot be read. Nothing has been changed.
     """
     find_strategies(config.signals.strategies)
+    order_rules(config.compliance)
     config.require_account()
     workspace = Workspace.of(config)
     if workspace.lake.folder.exists():

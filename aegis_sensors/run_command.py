@@ -12,6 +12,7 @@ import dagster as dg
 from rich.console import Console
 
 from aegis.clock import Clock, SystemClock
+from aegis.compliance.pre_trade import order_rules
 from aegis.config import AegisConfig
 from aegis.errors import ConfigurationError
 from aegis.lake import tables
@@ -96,10 +97,11 @@ def _print(config: AegisConfig, market: Market, workspace: Workspace, run: Chain
     desk = Desk(config, workspace)
     with lake_resource(workspace).open() as store:
         report = read_report(store, market, desk)
-        members, held = _member_count(store), len(store.sessions(tables.BOOK_STATES, account=desk.account))
+        members, last = _member_count(store), market.fresh_session()
         remarks = (
-            empty_universe_remark(members, held, config.universe),
+            empty_universe_remark(members, len(store.sessions(tables.DAILY_BARS)), config.universe),
             idle_money_remark(members, config.portfolio),
+            *desk.unlisted_restrictions(store, order_rules(config.compliance).restrictions, last),
             *survivorship_notes(store.read(tables.LISTINGS), *market.session_range()),
         )
     notes = notes_by_relevance(market.source.coverage_notes(), *market.session_range()) if run else ()

@@ -11,7 +11,7 @@ import pytest
 
 from aegis.lake import tables
 from aegis.lake.attachment import LakeLocation, connect
-from aegis.lake.lake import Lake
+from aegis.lake.lake import Lake, table_name
 from aegis_sensors.cli import main
 
 Answer = tuple[int, str, str]
@@ -48,6 +48,32 @@ def test_the_summary_is_printed_again_without_a_claim_about_a_run(finished: Path
     assert "Account simulated, 10 sessions from 2014-06-02 to 2014-06-13." in printed
     assert "Nothing to do" not in printed
     assert "Materialised" not in printed
+
+
+def test_the_summary_counts_sessions_of_bars_and_names_restrictions_that_restrict_nothing(own: Path, ask: Ask) -> None:
+    """An account that began with the ninth session has two in its book, and looks back on ten."""
+    (own.parent / "restricted.csv").write_text(
+        "symbol,from,until,known_at_utc,restriction,reason\nQQQQQQ,2014-06-02,,2014-06-01T00:00:00Z,no trading,typo\n",
+        encoding="utf-8",
+    )
+    with connect(LakeLocation(own.parent / "home" / "simulated-simulated" / "lake")) as connection:
+        connection.execute(f"DELETE FROM {table_name(tables.BOOK_STATES)} WHERE session < DATE '2014-06-12'")  # noqa: S608
+    listed = {"AEGIS_COMPLIANCE__RESTRICTED_LIST": str(own.parent / "restricted.csv")}
+    status, printed, errors = ask(own, "summary", **listed)
+    assert status == 0, errors
+    assert "and this history has 10." in " ".join(printed.split())
+    assert "restricted list line 2: QQQQQQ is no symbol of this market" in " ".join(printed.split())
+
+
+def test_a_restricted_list_that_cannot_be_read_is_refused_before_the_run_begins(
+    tmp_path: Path, ask: Ask, write_config: Write
+) -> None:
+    (tmp_path / "restricted.csv").write_text("symbol,reason\n", encoding="utf-8")
+    config = write_config(tmp_path, compliance={"restricted_list": "restricted.csv"})
+    status, printed, errors = ask(config, "run")
+    assert (status, printed) == (2, "")
+    assert "expected the columns symbol, from, until, known_at_utc, restriction, reason" in errors
+    assert not (tmp_path / "home" / "simulated-simulated").exists()
 
 
 def test_an_unknown_key_is_refused_with_the_nearest_one(
