@@ -40,6 +40,12 @@ STOPPED_WITHIN_SECONDS = 5.0
 """Issue 5: all open orders are cancelled within 5 s."""
 
 
+def full(*_: object) -> None:
+    """Refuse as SQLite does where the disk is full."""
+    message = "database or disk is full"
+    raise sqlite3.OperationalError(message)
+
+
 def limit(system, symbol: str, name: str, quantity: float = 10):
     return system.order(symbol, quantity, name=name, arrival_price_usd=10.0, order_type="limit", limit_price_usd=9.0)
 
@@ -95,10 +101,6 @@ def test_a_full_disk_holds_up_no_stop(venue, start, tmp_path, monkeypatch) -> No
     order = limit(system, "DEF", "open")
     system.submit_order(order)
 
-    def full(*_):
-        message = "database or disk is full"
-        raise sqlite3.OperationalError(message)
-
     monkeypatch.setattr(type(system.ledger.journal._store), "append", full)
     venue.book.fill(order.client_order_id, "1", "9.00")  # is to be written down
     process.broker.catch_up()
@@ -115,10 +117,6 @@ def test_an_order_that_could_not_be_written_down_ends_unsent(venue, start, monke
     process = start()
     system = process.system
     order = limit(system, "ABC", "unwritten")
-
-    def full(*_):
-        message = "database or disk is full"
-        raise sqlite3.OperationalError(message)
 
     with monkeypatch.context() as patch:
         patch.setattr(type(system.ledger.journal._store), "append", full)
