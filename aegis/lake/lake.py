@@ -19,7 +19,7 @@ import pandas as pd
 
 from aegis.errors import LakeError, LakeUnreadable, SchemaMismatch, SnapshotNotFound
 from aegis.lake.added_columns import missing_columns, select_list
-from aegis.lake.arrow import arrow_rows
+from aegis.lake.arrow import arrow_rows_to_insert
 from aegis.lake.attachment import ALIAS, remedy_of
 from aegis.lake.checksums import ANCHOR, DataFileChecksums, is_contention
 from aegis.lake.schema import TableSchema
@@ -230,7 +230,7 @@ class Lake:
         worth remembering, so such a write leaves a row in ``lake.empty_writes``. The commit message says at which
         snapshot this object began to read since its last write: the rows may rest on that one and not on the newest.
         """
-        prepared = [(r, arrow_rows(r.table, _checked(r))) for r in replacements]
+        prepared = [(r, arrow_rows_to_insert(r.table, _checked(r))) for r in replacements]
 
         def replace() -> None:
             changed = 0

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from aegis.errors import LakeError, SchemaMismatch, SnapshotNotFound
@@ -61,6 +62,31 @@ def test_what_is_read_hashes_as_what_was_written(lake: Lake) -> None:
     lake.write([Replacement(READINGS, written, MONDAY, TUESDAY)], MESSAGE)
 
     assert READINGS.content_hashes(lake.read(READINGS)) == READINGS.content_hashes(written)
+
+
+def test_many_equal_texts_come_back_as_few_do_with_their_nulls(lake: Lake) -> None:
+    """Texts that repeat are stored by number of their distinct values, others one by one: nobody may tell."""
+    symbols = tuple(f"S{number:05d}" for number in range(6_000))
+    written = readings(MONDAY, TUESDAY, symbols=symbols)
+    written["note"] = [(None, "naïve", "", "漢字", "nul\0")[number % 5] for number in range(len(written))]
+
+    lake.write([Replacement(READINGS, written, MONDAY, TUESDAY)], MESSAGE)
+
+    read = lake.read(READINGS)
+    assert read["symbol"].tolist() == [*symbols, *symbols]
+    assert read["note"].tolist() == written["note"].tolist()
+
+
+@pytest.mark.parametrize("rows", [10, 12_000])
+def test_a_number_among_texts_is_refused_with_its_column_and_nothing_is_written(lake: Lake, rows: int) -> None:
+    number = lake.snapshot_id()
+    spoiled = readings(MONDAY, symbols=tuple(f"S{row:05d}" for row in range(rows)))
+    spoiled.loc[rows - 1, "note"] = 7
+
+    with pytest.raises(pa.ArrowTypeError, match="column note"):
+        lake.write([Replacement(READINGS, spoiled, MONDAY, MONDAY)], MESSAGE)
+
+    assert lake.snapshot_id() == number
 
 
 def test_an_empty_table_reads_with_its_dtypes(lake: Lake) -> None:
