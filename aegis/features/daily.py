@@ -114,9 +114,9 @@ def daily_features(
 def members_between(universe: pd.DataFrame, first: date, last: date) -> pd.DataFrame:
     """Return ``session`` and ``symbol`` of the members in ``[first, last]``, in key order."""
     inside = universe["session"].between(pd.Timestamp(first), pd.Timestamp(last)) & universe["is_member"]
-    members = universe.loc[inside, ["session", "symbol"]]
+    members = pd.DataFrame({name: universe[name].to_numpy()[inside] for name in ("session", "symbol")}, copy=False)
     if ascends_strictly(members, ["session", "symbol"]):
-        return members.reset_index(drop=True)
+        return members
     return members.sort_values(["session", "symbol"], ignore_index=True)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from aegis.features.panel import SessionSymbolPanel
 
-CELLS_OF_A_BLOCK = 24_000
+CELLS_OF_A_BLOCK = 72_000
 """Sessions times symbols of a block: its few dozen arrays then stay near the processor instead of in main memory."""
 
 _CUT_FROM_THE_PANEL = (

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from aegis.calendars import TradingCalendar
 from aegis.errors import FeatureError
 from aegis.market_data.adjustments import splits_and_dividends, total_returns
-from aegis.market_data.panel_cells import session_symbol_arrays
+from aegis.market_data.panel_cells import session_positions, session_symbol_arrays
 
 MAX_GAP_SESSIONS = 5
 """A close stands for at most this many following sessions without a bar; a longer gap is not bridged."""
@@ -189,9 +189,8 @@ def knowledge_epochs(
 
 def decision_instants(session_column: pd.Series, decision_times: Mapping[date, datetime]) -> pd.Series:
     """Return the decision instant of each row's session: what stamps ``known_at_utc`` of a computed row."""
-    sessions = pd.DatetimeIndex(session_column)
     decided = pd.Series(decision_times).sort_index()
-    places = pd.DatetimeIndex(decided.index).get_indexer(sessions)
+    places = session_positions(session_column, list(decided.index))
     instants = pd.DatetimeIndex(pd.to_datetime(decided.to_numpy(), utc=True)).as_unit("ns")
     return pd.Series(instants[places], index=session_column.index)
 

@@ -17,9 +17,20 @@ def cell_positions(
     frame: pd.DataFrame, *, sessions: Sequence[date], symbols: Sequence[str]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the row and column of each row of a long table in a sessions-by-symbols array; -1 where it has none."""
-    rows = pd.DatetimeIndex(list(sessions)).get_indexer(pd.DatetimeIndex(frame["session"]))
+    rows = session_positions(frame["session"], sessions)
     columns = pd.Index(np.array(symbols, dtype=object)).get_indexer(pd.Index(frame["symbol"].to_numpy(dtype=object)))
     return rows, columns
+
+
+def session_positions(column: pd.Series, sessions: Sequence[date]) -> NDArray[np.intp]:
+    """Return the place of each row's session among `sessions`; -1 where it has none.
+
+    Rows of one session commonly stand together: each run of them is looked up once.
+    """
+    of_rows = pd.DatetimeIndex(column).to_numpy()
+    begins = np.flatnonzero(np.concatenate((np.ones(min(1, len(of_rows)), dtype=bool), of_rows[1:] != of_rows[:-1])))
+    places = pd.DatetimeIndex(list(sessions)).get_indexer(pd.DatetimeIndex(of_rows[begins]))
+    return np.repeat(places, np.diff(begins, append=len(of_rows)))
 
 
 def session_symbol_array(
