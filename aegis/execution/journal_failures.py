@@ -13,6 +13,9 @@ import sqlalchemy as sa
 
 from aegis.errors import DuplicateEvent, JournalError
 
+_GAVE_UP_WAITING = frozenset({"55P03", "57014"})
+"""What PostgreSQL calls a lock that was not to be had within lock_timeout, and a statement beyond its own timeout."""
+
 
 @contextmanager
 def explained(subject: str) -> Iterator[None]:
@@ -30,6 +33,12 @@ def explained(subject: str) -> Iterator[None]:
             raise JournalError(
                 f"{subject}: the connection to the database was lost ({_said(error)}); what was being written is there "
                 "as a whole or not at all. Read the journal again before anything is decided or sent"
+            ) from error
+        if isinstance(error, sa.exc.DBAPIError) and getattr(error.orig, "pgcode", None) in _GAVE_UP_WAITING:
+            raise JournalError(
+                f"{subject}: PostgreSQL gave up waiting ({str(_said(error)).strip()}); nothing was written. Another "
+                "session holds the journal's write lock, or the server is too busy: find it in pg_locks and end it, or "
+                "raise the role's statement_timeout"
             ) from error
         raise JournalError(
             f"{subject}: the database refused ({_said(error)}); nothing was written. Check that the file is a journal, "

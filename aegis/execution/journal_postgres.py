@@ -14,7 +14,6 @@ whatever the role's default: when a batch returns, it survives a power cut. Post
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from typing import Any
 
 import sqlalchemy as sa
@@ -126,6 +125,6 @@ def _set_up_connection(connection: Any, _record: object) -> None:
 def _begin(connection: sa.Connection) -> None:
     is_writing = connection.get_execution_options().get("journal_write", False)
     statement = _LOCK if is_writing else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-    # The driver's own cursor: SQLAlchemy would give a connection that streams a cursor on the server for this as well.
-    with closing(connection.connection.cursor()) as cursor:
-        cursor.execute(statement)
+    # Through SQLAlchemy, whose errors say whether the connection is lost: the driver's own would escape unexplained. A
+    # connection that streams would get a cursor on the server for this as well.
+    connection.exec_driver_sql(statement, execution_options={"stream_results": False, "yield_per": None})
