@@ -7,11 +7,12 @@ is :mod:`aegis.live_trading.exit_door`; what may be written :mod:`aegis.executio
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
 
 from aegis.clock import Clock
-from aegis.errors import ExecutionError, OrderRejected
+from aegis.errors import ExecutionError, JournalError, OrderRejected
 from aegis.execution.decisions import Decision
 from aegis.execution.order_reasons import OrderReason, reason_text
 from aegis.execution.order_states import OrderState, OrderStatus
@@ -77,9 +78,11 @@ class DoorRecord:
         now = self._clock.now_utc()
         self._ledger.note_verdict(order, verdict.to_record(), session=self._session_of(now), at_utc=now)
 
-    def record(self, order: Order, kind: OrderEventKind, reason: str = "") -> None:
-        """Write down what happened on this side."""
-        self._ledger.record([self.event(order, kind, reason=reason)])
+    def record(self, order: Order, kind: OrderEventKind, reason: str = "") -> OrderEvent:
+        """Write down what happened on this side, and return it."""
+        event = self.event(order, kind, reason=reason)
+        self._ledger.record([event])
+        return event
 
     def end_unwritten(self, order: Order) -> None:
         """See to it that an order that could not be written down ends unsent, once the journal can be written again."""
@@ -88,10 +91,24 @@ class DoorRecord:
             why = reason_text(OrderReason.NEVER_SENT, "the journal could not be written")
             self.record(order, OrderEventKind.CANCELLED, why)
 
+    def ask_for_terms(self, order: Order, verdict: ExitVerdict, revision: int) -> bool:
+        """Write down that the venue is about to be asked for other terms, and return that it is."""
+        self.note(order, verdict)
+        self._ledger.record([self.event(order, OrderEventKind.REPLACE_REQUESTED, revision=revision, terms=order)])
+        return True
+
     def decline(self, order: Order, revision: int, *, why: str) -> None:
-        """Write down that new terms never left."""
+        """Write down that new terms never left; with the next flush, where the journal cannot be written now."""
         reason = reason_text(OrderReason.NEVER_SENT, why)
         self._ledger.record([self.event(order, OrderEventKind.REPLACE_REJECTED, revision=revision, reason=reason)])
+        with suppress(JournalError):
+            self._ledger.flush()
+
+    def is_acknowledged(self, client_order_id: str) -> bool:
+        """Whether the venue said that it has an order that was sent; its own changes and answers say so as well."""
+        status = self.require(client_order_id)
+        changed = status.order != self._ledger.committed_order(client_order_id)
+        return status.state is not OrderState.SUBMITTED or status.is_cancel_requested or changed
 
     def event(
         self, order: Order, kind: OrderEventKind, *, reason: str = "", revision: int = 0, terms: Order | None = None

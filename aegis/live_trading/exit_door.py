@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from datetime import date, datetime
 
 from aegis.clock import Clock
-from aegis.errors import AegisError, AnchorUnavailable, BrokerUnavailable, ExecutionError, SubmissionUnknown
+from aegis.errors import AnchorUnavailable, BrokerUnavailable, ExecutionError, SubmissionUnknown
 from aegis.execution.brokers.broker import Broker
 from aegis.execution.brokers.broker_abilities import RepeatingBroker
 from aegis.execution.order_reasons import OrderReason, reason_text
@@ -27,14 +27,14 @@ from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 from aegis.execution.worked_ledger import WorkedLedger
 from aegis.live_trading.anchoring import Anchoring
 from aegis.live_trading.door_record import DoorRecord
+from aegis.live_trading.doubtful_orders import DoubtfulOrders
 from aegis.live_trading.exit_permits import ExitPermit, FlattenPermit, OrdinaryPermit, flatten_request, require_released
 from aegis.live_trading.exit_review import ExitReview, MadeBy
 from aegis.live_trading.heard_events import HeardEvents
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.opening_terms import OpeningTerms
 from aegis.live_trading.sending_lock import SendingLock
-
-KILL_SWITCH_RULE = "kill_switch_is_released"
+from aegis.risk.exit_view import ExitVerdict
 
 
 class ExitDoor:
@@ -95,7 +95,7 @@ class ExitDoor:
         self._record = DoorRecord(ledger, clock=clock, session_of=session_of, made_by=made_by)
         self._heard = HeardEvents(broker, ledger, rules=rules, clock=clock)
         self._lock = threading.RLock()
-        self._doubtful: set[str] = set()
+        self._doubtful = DoubtfulOrders(broker, self._record, clock=clock)
         if isinstance(broker, RepeatingBroker):
             broker.repeat_unless(lambda order: bool(self._permit(order).stopped(order)))
 
@@ -146,7 +146,7 @@ class ExitDoor:
                 if not refusal:
                     self._record.record(order, OrderEventKind.SUBMITTED)
                 self._ledger.flush()
-            except AegisError:
+            except BaseException:  # whatever it was: what is pending is written by the next order's flush
                 if not refusal:
                     permit.withdraw(name)
                     self._record.end_unwritten(order)
@@ -217,17 +217,13 @@ class ExitDoor:
                 return status
             self._require_anchored(order)  # before anything is written of terms that cannot be sent now
             verdict = self._rules.review(order, is_replacement=True)
-            self._record.note(order, verdict)
             if verdict.refusal:
+                self._record.note(order, verdict)
                 self._ledger.flush()
                 raise ExecutionError(
                     f"order {name} ({order.symbol}) keeps its terms, the new ones were not sent: {verdict.refusal}"
                 )
-            self._ledger.record(
-                [self._record.event(order, OrderEventKind.REPLACE_REQUESTED, revision=revision, terms=order)]
-            )
-            self._ledger.flush()
-            self._send_terms(order, revision)
+            self._send_terms(order, verdict, revision)
             self.take_events()
             return self._require(name)
 
@@ -249,12 +245,18 @@ class ExitDoor:
 
     def contradictions(self) -> tuple[str, ...]:
         """Return what the broker told that the journal has otherwise; reconciliation decides."""
-        return self._heard.contradictions
+        with self._lock:
+            return (*self._heard.contradictions, *self._doubtful.missing().values())
+
+    def missing(self) -> tuple[str, ...]:
+        """Return the doubtful orders that the venue was asked for and does not tell of, sorted."""
+        with self._lock:
+            return tuple(self._doubtful.missing())
 
     def doubtful(self) -> tuple[str, ...]:
         """Return the orders of which nobody knows whether they arrived, sorted; nothing is asked."""
         with self._lock:
-            return tuple(sorted(self._doubtful))
+            return self._doubtful.names()
 
     def recover(self) -> tuple[OrderStatus, ...]:
         """Take over what an earlier process left: ask the venue for every order that is not at its end.
@@ -262,8 +264,7 @@ class ExitDoor:
         Returns
         -------
         tuple of OrderStatus
-            Where they stand. An order that was written down and never reached the venue stays 'submitted'; submit it
-            again, or :meth:`give_up` what is too late.
+            Where they stand. What never reached the venue stays 'submitted'; :meth:`settle_doubts` goes on with it.
 
         Raises
         ------
@@ -276,19 +277,19 @@ class ExitDoor:
             for name, (_, answers) in sent.items():
                 self._broker.adopt(self._ledger.committed_order(name), answers)
             self._broker.open_orders()  # what was a stranger before it was adopted is one of ours now
-            found = {name: self._broker.find_order(name) for name in sent}
-            self._doubtful |= {name for name, status in found.items() if status is None}
+            self._doubtful.find([self._ledger.committed_order(name) for name in sent])
             self.take_events()
-            return tuple(self._require(name) for name in sorted(found))
+            return tuple(self._require(name) for name in sorted(sent))
 
     def settle_doubts(self) -> tuple[str, ...]:
         """Ask again for orders of which nobody knows whether they arrived; return those still unknown, sorted.
 
         Notes
         -----
-        One that the venue has not is sent, if the rules still let it, and ended where its session is over.
+        One that the venue never had is sent, if the rules still let it, and ended where its session is over. One that
+        it acknowledged, or of which its answer proves nothing, stays until the venue, or a person, tells of it.
         """
-        for name in sorted(self._doubtful):
+        for name in self._doubtful.due():
             with self._lock:
                 status = self._require(name)
                 if status.is_final:
@@ -296,27 +297,25 @@ class ExitDoor:
                     continue
                 with suppress(SubmissionUnknown, BrokerUnavailable, AnchorUnavailable):
                     self._find_or_send(self._ledger.committed_order(name))
-        with self._lock:
-            return tuple(sorted(self._doubtful))
+        return self.doubtful()
 
     def give_up(self, client_order_id: str, reason: str) -> OrderStatus:
-        """End an order that the venue does not have, and return it.
+        """End an order that the venue never had, and return it.
 
         Raises
         ------
         ExecutionError
-            The venue has it: cancel it instead.
+            The venue has it: cancel it instead. SubmissionUnknown where it had it, or its answer proves nothing.
         """
         with self._lock:
             status = self._require(client_order_id)
             if status.is_final:
                 return status
-            if status.state not in UNSENT and self._broker.find_order(client_order_id) is not None:
+            if status.state not in UNSENT and self._doubtful.is_at_venue(status.order):
                 raise ExecutionError(
                     f"order {client_order_id} ({status.order.symbol}) is at the venue; cancel it, it cannot be given up"
                 )
-            ended = self._record.event(status.order, OrderEventKind.CANCELLED, reason=reason)
-            self._ledger.record([ended])
+            ended = self._record.record(status.order, OrderEventKind.CANCELLED, reason)
             self._ledger.flush()
             self._doubtful.discard(client_order_id)
             self._rules.settle(ended)
@@ -342,8 +341,7 @@ class ExitDoor:
     def _find_or_send(self, order: Order) -> OrderStatus:
         """Return an order that the venue has; send one that it has not, if the rules still let it."""
         name = order.client_order_id
-        if self._broker.find_order(name) is not None:
-            self._doubtful.discard(name)
+        if self._doubtful.is_at_venue(order):
             self.take_events()
             return self._require(name)
         if self._session_of(self._clock.now_utc()) > order.execution_session:
@@ -372,20 +370,22 @@ class ExitDoor:
         self.take_events()
         return self._require(name)
 
-    def _send_terms(self, order: Order, revision: int) -> None:
-        """Ask the venue for terms that are written down; where it may not be asked any more, they are taken back."""
-        is_asked = False
+    def _send_terms(self, order: Order, verdict: ExitVerdict, revision: int) -> None:
+        """Write terms down and ask the venue for them; where it is not asked, whatever for, they are taken back."""
+        is_written = is_asked = False
         try:
+            is_written = self._record.ask_for_terms(order, verdict, revision)
+            self._ledger.flush()
             self._require_anchored(order)
             with self._sending.sending():
                 require_released(order, self._switch)
                 is_asked = True
                 self._broker.replace(order, revision=revision)
-        except AegisError as error:
+        except BaseException as error:
             if not is_asked:
-                self._record.decline(order, revision, why=str(error))
-                self._ledger.flush()
                 self._rules.withdraw(order.client_order_id)
+            if is_written and not is_asked:
+                self._record.decline(order, revision, why=str(error))
             raise
 
     def _require_anchored(self, order: Order) -> None:

@@ -162,7 +162,7 @@ class InteractiveBrokersBroker(ListeningBroker):
             return status
         is_unknown = self._sending.is_unknown(name)
         if name in self._sent and not is_unknown:
-            return self.find_order(name) or status
+            return super().find_order(name) or status
         if is_new or not (is_unknown or self._may_be_there(order)):
             refusal = why_not(order, account=self._account)
             refusal = refusal or why_not_now(order, clock=self._clock, calendar=self._calendar)
@@ -195,6 +195,21 @@ class InteractiveBrokersBroker(ListeningBroker):
             self._intake.decline_replacement(order.client_order_id, revision, refusal)
             return self._book.status(order.client_order_id)
         return self._sending.replace(order, revision=revision)
+
+    def find_order(self, client_order_id: str) -> OrderStatus | None:
+        """Return where an order stands by Interactive Brokers' own word, None where it has none and never had.
+
+        Raises
+        ------
+        SubmissionUnknown
+            It is not told of, and that proves nothing: it was acknowledged, or its session is over by the venue's day.
+        BrokerUnavailable
+            The gateway gives no usable answer.
+        """
+        found = super().find_order(client_order_id)
+        if found is None and self._book.knows(client_order_id):
+            self._sending.require_never_sent(client_order_id)
+        return found
 
     def has_order(self, client_order_id: str) -> bool:
         """Whether Interactive Brokers has, or had today, an order of this id, known to this process or not."""

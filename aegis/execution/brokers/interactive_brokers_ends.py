@@ -20,7 +20,7 @@ _WHY_ENDED = {
 }
 LOST = (
     "Interactive Brokers acknowledged it and tells of it no more; it tells of today's orders and executions only: look "
-    "for its order reference in the statement"
+    "for its order reference in the statement, and say what became of it: `aegis positions end-order`"
 )
 """What is said of an order that is neither open nor over there."""
 _AUCTIONS = frozenset({"market_on_open", "limit_on_open", "market_on_close", "limit_on_close"})

@@ -16,6 +16,7 @@ from aegis.config_brokers import InteractiveBrokersBrokerSettings
 from aegis.errors import BrokerUnavailable, ExecutionError, OrderRejected, SubmissionUnknown
 from aegis.execution.brokers.broker_book import BrokerBook
 from aegis.execution.brokers.interactive_brokers_connection import InteractiveBrokersConnection
+from aegis.execution.brokers.interactive_brokers_ends import LOST
 from aegis.execution.brokers.interactive_brokers_intake import InteractiveBrokersIntake
 from aegis.execution.brokers.interactive_brokers_messages import OrderAnswer
 from aegis.execution.brokers.interactive_brokers_reports import (
@@ -33,7 +34,7 @@ from aegis.execution.brokers.interactive_brokers_terms import (
     why_not_replaced,
 )
 from aegis.execution.order_ids import replacement_id
-from aegis.execution.order_states import OrderStatus
+from aegis.execution.order_states import OrderState, OrderStatus
 from aegis.execution.orders import Order
 
 _NOT_CANCELLABLE = 161
@@ -102,6 +103,25 @@ class InteractiveBrokersSending:
     def look_up(self, client_order_id: str, *, attempts: int | None = None) -> bool:
         """Return whether Interactive Brokers has, or had today, an order of ours."""
         return client_order_id in self.sweep(attempts=attempts)
+
+    def require_never_sent(self, client_order_id: str) -> None:
+        """Refuse to take an order of ours for one that was never sent, where it proves nothing that it is not told of.
+
+        Raises
+        ------
+        SubmissionUnknown
+            It was acknowledged, or the venue's day is later than its session.
+        """
+        status = self._book.status(client_order_id)
+        order = status.order
+        if status.state is not OrderState.SUBMITTED:
+            raise SubmissionUnknown(f"order {client_order_id}: {LOST}")
+        if self._today() > order.execution_session:
+            raise SubmissionUnknown(
+                f"order {client_order_id} ({order.quantity_shares:g} {order.symbol}): it may have been sent in session "
+                f"{order.execution_session}, and Interactive Brokers tells of today's executions only; look for its "
+                "order reference in the statement, and say what became of it: `aegis positions end-order`"
+            )
 
     def submit(self, order: Order, *, is_retry: bool) -> OrderStatus:
         """Send an order of ours, at most once, and return where it stands."""
@@ -198,13 +218,11 @@ class InteractiveBrokersSending:
         if self.look_up(name):
             self._require_same(order)
             return True
-        if self._today() > order.execution_session:
+        try:
+            self.require_never_sent(name)
+        except SubmissionUnknown:
             self._unknown[name] = name
-            raise SubmissionUnknown(
-                f"order {name} ({order.quantity_shares:g} {order.symbol}): it may have been sent in session "
-                f"{order.execution_session}, and Interactive Brokers tells of today's executions only; look for its "
-                "order reference in the statement, and record what became of it before anything new is sent"
-            )
+            raise
         return False
 
     def _send_until_known(self, order: Order) -> str:

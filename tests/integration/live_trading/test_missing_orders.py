@@ -1,0 +1,125 @@
+"""Orders that a venue acknowledged, or may have, and tells of no more: not sent again, and not called 'never sent'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+
+import pytest
+
+from aegis.clock import SimulatedClock
+from aegis.errors import ExecutionError, SubmissionUnknown
+from aegis.execution.brokers.interactive_brokers import InteractiveBrokersBroker
+from aegis.execution.order_states import OrderState
+from aegis.live_trading.execution_system import ExecutionSystem
+from aegis.live_trading.held_positions import journalled_positions
+from tests.integration.live_trading.trading_process import ACCOUNT, CALENDAR, IN_SESSION, config_in
+from tests.integration.vendors.tws.faults import Silence
+from tests.integration.vendors.tws.wire import ToGateway
+from tests.integration.venues.interactive_brokers.venue import InteractiveBrokersVenue, interactive_brokers_settings
+
+MONDAY = CALENDAR.open_utc(CALENDAR.next(IN_SESSION.date())) + timedelta(minutes=5)
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[InteractiveBrokersVenue]:
+    with InteractiveBrokersVenue() as started:
+        yield started
+
+
+@pytest.fixture
+def begin(gateway: InteractiveBrokersVenue, tmp_path) -> Iterator[Callable[..., ExecutionSystem]]:
+    """Begin a life of the process at Interactive Brokers, after the one before has ended."""
+    gateway.begin_again()
+    with ExitStack() as living:
+
+        def begun(at_utc: datetime = IN_SESSION, **settings) -> ExecutionSystem:
+            living.close()
+            gateway.desk.move_to(at_utc)
+            clock = SimulatedClock(at_utc)
+            settings = interactive_brokers_settings(gateway, **settings)
+            broker = InteractiveBrokersBroker(settings, account=ACCOUNT, calendar=CALENDAR, clock=clock)
+            living.enter_context(broker)
+            system = ExecutionSystem(broker, config_in(tmp_path, clock))
+            living.callback(system.close)
+            return system
+
+        yield begun
+
+
+def limit(system: ExecutionSystem, name: str, *, symbol: str = "ABC", **terms):
+    price = 5.0
+    return system.order(
+        symbol, 10, name=name, arrival_price_usd=price, order_type="limit", limit_price_usd=price, **terms
+    )
+
+
+def test_an_order_that_filled_while_nobody_listened_is_not_called_never_sent_after_a_weekend(begin, gateway) -> None:
+    system = begin()
+    filled, resting = limit(system, "filled"), limit(system, "resting", symbol="DEF", time_in_force="GTC")
+    for order in (filled, resting):
+        assert system.submit_order(order).state is OrderState.ACCEPTED
+    system.close()
+    gateway.desk.fill(gateway.desk.order_of(filled.client_order_id), 10, 5.0)  # while nobody listens
+    forgotten = gateway.desk.orders.pop(0)  # TWS tells of today's only
+    system = begin(MONDAY)
+    system.step()
+    assert system.door.status(filled.client_order_id).state is OrderState.ACCEPTED
+    assert system.door.doubtful() == system.door.missing() == (filled.client_order_id,)
+    (said,) = [said for said in system.breaks if filled.client_order_id in said]
+    assert "look for its order reference in the statement" in said
+    assert "`aegis positions end-order`" in said
+    with pytest.raises(ExecutionError, match="was not sent"):
+        system.submit_order(limit(system, "opens"))
+    with pytest.raises(SubmissionUnknown, match="tells of it no more"):
+        system.door.give_up(filled.client_order_id, "never sent: a guess")
+    with pytest.raises(SubmissionUnknown, match="tells of it no more"):
+        system.door.submit(filled)
+
+    gateway.desk.orders.insert(0, forgotten)  # as an older day's executions are told in TWS, on request
+    system._config.clock.advance_to(MONDAY + timedelta(seconds=20))
+    system.step()
+    assert system.door.status(filled.client_order_id).state is OrderState.FILLED
+    assert system.door.status(resting.client_order_id).state is OrderState.ACCEPTED
+    assert journalled_positions(system.ledger.journal) == {"ABC": 10.0}
+    system.reconcile()
+    assert (system.breaks, system.door.doubtful()) == ((), ())
+
+
+def test_an_order_that_may_have_arrived_before_the_weekend_stays_unknown_and_is_told(begin, gateway) -> None:
+    system = begin(answer_timeout_seconds=0.3, attempts=1)
+    order = limit(system, "perhaps")
+    for request in (ToGateway.PLACE_ORDER, ToGateway.COMPLETED_ORDERS):
+        gateway.gateway.always(request, Silence())
+    with pytest.raises(SubmissionUnknown):
+        system.submit_order(order)
+    gateway.gateway.heal()
+    gateway.desk.orders.clear()
+    system = begin(MONDAY)
+    system.step()
+    assert system.door.status(order.client_order_id).state is OrderState.SUBMITTED
+    (said,) = system.breaks
+    assert "may have been sent in session 2014-06-06" in said
+
+
+@pytest.mark.parametrize("at_utc", [IN_SESSION + timedelta(minutes=1), MONDAY])
+def test_an_order_that_the_venue_acknowledged_and_denies_is_neither_sent_again_nor_ended(
+    venue, start, at_utc: datetime
+) -> None:
+    process = start()
+    order = limit(process.system, "denied")
+    process.system.submit_order(order)
+    process.broker.catch_up()
+    process.system.step()
+    assert process.system.door.status(order.client_order_id).state is OrderState.ACCEPTED
+    process.close()
+    venue.book.orders.clear()
+    process = start(at_utc)
+    for seconds in (0, 20):
+        process.clock.advance_to(at_utc + timedelta(seconds=seconds))
+        process.system.step()
+    assert process.system.door.status(order.client_order_id).state is OrderState.ACCEPTED
+    assert venue.book.accepted == {order.client_order_id: 1}
+    (said,) = process.system.breaks
+    assert "the broker acknowledged it and denies it now, and it may have filled" in said
