@@ -21,6 +21,7 @@ from aegis.execution.brokers.account_fees import AccountFee
 from aegis.execution.brokers.broker_book import BrokerBook, Execution
 from aegis.execution.brokers.followed_actions import HeldTerms
 from aegis.execution.brokers.interactive_brokers_ends import end_of
+from aegis.execution.brokers.interactive_brokers_numbers import OrderNumbers
 from aegis.execution.brokers.interactive_brokers_reports import (
     CANCELLED,
     ENDED,
@@ -78,12 +79,11 @@ class InteractiveBrokersIntake:
         self._now = now
         self._closes = closes
         self._client_id = client_id
+        self._numbers = OrderNumbers(client_id)
         self._wants = wants
         self._waits = waits
         self.take_time = tells_time
         self._lock = threading.RLock()
-        self._names: dict[tuple[int, int], str] = {}
-        self._permanent: dict[int, str] = {}
         self._orders: dict[str, GatewayOrder] = {}
         self._filled: dict[str, float] = {}
         self._ended: dict[str, GatewayOrder | GatewayStatus] = {}
@@ -119,7 +119,7 @@ class InteractiveBrokersIntake:
     def expect_order(self, client_order_id: str, order_id: int) -> None:
         """Take note of the number under which an order of ours is sent."""
         with self._lock:
-            self._names[self._client_id, order_id] = client_order_id
+            self._numbers.expect(client_order_id, order_id)
 
     def expect_replacement(self, order: Order, revision: int) -> None:
         """Take note of the terms that we ask for."""
@@ -165,10 +165,14 @@ class InteractiveBrokersIntake:
             return {name: held_terms(order) for name, order in self._orders.items()}
 
     def order_id(self, client_order_id: str) -> tuple[int, int] | None:
-        """Return the client id and number of an order, our own client's where it has one, the newest known."""
+        """Return the client id and number of an order, our own client's where it has one; see :class:`OrderNumbers`."""
         with self._lock:
-            keys = [key for key, name in self._names.items() if name == client_order_id]
-            return max(keys, key=lambda key: (key[0] == self._client_id, key[1]), default=None)
+            return self._numbers.newest(client_order_id)
+
+    def awaiting_end(self, client_order_id: str) -> tuple[int, ...]:
+        """Return our numbers of an order that are neither over nor being cancelled; one reference may have several."""
+        with self._lock:
+            return self._numbers.awaiting_end(client_order_id)
 
     def foreign_orders(self) -> tuple[GatewayOrder, ...]:
         """Return open orders of the account that are not ours."""
@@ -205,7 +209,7 @@ class InteractiveBrokersIntake:
                 else:
                     self._foreign.pop(order.permanent_id, None)
                 return
-            self._recognise(name, order.permanent_id, order.client_id, order.order_id)
+            self._recognise(name, order)
             if order.order_id or name not in self._orders:
                 self._orders[name] = order
             self._filled[name] = max(self._filled.get(name, 0.0), order.filled_shares)
@@ -215,10 +219,10 @@ class InteractiveBrokersIntake:
     def take_status(self, status: GatewayStatus) -> None:
         """Take how far an order is."""
         with self._lock:
-            name = self._names.get((status.client_id, status.order_id)) or self._permanent.get(status.permanent_id)
+            name = self._numbers.name_of(status.client_id, status.order_id, status.permanent_id)
             if name is None:
                 return
-            self._recognise(name, status.permanent_id, status.client_id, status.order_id)
+            self._recognise(name, status)
             self._filled[name] = max(self._filled.get(name, 0.0), status.filled_shares)
             self._follow(name, status)
             if self._filled[name] > self._counted(name) + FILL_TOLERANCE_SHARES:
@@ -228,10 +232,10 @@ class InteractiveBrokersIntake:
         """Take an execution; those of foreign orders are not ours to tell."""
         with self._lock:
             name = execution.reference if self._book.knows(execution.reference) else None
-            name = name or self._permanent.get(execution.permanent_id)
+            name = name or self._numbers.name_of(0, 0, execution.permanent_id)
             if name is None or execution.account not in ("", self.account_code):
                 return
-            self._recognise(name, execution.permanent_id, execution.client_id, execution.order_id)
+            self._recognise(name, execution)
             known = self._executed.setdefault(execution.root, execution.execution_id)
             if known != execution.execution_id:
                 self._book.note(
@@ -274,7 +278,7 @@ class InteractiveBrokersIntake:
     def take_refusal(self, refusal: GatewayRefusal) -> None:
         """Take an error that names an order."""
         with self._lock:
-            name = self._names.get((self._client_id, refusal.order_id))
+            name = self._numbers.name_of(self._client_id, refusal.order_id, 0)
             if name is None or refusal.is_remark:
                 return
             if refusal.code == CANCELLED:
@@ -306,17 +310,10 @@ class InteractiveBrokersIntake:
                         f"executions of {self._counted(name):g}; it tells those of today only: compare the statement"
                     )
 
-    def _recognise(self, name: str, permanent_id: int, client_id: int, order_id: int) -> None:
-        if order_id:
-            self._names[client_id, order_id] = name
-        if permanent_id:
-            known = {number for number, other in self._permanent.items() if other == name}
-            if known and permanent_id not in known:
-                self._book.note(
-                    f"order {name}: Interactive Brokers has two orders of this reference, {min(known)} and "
-                    f"{permanent_id}; cancel one of them by hand, and find out who sent it"
-                )
-            self._permanent[permanent_id] = name
+    def _recognise(self, name: str, told: GatewayOrder | GatewayStatus | GatewayExecution) -> None:
+        said = self._numbers.take(name, told)
+        if said:
+            self._book.note(said)
 
     def _follow(self, name: str, told: GatewayOrder | GatewayStatus) -> None:
         if told.status in _WORKING:
@@ -377,7 +374,7 @@ class InteractiveBrokersIntake:
     def _tell_end(self, name: str) -> None:
         told = self._ended.get(name)
         filled = self._filled.get(name, 0.0)
-        if told is None or self._book.told_shares(name) < filled - FILL_TOLERANCE_SHARES:
+        if told is None or self._numbers.is_open(name) or self._book.told_shares(name) < filled - FILL_TOLERANCE_SHARES:
             return
         at = told.ended_at_utc if isinstance(told, GatewayOrder) and told.ended_at_utc is not None else self._now()
         at = max(at, self._executed_at.get(name, at))

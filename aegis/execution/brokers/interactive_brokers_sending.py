@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 
 from aegis.config_brokers import InteractiveBrokersBrokerSettings
@@ -179,9 +180,9 @@ class InteractiveBrokersSending:
                 self._connection.rest_after(attempt - 1)
             if self._is_over(client_order_id):
                 break
-            order_id = self._own_id(client_order_id)
+            newest = self._own_id(client_order_id)
             try:
-                answer = self._ask_for_end(order_id)
+                answer = self._ask_for_ends(client_order_id, newest)
                 if not self._is_over(client_order_id):
                     self.look_up(client_order_id, attempts=1)
             except BrokerUnavailable:
@@ -197,18 +198,35 @@ class InteractiveBrokersSending:
             f"{self._settings.attempts} requests to cancel it, and it is still open; cancel it again, or in TWS"
         )
 
+    def _ask_for_ends(self, name: str, newest: int) -> OrderAnswer:
+        """Ask for the end of every order at TWS that has a reference, and return the answer about the newest.
+
+        Raises
+        ------
+        BrokerUnavailable
+            The newest got no usable answer. Another one that got none is asked again while it is open.
+        """
+        try:
+            return self._ask_for_end(newest)
+        finally:
+            for other in self._intake.awaiting_end(name):
+                if other != newest:
+                    with suppress(BrokerUnavailable):
+                        self._ask_for_end(other)
+
     def _ask_for_end(self, order_id: int) -> OrderAnswer:
         return self._connection.send(lambda session: session.cancel(order_id, _ends_or_not))
 
     def _is_over(self, name: str) -> bool:
         """Whether a request to cancel has been answered, one way or the other."""
         status = self._book.status(name)
-        return status.is_final or status.is_cancel_requested or self._intake.has_declined_cancel(name)
+        is_asked = status.is_cancel_requested and not self._intake.awaiting_end(name)
+        return status.is_final or is_asked or self._intake.has_declined_cancel(name)
 
     def _is_open_at_venue(self, name: str) -> bool:
         self.look_up(name)
-        held = self._intake.held(name)
-        return not self._is_over(name) and held is not None and held.status not in ENDED
+        held, others = self._intake.held(name), self._intake.awaiting_end(name)
+        return not self._is_over(name) and (bool(others) or (held is not None and held.status not in ENDED))
 
     def _is_found(self, order: Order, *, is_retry: bool) -> bool:
         """Look for an order that may have been sent before; refuse where the answer proves nothing."""

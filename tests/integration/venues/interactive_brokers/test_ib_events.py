@@ -237,6 +237,34 @@ def test_two_orders_of_one_reference_are_named(venue, broker, order):
     assert "two orders of this reference" in broker.contradictions()[0]
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_cancel_ends_every_order_of_one_reference(venue, broker, broker_of, order, order_of, restarts) -> None:
+    twins = [
+        type(order)(**{**vars(order), "order_id": order.order_id + n, "permanent_id": 777 + n, "executions": []})
+        for n in (50, 51)
+    ]
+    venue.desk.orders.extend(twins)
+    if restarts:
+        broker.close()
+        broker = broker_of()
+        broker.adopt(order_of(client_order_id=order.reference))
+    broker.catch_up()
+    asked = len(venue.gateway.received(ToGateway.CANCEL_ORDER))
+    assert broker.cancel(order.reference).state is OrderState.CANCELLED
+    assert [known.status for known in venue.desk.orders] == ["Cancelled"] * 3
+    assert len(venue.gateway.received(ToGateway.CANCEL_ORDER)) - asked == 3
+
+
+def test_an_order_is_over_once_every_order_of_its_reference_is(venue, broker, order) -> None:
+    twin = type(order)(**{**vars(order), "order_id": order.order_id + 50, "permanent_id": 777, "executions": []})
+    venue.desk.orders.append(twin)
+    broker.catch_up()
+    for ended, state in ((twin, OrderState.ACCEPTED), (order, OrderState.CANCELLED)):
+        venue.tell(*venue.desk.cancel(ended))
+        broker.catch_up()
+        assert broker.find_order(order.reference).state is state
+
+
 def test_a_trade_by_hand_shows_in_the_positions_and_in_no_order(venue, broker):
     venue.desk.positions[1002] = (7.0, 20.0)
     (position,) = broker.positions()
