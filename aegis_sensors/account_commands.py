@@ -1,4 +1,4 @@
-"""``aegis cash book`` and ``list``, ``aegis positions take-over``: what a person says of a traded account.
+"""``aegis cash book`` and ``list``, ``aegis positions take-over`` and ``end-order``: what a person says of an account.
 
 Belongs here: which session a word counts for, who said it, and telling what was written. What a booking means is
 :mod:`aegis.live_trading.cash_bookings`, taking over :mod:`aegis.live_trading.agreement`.
@@ -18,6 +18,7 @@ from aegis.errors import ConfigurationError, ExecutionError
 from aegis.lake import tables
 from aegis.live_trading.cash_balance import cash_balance
 from aegis.live_trading.cash_bookings import CashBooking, CashKind, book_cash, cash_bookings
+from aegis.live_trading.ended_by_word import StatedFill, Word, end_by_word
 from aegis.live_trading.session_clock import SessionClock
 from aegis_resources.desk import Desk
 from aegis_resources.lake import LakeResource
@@ -142,6 +143,72 @@ def take_over_command(config: AegisConfig, *, reason: str, console: Console, clo
     for said in review.breaks:
         _line(console, f"  it still differs: {said}")
     return review.is_clean
+
+
+def end_order_command(
+    config: AegisConfig,
+    client_order_id: str,
+    *,
+    reason: str,
+    console: Console,
+    filled_shares: float | None = None,
+    price_usd: float | None = None,
+    commission_usd: float = 0.0,
+    filled_at_utc: datetime | None = None,
+    clock: Clock | None = None,
+) -> bool:
+    """Write down what became of an order that the broker tells of no more; return whether the books agree with it now.
+
+    Parameters
+    ----------
+    config : AegisConfig
+        ``run.account`` is the account.
+    client_order_id : str
+        The order.
+    reason : str
+        What the broker's statement says.
+    console : Console
+    filled_shares, price_usd, filled_at_utc : optional
+        Shares that filled and are not in the journal, unsigned, their average price, and when; all three or none.
+    commission_usd : float
+        Of these shares.
+    clock : Clock, optional
+        By default the machine's.
+
+    Raises
+    ------
+    ConfigurationError
+        The workspace does not exist or is another account's, or the account is the simulated one.
+    ExecutionError
+        Another process trades the account, the broker tells of the order, or what is said cannot be. Nothing was
+        written.
+    BrokerUnavailable
+        The broker does not answer.
+    """
+    desk, clock = _traded_desk(config), clock or SystemClock()
+    stated = (filled_shares, price_usd, filled_at_utc)
+    fill = None
+    if filled_shares is not None and price_usd is not None and filled_at_utc is not None:
+        fill = StatedFill(
+            shares=filled_shares, price_usd=price_usd, commission_usd=commission_usd, filled_at_utc=filled_at_utc
+        )
+    elif any(each is not None for each in stated) or commission_usd:
+        raise ExecutionError(
+            f"order {client_order_id}: shares that filled are said with --filled, --price and --at together; nothing "
+            "was written"
+        )
+    word = Word(reason=reason, actor=getpass.getuser(), fill=fill)
+    lake = LakeResource.of(desk.workspace)
+    with traded_account(config, clock=clock, lake=lake, listens=False) as account:
+        system = account.system
+        ended = end_by_word(system.door, client_order_id, word, session_of=system.session_of, now_utc=clock.now_utc())
+    with traded_account(config, clock=clock, lake=lake, listens=False) as account:  # as the next process finds it
+        breaks = account.system.breaks
+    done = f"{ended.filled_shares:g} of {ended.order.quantity_shares:g} {ended.order.symbol} filled"
+    _say(console, desk, f"order {client_order_id} is {ended.state}, {done}.")
+    for said in breaks:
+        _line(console, f"  it still differs: {said}")
+    return not breaks
 
 
 def _traded_desk(config: AegisConfig) -> Desk:

@@ -1,4 +1,4 @@
-"""What a word on the command line may be: a session, a port, a count, a price.
+"""What a word on the command line may be: a session, an instant, a port, a count, a price.
 
 Belongs here: reading one word and refusing a wrong one in argparse's way. What the words are for is
 :mod:`aegis_sensors.cli`.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from datetime import date
+from datetime import UTC, date, datetime
 
 LARGEST_PORT = 65_535
 
@@ -25,6 +25,25 @@ def session(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date; write it as 2024-05-31") from error
+
+
+def instant(text: str) -> datetime:
+    """Return the instant that `text` names, in UTC.
+
+    Raises
+    ------
+    ArgumentTypeError
+        It is none, or says no time zone.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an instant with its time zone; write it as 2024-05-31T15:30:00-04:00, or ...Z for UTC"
+        )
+    return found.astimezone(UTC)
 
 
 def port(text: str) -> int:
@@ -61,12 +80,27 @@ def price(text: str) -> float:
     ArgumentTypeError
         It is no finite number above 0.
     """
+    return _above_zero(text, "is not a price; give US dollars above 0, such as 28.05")
+
+
+def shares(text: str) -> float:
+    """Return an unsigned number of shares.
+
+    Raises
+    ------
+    ArgumentTypeError
+        It is no finite number above 0.
+    """
+    return _above_zero(text, "is not a number of shares above 0")
+
+
+def _above_zero(text: str, refusal: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a price; give US dollars above 0, such as 28.05")
+        raise argparse.ArgumentTypeError(f"{text!r} {refusal}")
     return value
 
 

@@ -50,6 +50,7 @@ class OrderReason(StrEnum):
     EXIT_RULE = "exit rule"
     KILL_SWITCH = "kill switch"
     NEVER_SENT = "never sent"
+    PERSONS_WORD = "person's word"
     NOT_CONFIRMED = "not confirmed"
 
 
@@ -92,6 +93,7 @@ EXPLANATIONS: Mapping[OrderReason, str] = {
     _R.EXIT_RULE: "a rule at the exit door kept it",
     _R.KILL_SWITCH: "the account's kill switch was engaged before it left",
     _R.NEVER_SENT: "it was written down and never reached the venue",
+    _R.PERSONS_WORD: "the venue told of it no more, and a person found out what became of it",
     _R.NOT_CONFIRMED: "nobody's confirmation lets it trade real money",
 }
 """What each reason means, as it is said where the sender says nothing more exact."""

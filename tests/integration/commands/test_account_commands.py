@@ -6,7 +6,7 @@ import getpass
 import io
 import shutil
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,16 @@ from rich.console import Console
 
 from aegis.clock import FixedClock
 from aegis.config import AegisConfig, load_config
+from aegis.errors import ExecutionError
 from aegis.execution.account_state import Position
+from aegis.execution.decisions import Decision
 from aegis.execution.journal import Journal
+from aegis.execution.orders import Order, OrderEvent, OrderEventKind
+from aegis.execution.worked_ledger import WorkedLedger
 from aegis.lake.attachment import connect
 from aegis.live_trading.held_positions import adoption_entry, journalled_positions
 from aegis.workspace import Workspace
-from aegis_sensors.account_commands import book_command, take_over_command
+from aegis_sensors.account_commands import book_command, end_order_command, take_over_command
 from aegis_sensors.cli import main
 from aegis_sensors.workspace_identity import claim
 from tests.integration.conftest import CALENDAR, THE_DAY, settings
@@ -182,3 +186,69 @@ def _of_the_eve(eve: Path, home: Path) -> AegisConfig:
     with Journal.open(Workspace.of(config).journal("paper"), account="paper"):
         pass
     return config
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--filled", "0"), "'0' is not a number of shares above 0"),
+        (("--filled", "1", "--price", "5", "--at", "2014-06-06T10:00:00"), "is not an instant with its time zone"),
+        ((), "the following arguments are required: --reason"),
+    ],
+)
+def test_an_order_is_ended_with_words_that_say_something(
+    aegis: Run, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(SystemExit):
+        aegis("positions", "end-order", "order-ABC", *words)
+    assert said in capsys.readouterr().err
+
+
+def test_a_fill_without_its_price_or_instant_is_refused(aegis: Run) -> None:
+    status, told = aegis("positions", "end-order", "order-ABC", "--reason", "x", "--filled", "10", "--price", "5")
+    assert status == 2
+    assert "said with --filled, --price and --at together" in told
+
+
+@pytest.mark.long
+def test_an_order_that_the_broker_tells_of_no_more_is_ended_with_its_fill(
+    eve: Path, tmp_path: Path, order_of: Callable[..., Order]
+) -> None:
+    config = _of_the_eve(eve, tmp_path)
+    session = CALENDAR.previous(THE_DAY)
+    before, opened = CALENDAR.previous(session), CALENDAR.open_utc(session)
+    order = order_of(
+        account="paper", session=before, execution_session=session, symbol="SPY", ticker="SPY", quantity_shares=10.0
+    )
+    path, at = Workspace.of(config).journal("paper"), opened + timedelta(minutes=1)
+    with Journal.open(path, account="paper") as journal:
+        with journal.batch() as batch:
+            about = {"reason": "start", "actor": "aegis", "session": before, "at_utc": CALENDAR.close_utc(before)}
+            batch.append(adoption_entry([], cash_usd=config.run.initial_cash_usd, **about))
+        ledger = WorkedLedger(journal, first=before)
+        decision = Decision(
+            decision_id=order.decision_id,
+            account="paper",
+            session=before,
+            orders=(order,),
+            gate_rows=(),
+            input_snapshot_id=1,
+            code_version="1",
+            config_hash="c",
+            refusals={},
+        )
+        ledger.commit(decision, at_utc=CALENDAR.close_utc(before))
+        for kind in (OrderEventKind.SUBMITTED, OrderEventKind.ACCEPTED):
+            ledger.record(
+                [OrderEvent(kind=kind, client_order_id=order.client_order_id, session=session, at_utc=opened)]
+            )
+        ledger.flush()
+    said = Console(file=io.StringIO(), width=200)
+    about = {"reason": "statement, line 3", "console": said, "clock": FixedClock(opened + timedelta(hours=1))}
+    stated = {"filled_shares": 4.0, "price_usd": 10.0, "commission_usd": 1.0, "filled_at_utc": at}
+    assert not end_order_command(config, order.client_order_id, **about, **stated)
+    told = said.file.getvalue()
+    assert f"order {order.client_order_id} is cancelled, 4 of 10 SPY filled" in told
+    assert "SPY: our books say 4 shares, the broker 0" in told, "the account on paper never had it"
+    with pytest.raises(ExecutionError, match="is 'cancelled' in the journal, and is none that the broker tells of no"):
+        end_order_command(config, order.client_order_id, **about)

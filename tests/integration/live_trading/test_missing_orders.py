@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from aegis.clock import SimulatedClock
 from aegis.errors import ExecutionError, SubmissionUnknown
 from aegis.execution.brokers.interactive_brokers import InteractiveBrokersBroker
 from aegis.execution.order_states import OrderState
+from aegis.live_trading.ended_by_word import StatedFill, Word, end_by_word
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.held_positions import journalled_positions
 from tests.integration.live_trading.trading_process import ACCOUNT, CALENDAR, IN_SESSION, config_in
@@ -123,3 +125,34 @@ def test_an_order_that_the_venue_acknowledged_and_denies_is_neither_sent_again_n
     assert venue.book.accepted == {order.client_order_id: 1}
     (said,) = process.system.breaks
     assert "the broker acknowledged it and denies it now, and it may have filled" in said
+
+
+def test_a_person_ends_a_missing_order_with_the_fill_of_the_statement(begin, gateway) -> None:
+    system = begin()
+    order = limit(system, "filled")
+    system.submit_order(order)
+    fill = StatedFill(shares=4.0, price_usd=5.0, commission_usd=1.0, filled_at_utc=IN_SESSION + timedelta(hours=1))
+    word = Word(reason="statement of 6 June, line 3", actor="ada", fill=fill)
+    about = {"session_of": system.session_of, "now_utc": MONDAY}
+    with pytest.raises(ExecutionError, match="none that the broker tells of no more"):
+        end_by_word(system.door, order.client_order_id, word, **about)
+    system.close()
+    gateway.desk.commission_usd = 1.0
+    gateway.desk.fill(gateway.desk.order_of(order.client_order_id), 4, 5.0)
+    gateway.desk.orders.clear()
+    system = begin(MONDAY)
+    assert len(system.breaks) == 2  # the shares, and the order
+    too_much = replace(word, fill=replace(fill, shares=11.0))
+    with pytest.raises(ExecutionError, match=r"10\.0 shares remain"):
+        end_by_word(system.door, order.client_order_id, too_much, **about)
+    status = end_by_word(system.door, order.client_order_id, word, **about)
+    assert (status.state, status.filled_shares) == (OrderState.CANCELLED, 4.0)
+    rows = system.ledger.journal.events(client_order_ids=[order.client_order_id])
+    assert [(row.kind, row.session_date.isoformat()) for row in rows[-2:]] == [
+        ("partially filled", "2014-06-06"),
+        ("cancelled", "2014-06-09"),
+    ]
+    assert rows[-1].payload["reason"] == "person's word: statement of 6 June, line 3 (ada)"
+    system = begin(MONDAY + timedelta(minutes=1))
+    assert (system.breaks, system.door.doubtful()) == ((), ())
+    assert journalled_positions(system.ledger.journal) == {"ABC": 4.0}
