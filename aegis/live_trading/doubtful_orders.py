@@ -1,7 +1,7 @@
 """Orders of which nobody knows whether the venue has them: asking it for them, and telling what its answer proves.
 
 Belongs here: which orders these are, and why. What is sent or ended is :mod:`aegis.live_trading.exit_door`, whose lock
-is held meanwhile.
+is held meanwhile, but where an order's end is asked for.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from aegis.clock import Clock
-from aegis.errors import SubmissionUnknown
+from aegis.errors import ExecutionError, SubmissionUnknown
 from aegis.execution.brokers.broker import Broker
 from aegis.execution.orders import Order
 from aegis.live_trading.door_record import DoorRecord
@@ -73,8 +73,27 @@ class DoubtfulOrders:
 
     def missing(self) -> dict[str, str]:
         """Return why the venue's answer settled nothing, by order, for those that are still open."""
-        told = {name: self._doubts[name].why for name in self.names()}
-        return {name: why for name, why in told.items() if why and not self._record.require(name).is_final}
+        told = sorted((name, doubt.why) for name, doubt in self._doubts.copy().items() if doubt.why)
+        return {name: why for name, why in told if not self._record.require(name).is_final}
+
+    def cancel(self, client_order_id: str) -> None:
+        """Ask the venue for the end of an order; where it tells of the order no more, there is nothing to end.
+
+        Raises
+        ------
+        ExecutionError
+            The venue does not know an order that it should have.
+
+        Notes
+        -----
+        A stop asks again for as long as a cancel fails, and closes no position meanwhile.
+        """
+        try:
+            self._broker.cancel(client_order_id)
+        except ExecutionError:
+            doubt = self._doubts.get(client_order_id)
+            if doubt is None or not doubt.why:
+                raise
 
     def find(self, orders: Iterable[Order]) -> None:
         """Ask the venue for orders that were sent, and keep those that it does not tell of.

@@ -195,7 +195,7 @@ class ExitDoor:
                 self._record.record(status.order, OrderEventKind.CANCELLED, reason_text(OrderReason.BY_REQUEST))
                 self._ledger.flush()
                 return self._require(client_order_id)
-        self._broker.cancel(client_order_id)
+        self._doubtful.cancel(client_order_id)
         self.take_events()
         return self._require(client_order_id)
 

@@ -190,8 +190,15 @@ class Flattening:
         )
 
     def _symbols_at_work(self) -> set[str]:
-        """Return the symbols of orders that were sent, or perhaps were, and are not at their end by the journal."""
-        found = (self._door.status(name) for name in self._door.open_ids())
+        """Return the symbols of orders that were sent, or perhaps were, and are not at their end by the journal.
+
+        Notes
+        -----
+        One that the venue was asked for and tells of no more keeps nothing from being closed: the broker's own list of
+        open orders is asked as well, and a person may take days to find out what became of it.
+        """
+        missing = self._door.missing()
+        found = (self._door.status(name) for name in self._door.open_ids() if name not in missing)
         sent = (status for status in found if status is not None and status.state is not OrderState.APPROVED)
         return {status.order.symbol for status in sent if not status.is_final}
 

@@ -15,7 +15,10 @@ from aegis.execution.brokers.interactive_brokers import InteractiveBrokersBroker
 from aegis.execution.order_states import OrderState
 from aegis.live_trading.ended_by_word import StatedFill, Word, end_by_word
 from aegis.live_trading.execution_system import ExecutionSystem
+from aegis.live_trading.flattening import flatten_progress
 from aegis.live_trading.held_positions import journalled_positions
+from aegis.live_trading.kill_switch import KillSwitch
+from aegis.live_trading.stopping import stop_account
 from tests.integration.live_trading.trading_process import ACCOUNT, CALENDAR, IN_SESSION, config_in
 from tests.integration.vendors.tws.faults import Silence
 from tests.integration.vendors.tws.wire import ToGateway
@@ -156,3 +159,23 @@ def test_a_person_ends_a_missing_order_with_the_fill_of_the_statement(begin, gat
     system = begin(MONDAY + timedelta(minutes=1))
     assert (system.breaks, system.door.doubtful()) == ((), ())
     assert journalled_positions(system.ledger.journal) == {"ABC": 4.0}
+
+
+def test_a_missing_order_keeps_no_position_from_being_closed(begin, gateway, tmp_path) -> None:
+    system = begin()
+    order = limit(system, "filled")
+    system.submit_order(order)
+    system.close()
+    gateway.desk.fill(gateway.desk.order_of(order.client_order_id), 10, 5.0)
+    gateway.desk.orders.clear()
+    system = begin(MONDAY)
+    stop_account(KillSwitch(tmp_path / "kill.json"), reason="enough", actor="ada", at_utc=MONDAY, flatten=True)
+    system.step()
+    system._config.clock.advance_to(MONDAY + timedelta(seconds=11))  # books and broker differ, and go on to
+    system.step()
+    (closing,) = gateway.desk.orders
+    assert (closing.side, closing.shares, closing.order_type) == ("SELL", 10.0, "MKT")
+    gateway.desk.fill(closing, 10, 5.0)
+    system._broker.catch_up()
+    system.step()
+    assert flatten_progress(tmp_path / "kill.json").state == "flat"
