@@ -6,7 +6,7 @@ Belongs here: the threads and the deadline. What is asked is :mod:`aegis.executi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
 from typing import TypeVar
@@ -34,7 +34,11 @@ class ConcurrentQuestions:
         }
 
     def ask(
-        self, question: Callable[[str], Answer], *, failures: tuple[type[Exception], ...]
+        self,
+        question: Callable[[str], Answer],
+        *,
+        failures: tuple[type[Exception], ...],
+        names: Collection[str] | None = None,
     ) -> dict[str, Answer | Exception]:
         """Return each broker's answer by name, or why there is none.
 
@@ -44,9 +48,15 @@ class ConcurrentQuestions:
             Takes a broker's name.
         failures : tuple of exception classes
             Those that stand in the place of an answer; others are raised.
+        names : collection of str, optional
+            Who is asked; all where it is left out.
         """
         deadline = time.monotonic() + self._patience
-        asked = {name: thread.submit(question, name) for name, thread in self._threads.items()}
+        asked = {
+            name: thread.submit(question, name)
+            for name, thread in self._threads.items()
+            if names is None or name in names
+        }
         found: dict[str, Answer | Exception] = {}
         for name, future in asked.items():
             try:

@@ -1,0 +1,177 @@
+"""An account at Alpaca and Interactive Brokers together, after the rules have changed: restart, stop and flattening."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from aegis.clock import SimulatedClock
+from aegis.errors import BrokerUnavailable, ExecutionError, SubmissionUnknown
+from aegis.execution.brokers.alpaca import AlpacaBroker
+from aegis.execution.brokers.interactive_brokers import InteractiveBrokersBroker
+from aegis.execution.brokers.multi import MultiBroker
+from aegis.execution.brokers.order_routes import OrderRoutes, Route
+from aegis.execution.order_states import OrderState
+from aegis.live_trading.execution_system import ExecutionSystem
+from aegis.live_trading.kill_switch import KillSwitch
+from tests.integration.live_trading.trading_process import ACCOUNT, CALENDAR, config_in
+from tests.integration.vendors.tws.faults import Reset
+from tests.integration.vendors.tws.wire import ToGateway
+from tests.integration.vendors.vendor_server import Status
+from tests.integration.venues.alpaca.connections import alpaca_settings
+from tests.integration.venues.alpaca.rest import Before
+from tests.integration.venues.alpaca.server import AFTER_THE_CLOSE, AlpacaVenue
+from tests.integration.venues.interactive_brokers.venue import InteractiveBrokersVenue, interactive_brokers_settings
+
+ABC_TO_ALPACA = (Route((("alpaca", 1.0),), frozenset({"ABC"})), Route((("ib", 1.0),), frozenset({"DEF"})))
+ALL_TO_IB = (Route((("ib", 1.0),)),)
+ABC_NOWHERE = (Route((("ib", 1.0),), frozenset({"DEF"})),)
+MONDAY = datetime(2014, 6, 9, 14, 30, tzinfo=UTC)
+RESTS = {"arrival_price_usd": 5.0, "order_type": "limit", "limit_price_usd": 5.0, "time_in_force": "GTC"}
+
+
+class Desk:
+    """The account, in one life of a process after another."""
+
+    def __init__(self, alpaca: AlpacaVenue, ib: InteractiveBrokersVenue, folder: Path) -> None:
+        self.alpaca, self.ib, self._folder = alpaca, ib, folder
+        self._life = ExitStack()
+
+    def broker(self, routes: tuple[Route, ...], at_utc: datetime = AFTER_THE_CLOSE) -> MultiBroker:
+        """Let the process before end, and connect another."""
+        self._life.close()
+        self.clock = SimulatedClock(at_utc)
+        self.ib.desk.move_to(at_utc)
+        self.alpaca.book.now_utc = at_utc
+        same = {"account": ACCOUNT, "calendar": CALENDAR, "clock": self.clock}
+        impatient = {"attempts": 2, "connect_timeout_seconds": 0.3, "answer_timeout_seconds": 0.3}
+        brokers = {
+            "alpaca": AlpacaBroker(alpaca_settings(self.alpaca, attempts=2), **same),
+            "ib": InteractiveBrokersBroker(interactive_brokers_settings(self.ib, **impatient), **same),
+        }
+        made = MultiBroker(brokers, OrderRoutes(routes, brokers), patience_seconds=30.0, **same)
+        self._life.callback(made.close)
+        assert made.connect() == {}
+        self.multi = made
+        return made
+
+    def system(self, routes: tuple[Route, ...], at_utc: datetime = AFTER_THE_CLOSE) -> ExecutionSystem:
+        """Let another process trade the account."""
+        broker = self.broker(routes, at_utc)
+        self.config = config_in(self._folder, self.clock)
+        system = ExecutionSystem(broker, self.config)
+        self._life.callback(system.close)
+        return system
+
+    def stop(self, *, flatten: bool = False) -> None:
+        """Engage the kill switch."""
+        KillSwitch(self.config.kill_switch).engage("enough", actor="ada", at_utc=self.clock.now_utc(), flatten=flatten)
+
+    def silence_alpaca(self) -> None:
+        """Let Alpaca answer no question until it heals."""
+        self.alpaca.rest.script("GET", *[Before(Status(500))] * 50)
+
+    def close(self) -> None:
+        """End the process."""
+        self._life.close()
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[tuple[AlpacaVenue, InteractiveBrokersVenue]]:
+    with AlpacaVenue() as alpaca, InteractiveBrokersVenue() as ib:
+        yield alpaca, ib
+
+
+@pytest.fixture
+def desk(running, tmp_path: Path) -> Iterator[Desk]:
+    for venue in running:
+        venue.begin_again()
+    found = Desk(*running, tmp_path)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def order_of(order_of) -> Callable:
+    def made(**terms):
+        given = {"account": ACCOUNT, "algorithm": "market", "order_type": "limit", "limit_price_usd": 5.0}
+        return order_of(**{**given, "time_in_force": "GTC", **terms})
+
+    return made
+
+
+@pytest.mark.parametrize("routes", [ALL_TO_IB, ABC_NOWHERE], ids=["ib", "nowhere"])
+def test_a_resting_order_is_found_after_its_session_and_ended_by_the_stop_whatever_the_rules_say_now(desk, routes):
+    system = desk.system(ABC_TO_ALPACA)
+    resting = system.order("ABC", 1, name="rests", **RESTS)
+    assert system.submit_order(resting).state is OrderState.ACCEPTED
+    later = desk.system(routes, MONDAY)
+    later.step()
+    name = resting.client_order_id
+    assert (later.breaks, later.door.doubtful()) == ((), ())
+    assert later.door.status(name).state is OrderState.ACCEPTED
+    assert desk.multi.broker_of(name) == "alpaca"
+    desk.stop()
+    later.step()
+    assert later.door.status(name).state is OrderState.CANCELLED
+    assert desk.alpaca.book.named(name)["status"] == "canceled"
+    assert (later.sent_orders(), dict(desk.alpaca.book.accepted), desk.ib.desk.accepted) == ((), {name: 1}, {})
+
+
+def test_an_order_that_no_rule_takes_any_more_is_at_the_broker_that_does_not_say_perhaps(desk, order_of):
+    order = order_of()
+    desk.broker(ABC_TO_ALPACA).submit(order)
+    later = desk.broker(ABC_NOWHERE)
+    later.adopt(order)
+    desk.silence_alpaca()
+    told = r"order-ABC \(100 ABC\): an earlier process may have sent it to 'alpaca', which does not say"
+    with pytest.raises(BrokerUnavailable, match=told):
+        later.find_order("order-ABC")
+    with pytest.raises(BrokerUnavailable, match=told):
+        later.cancel("order-ABC")
+    with pytest.raises(BrokerUnavailable, match=told):
+        later.replace(order, revision=1)
+    with pytest.raises(SubmissionUnknown, match=told):
+        later.submit(order)
+    assert [status.order.client_order_id for status in later.open_orders()] == ["order-ABC"]
+    desk.alpaca.rest.heal()
+    assert later.submit(order).state is OrderState.ACCEPTED
+    assert later.cancel("order-ABC").state is OrderState.CANCELLED
+    assert dict(desk.alpaca.book.accepted) == {"order-ABC": 1}
+
+
+def test_an_order_is_found_at_one_broker_while_the_one_that_rules_name_today_is_down(desk, order_of):
+    order = order_of()
+    desk.broker(ABC_TO_ALPACA).submit(order)
+    later = desk.broker(ALL_TO_IB)
+    later.adopt(order)
+    desk.ib.gateway.always(ToGateway.CURRENT_TIME, Reset())
+    assert later.cancel("order-ABC").state is OrderState.CANCELLED
+    assert desk.alpaca.book.named("order-ABC")["status"] == "canceled"
+
+
+def test_other_terms_go_to_the_broker_that_has_the_order(desk, order_of):
+    order = order_of()
+    desk.broker(ALL_TO_IB).submit(order)
+    later = desk.broker(ABC_TO_ALPACA)
+    later.adopt(order)
+    later.replace(replace(order, quantity_shares=50.0), revision=1)
+    assert desk.ib.desk.order_of("order-ABC").shares == 50
+    assert dict(desk.alpaca.book.accepted) == {}
+
+
+def test_an_order_that_no_broker_has_is_not_found_and_goes_where_the_rules_say_now(desk, order_of):
+    order = order_of()
+    later = desk.broker(ALL_TO_IB)
+    later.adopt(order)
+    assert later.find_order("order-ABC") is None
+    with pytest.raises(ExecutionError, match=r"order-ABC: unknown to every broker \(alpaca, ib\)"):
+        later.cancel("order-ABC")
+    assert later.submit(order).state is OrderState.ACCEPTED
+    assert (dict(desk.alpaca.book.accepted), desk.ib.desk.accepted) == ({}, {"order-ABC": 1})
+    assert later.cancel("order-ABC").state is OrderState.CANCELLED
