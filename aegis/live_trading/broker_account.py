@@ -12,6 +12,8 @@ from typing import Protocol, runtime_checkable
 
 from aegis.execution.account_state import Position
 from aegis.execution.brokers.broker import AccountBalance, Broker
+from aegis.execution.brokers.broker_abilities import SeveralVenues
+from aegis.execution.brokers.holdings import Holdings
 from aegis.execution.order_states import FILL_TOLERANCE_SHARES
 from aegis.live_trading.reconciliation import reconcile
 
@@ -72,6 +74,17 @@ class AccountReview:
         return not self.breaks
 
 
+def holdings_of(broker: Broker) -> Holdings:
+    """Return what an account holds by the broker's word, and what of it an order to close it would miss.
+
+    Raises
+    ------
+    BrokerUnavailable
+        The broker gives no usable answer.
+    """
+    return broker.holdings() if isinstance(broker, SeveralVenues) else Holdings(tuple(broker.positions()))
+
+
 def review_account(
     broker: Broker, journal_shares: Mapping[str, float], *, label: str, contradictions: Sequence[str] = ()
 ) -> AccountReview:
@@ -93,10 +106,12 @@ def review_account(
     BrokerUnavailable
         The broker gives no usable answer: nothing is known.
     """
-    positions = broker.positions()
-    theirs = {held.symbol: held.quantity_shares for held in positions}
+    held = holdings_of(broker)
+    positions = held.positions
+    theirs = {each.symbol: each.quantity_shares for each in positions}
     compared = reconcile(journal_shares, theirs, residual_usd=0.0, share_tolerance=FILL_TOLERANCE_SHARES, label=label)
     breaks = [found.message for found in compared.breaks]
+    breaks += [f"{label} {found.told}" for found in held.misplaced]
     if isinstance(broker, SharedAccount):
         breaks += [
             f"{label} {order.ticker}: an open order of {order.quantity_shares:g} shares (venue id {order.venue_id}) is "

@@ -29,11 +29,13 @@ from aegis.durable_files import replace_json
 from aegis.errors import AegisError, ExecutionError
 from aegis.execution.account_state import Position
 from aegis.execution.brokers.broker import Broker
+from aegis.execution.brokers.holdings import Holdings
 from aegis.execution.decisions import DecisionEventKind
 from aegis.execution.journal import Journal
 from aegis.execution.order_ids import client_order_id, decision_id
 from aegis.execution.order_states import FILL_TOLERANCE_SHARES, OrderState
 from aegis.execution.orders import Order
+from aegis.live_trading.broker_account import holdings_of
 from aegis.live_trading.execution_config import ExecutionConfig
 from aegis.live_trading.exit_door import ExitDoor
 from aegis.live_trading.exit_permits import FlattenPermit, flatten_kind, flatten_request
@@ -57,7 +59,8 @@ class FlattenProgress:
     state : {"closing", "waiting", "flat"}
         An order is at work; something keeps the next one; the broker says that nothing is held.
     left : mapping of str to float
-        Signed shares by the broker, by permanent symbol.
+        Signed shares by the broker, by permanent symbol; of one that stands at a broker which no order to close it
+        would go to, by ``<symbol> at <broker>``.
     told : str
         What keeps it, for a person; empty where nothing does.
     """
@@ -170,14 +173,16 @@ class Flattening:
 
     def _advance(self, request: str) -> FlattenProgress:
         self._door.take_events()
-        positions = {held.symbol: held for held in self._broker.positions() if held.quantity_shares}
-        left = {symbol: held.quantity_shares for symbol, held in sorted(positions.items())}
+        found = holdings_of(self._broker)
+        elsewhere = {each.symbol for each in found.misplaced}
+        positions = {held.symbol: held for held in found.positions if held.quantity_shares}
+        left = _left(found)
         at_work = {status.order.symbol for status in self._broker.open_orders()} | self._symbols_at_work()
-        if not positions and not at_work:
+        if not left and not at_work:
             return FlattenProgress(request=request, state="flat", left={})
         used, ours = self._used(request), journalled_positions(self._journal)
-        waits = []
-        for symbol in sorted(positions.keys() - at_work):
+        waits = [each.told for each in found.misplaced]
+        for symbol in sorted(positions.keys() - at_work - elsewhere):
             held = positions[symbol]
             order = self._order(request, held, number=used[symbol] + 1)
             why = self._why_not(order, held, used[symbol], None if ours is None else ours.get(symbol, 0.0))
@@ -251,3 +256,14 @@ class Flattening:
             reason=f"flatten {request}",
             is_fractional=not float(held.quantity_shares).is_integer(),
         )
+
+
+def _left(found: Holdings) -> dict[str, float]:
+    """Return what is held: of a misplaced symbol at each broker, because the parts may cancel out."""
+    elsewhere = {each.symbol for each in found.misplaced}
+    left = {held.symbol: held.quantity_shares for held in found.positions if held.symbol not in elsewhere}
+    for each in found.misplaced:
+        left[f"{each.symbol} at {each.broker}"] = each.position.quantity_shares
+        if each.home is not None and each.home_shares:
+            left[f"{each.symbol} at {each.home}"] = each.home_shares
+    return {name: shares for name, shares in sorted(left.items()) if shares}

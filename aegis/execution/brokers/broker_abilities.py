@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from aegis.backtesting.session_market import CorporateAction
 from aegis.execution.brokers.account_fees import AccountFee
 from aegis.execution.brokers.broker_book import Recall
+from aegis.execution.brokers.holdings import Holdings
 from aegis.execution.order_states import OrderStatus
 from aegis.execution.orders import Order, OrderEvent
 
@@ -87,3 +88,17 @@ class RepeatingBroker(Protocol):
 
     def repeat_unless(self, is_stopped: Callable[[Order], bool]) -> None:
         """Ask this before an order, or other terms of it, are sent once more; where it says so they are not."""
+
+
+@runtime_checkable
+class SeveralVenues(Protocol):
+    """A broker that is made of several, each with positions of its own."""
+
+    def holdings(self) -> Holdings:
+        """Return what all hold together, and what stands where an order to close it would not go.
+
+        Raises
+        ------
+        BrokerUnavailable
+            One of them does not say.
+        """

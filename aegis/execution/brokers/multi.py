@@ -25,7 +25,8 @@ from aegis.execution.brokers.asked_brokers import DOWN, AskedBrokers, BrokerRepo
 from aegis.execution.brokers.begun_sessions import begun_sessions
 from aegis.execution.brokers.broker import AccountBalance, Broker, BrokerEvent
 from aegis.execution.brokers.broker_book import BrokerBook
-from aegis.execution.brokers.broker_totals import total_balance, total_positions
+from aegis.execution.brokers.broker_totals import total_balance
+from aegis.execution.brokers.holdings import Holdings, holdings_at, why_not_beside
 from aegis.execution.brokers.order_homes import OrderHomes
 from aegis.execution.brokers.order_routes import OrderRoutes
 from aegis.execution.order_book import OrderBook
@@ -78,6 +79,7 @@ class MultiBroker:
         self._session_of = begun_sessions(calendar)
         self._lock = threading.RLock()
         self._homes = OrderHomes(self._brokers, routes, account=account, asked=self._asked)
+        self._misplaced: frozenset[str] = frozenset()
         self._connected: set[str] = set()
         self._unrouted = BrokerBook(self._session_of)
         self._book = OrderBook()
@@ -121,7 +123,8 @@ class MultiBroker:
 
         Notes
         -----
-        An order that no rule routes is rejected.
+        Rejected: an order that no rule routes, and, where :meth:`holdings` last told of a misplaced position in its
+        symbol, one that does not only reduce what is held where it goes.
         """
         self._take(order)
         name = order.client_order_id
@@ -140,6 +143,10 @@ class MultiBroker:
             return self._reject(
                 order, f"no rule of brokers.multi.routes takes {order.symbol}; add one, or leave the symbol out"
             )
+        if order.symbol in self._misplaced:
+            why = why_not_beside(order, home, self._asked.one(home, lambda broker: broker.positions()))
+            if why:
+                return self._reject(order, why)
         status = self._asked.one(home, lambda broker: broker.submit(order))
         self._homes.settle(name, home)
         return status
@@ -201,7 +208,19 @@ class MultiBroker:
         BrokerUnavailable
             One of them does not say; see :meth:`reports`.
         """
-        return total_positions(self._asked.all(lambda broker: broker.positions()))
+        return self.holdings().positions
+
+    def holdings(self) -> Holdings:
+        """Return what all hold together, and what stands where an order to close it would not go.
+
+        Raises
+        ------
+        BrokerUnavailable
+            One of them does not say; see :meth:`reports`.
+        """
+        found = holdings_at(self._asked.all(lambda broker: broker.positions()), self._routes.broker_of)
+        self._misplaced = frozenset(each.symbol for each in found.misplaced)
+        return found
 
     def account(self) -> AccountBalance:
         """Return cash, equity and buying power of all brokers together; what each may spend is less.
@@ -267,21 +286,6 @@ class MultiBroker:
         if not self._homes.knows(client_order_id) or self._homes.is_sought(client_order_id):
             return None
         return self._homes.of(client_order_id)
-
-    def misplaced_positions(self) -> tuple[tuple[str, Position], ...]:
-        """Return positions at a broker that their symbol is not routed to: an order to close them would go elsewhere.
-
-        Raises
-        ------
-        BrokerUnavailable
-            A broker does not say.
-        """
-        return tuple(
-            (name, each)
-            for name, held in self._asked.all(lambda broker: broker.positions()).items()
-            for each in held
-            if self._routes.broker_of(each.symbol) != name
-        )
 
     def close(self) -> None:
         """Let go of all brokers; orders stay as they are. All are closed, also where one cannot be."""

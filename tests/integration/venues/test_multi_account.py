@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ from aegis.execution.brokers.multi import MultiBroker
 from aegis.execution.brokers.order_routes import OrderRoutes, Route
 from aegis.execution.order_states import OrderState
 from aegis.live_trading.execution_system import ExecutionSystem
+from aegis.live_trading.flattening import flatten_progress
 from aegis.live_trading.kill_switch import KillSwitch
-from tests.integration.live_trading.trading_process import ACCOUNT, CALENDAR, config_in
+from tests.integration.live_trading.trading_process import ACCOUNT, CALENDAR, IN_SESSION, config_in
 from tests.integration.vendors.tws.faults import Reset
 from tests.integration.vendors.tws.wire import ToGateway
 from tests.integration.vendors.vendor_server import Status
@@ -33,6 +35,7 @@ ALL_TO_IB = (Route((("ib", 1.0),)),)
 ABC_NOWHERE = (Route((("ib", 1.0),), frozenset({"DEF"})),)
 MONDAY = datetime(2014, 6, 9, 14, 30, tzinfo=UTC)
 RESTS = {"arrival_price_usd": 5.0, "order_type": "limit", "limit_price_usd": 5.0, "time_in_force": "GTC"}
+ABC_AT_IB, DEF_AT_IB = 1001, 1002
 
 
 class Desk:
@@ -71,6 +74,12 @@ class Desk:
     def stop(self, *, flatten: bool = False) -> None:
         """Engage the kill switch."""
         KillSwitch(self.config.kill_switch).engage("enough", actor="ada", at_utc=self.clock.now_utc(), flatten=flatten)
+
+    @property
+    def progress(self) -> tuple[str, dict[str, float], str]:
+        found = flatten_progress(self.config.kill_switch)
+        assert found is not None
+        return found.state, dict(found.left), found.told
 
     def silence_alpaca(self) -> None:
         """Let Alpaca answer no question until it heals."""
@@ -121,6 +130,36 @@ def test_a_resting_order_is_found_after_its_session_and_ended_by_the_stop_whatev
     assert later.door.status(name).state is OrderState.CANCELLED
     assert desk.alpaca.book.named(name)["status"] == "canceled"
     assert (later.sent_orders(), dict(desk.alpaca.book.accepted), desk.ib.desk.accepted) == ((), {name: 1}, {})
+
+
+@pytest.mark.parametrize(
+    ("venue", "before", "after"), [("alpaca", ABC_TO_ALPACA, ALL_TO_IB), ("ib", ALL_TO_IB, ABC_TO_ALPACA)]
+)
+def test_fills_of_before_and_meanwhile_are_each_booked_once_when_the_order_is_found_elsewhere(
+    desk, venue, before, after
+):
+    def fill(shares: int) -> None:
+        if venue == "alpaca":
+            desk.alpaca.book.fill(name, str(shares), "5")
+        else:
+            desk.ib.desk.fill(desk.ib.desk.order_of(name), shares, 5.0)
+
+    system = desk.system(before)
+    resting = system.order("ABC", 10, name="rests", **RESTS)
+    name = resting.client_order_id
+    system.submit_order(resting)
+    fill(4)
+    desk.multi.find_order(name)
+    system.step()
+    assert system.door.status(name).filled_shares == 4.0
+    desk.multi.close()
+    fill(3)
+    later = desk.system(after)
+    later.step()
+    status = later.door.status(name)
+    assert (status.filled_shares, status.fills, status.state) == (7.0, 2, OrderState.PARTIALLY_FILLED)
+    (told,) = later.breaks
+    assert f"ABC: 7 shares are held at '{venue}'" in told
 
 
 def test_an_order_that_no_rule_takes_any_more_is_at_the_broker_that_does_not_say_perhaps(desk, order_of):
@@ -175,3 +214,69 @@ def test_an_order_that_no_broker_has_is_not_found_and_goes_where_the_rules_say_n
     assert later.submit(order).state is OrderState.ACCEPTED
     assert (dict(desk.alpaca.book.accepted), desk.ib.desk.accepted) == ({}, {"order-ABC": 1})
     assert later.cancel("order-ABC").state is OrderState.CANCELLED
+
+
+@pytest.mark.parametrize(("at_alpaca", "total"), [(0, 10.0), (-10, None), (10, 20.0)])
+def test_shares_that_stand_where_no_order_to_close_them_would_go_are_a_break(desk, at_alpaca: int, total):
+    desk.ib.desk.positions[ABC_AT_IB] = (10.0, 5.0)
+    if at_alpaca:
+        desk.alpaca.book.trade_by_hand("ABC", str(at_alpaca), "5")
+    system = desk.system(ABC_TO_ALPACA)
+    assert [held.quantity_shares for held in system.get_positions()] == ([] if total is None else [total])
+    (told,) = system.breaks
+    assert "ABC: 10 shares are held at 'ib'" in told
+    assert f"goes to 'alpaca', which holds {at_alpaca}; close them at 'ib' by hand" in told
+    with pytest.raises(ExecutionError, match="ABC: 10 shares are held at 'ib'"):
+        system.submit_order(system.order("DEF", 1, name="new", **RESTS))
+    closes = system.order("ABC", -20, name="closes", arrival_price_usd=5.0, is_reducing=True)
+    assert system.submit_order(closes).state is OrderState.REJECTED
+    undeclared = system.order("ABC", -15, name="undeclared", arrival_price_usd=5.0)
+    assert desk.multi.submit(undeclared).state is OrderState.REJECTED
+    assert (dict(desk.alpaca.book.accepted), desk.ib.desk.accepted) == ({}, {})
+
+
+def test_shares_of_a_symbol_that_no_rule_takes_are_a_break(desk):
+    desk.alpaca.book.trade_by_hand("ABC", "10", "5")
+    (told,) = desk.system(ABC_NOWHERE).breaks
+    assert "ABC: 10 shares are held at 'alpaca'" in told
+    assert "goes nowhere: no rule takes the symbol" in told
+
+
+def test_an_order_that_takes_from_the_part_that_it_reaches_leaves(desk):
+    desk.ib.desk.positions[ABC_AT_IB] = (10.0, 5.0)
+    desk.alpaca.book.trade_by_hand("ABC", "10", "5")
+    system = desk.system(ABC_TO_ALPACA)
+    closes = system.order("ABC", -10, name="closes", arrival_price_usd=5.0, is_reducing=True)
+    assert system.submit_order(closes).state is OrderState.ACCEPTED
+    assert dict(desk.alpaca.book.accepted) == {closes.client_order_id: 1}
+
+
+def test_a_flattening_closes_the_rest_and_is_not_done_while_a_venue_holds_shares(desk):
+    desk.ib.desk.positions[ABC_AT_IB], desk.ib.desk.positions[DEF_AT_IB] = (10.0, 5.0), (5.0, 20.0)
+    desk.alpaca.book.trade_by_hand("ABC", "-10", "5")
+    desk.alpaca.book.is_open = True
+    system = desk.system(ABC_TO_ALPACA, IN_SESSION)
+    desk.stop(flatten=True)
+    system.step()
+    state, left, told = desk.progress
+    assert (state, left) == ("waiting", {"ABC at alpaca": -10.0, "ABC at ib": 10.0, "DEF": 5.0})
+    assert "close them at 'ib' by hand" in told
+    (sale,) = desk.ib.desk.orders
+    assert (sale.side, sale.shares, sale.contract.con_id) == ("SELL", 5, DEF_AT_IB)
+    desk.ib.tell(*desk.ib.desk.fill(sale, 5, 20.0))
+    desk.multi.open_orders()
+    system.step()
+    assert desk.progress[:2] == ("waiting", {"ABC at alpaca": -10.0, "ABC at ib": 10.0})
+    assert desk.alpaca.book.orders == {}
+    del desk.ib.desk.positions[ABC_AT_IB]  # somebody closes them there
+    system.step()
+    assert "our books say 0 shares, the broker -10" in desk.progress[2]
+    desk.clock.advance_to(IN_SESSION + timedelta(seconds=11))
+    system.step()
+    (purchase,) = desk.alpaca.book.orders.values()
+    assert (purchase["side"], Decimal(purchase["qty"])) == ("buy", 10)
+    desk.alpaca.book.fill(purchase["client_order_id"], "10", "5")
+    desk.multi.open_orders()
+    system.step()
+    assert desk.progress == ("flat", {}, "")
+    assert len(desk.ib.desk.orders) == 1

@@ -226,5 +226,5 @@ def test_an_order_of_an_earlier_process_is_not_sent_while_the_other_broker_does_
 def test_a_position_at_a_broker_that_its_symbol_is_not_routed_to_is_named(alpaca, ib, multi_of):
     ib.desk.positions[1001] = (10.0, 14.0)
     alpaca.book.trade_by_hand("ABC", "30", "10")
-    ((name, held),) = multi_of().misplaced_positions()
-    assert (name, held.symbol, held.quantity_shares) == ("ib", "ABC", 10.0)
+    (found,) = multi_of().holdings().misplaced
+    assert (found.broker, found.symbol, found.position.quantity_shares) == ("ib", "ABC", 10.0)
