@@ -11,11 +11,11 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Protocol, runtime_checkable
 
 from aegis.backtesting.session_market import CorporateAction
 from aegis.clock import Clock
 from aegis.errors import AegisError
+from aegis.execution.brokers.broker_abilities import ClockedBroker
 from aegis.live_data.port import LiveMarketData
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.live_trader import LiveTrader, TraderReport
@@ -25,15 +25,6 @@ from aegis.risk.exit_view import SymbolFacts
 _CLOCK_CHECK = timedelta(minutes=5)
 _ASK_AGAIN = timedelta(minutes=1)
 """After a question that failed: a vendor is not asked at every step."""
-
-
-@runtime_checkable
-class ClockedVenue(Protocol):
-    """A broker that says what time it is there."""
-
-    def clock_skew_seconds(self) -> float:
-        """Return by how much its clock is ahead of ours."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +166,7 @@ class TradingProcess:
         if since is not None and now - since < _CLOCK_CHECK:
             return
         # A venue without a clock of its own goes by ours.
-        skew = -self._venue.clock_skew_seconds() if isinstance(self._venue, ClockedVenue) else 0.0
+        skew = -self._venue.clock_skew_seconds() if isinstance(self._venue, ClockedBroker) else 0.0
         self._rules.observe_clock_skew(skew)
         self._clock_checked = now
 

@@ -102,3 +102,17 @@ class SeveralVenues(Protocol):
         BrokerUnavailable
             One of them does not say.
         """
+
+
+@runtime_checkable
+class ClockedBroker(Protocol):
+    """A broker whose venue says what time it is there."""
+
+    def clock_skew_seconds(self) -> float:
+        """Return by how much its clock is ahead of ours.
+
+        Raises
+        ------
+        BrokerUnavailable
+            It does not say.
+        """

@@ -232,6 +232,25 @@ class MultiBroker:
         """
         return total_balance(self._account, self._asked.all(lambda broker: broker.account()).values())
 
+    def clock_skew_seconds(self) -> float:
+        """Return by how much a broker's clock is ahead of ours, of those that say so the one that differs most.
+
+        Raises
+        ------
+        BrokerUnavailable
+            None of those that have a clock says.
+
+        Notes
+        -----
+        0 where none has one: such a broker goes by ours.
+        """
+        clocked = [name for name, broker in self._brokers.items() if isinstance(broker, abilities.ClockedBroker)]
+        told = self._asked.each(_skew_seconds, clocked)
+        skews = [skew for skew in told.values() if not isinstance(skew, Exception)]
+        if told and not skews:
+            raise BrokerUnavailable("; ".join(f"{name!r}: {why}" for name, why in told.items()))
+        return max(skews, key=abs, default=0.0)
+
     def events_since(self, sequence: int) -> tuple[BrokerEvent, ...]:
         """Return the events after number `sequence`, oldest first, of all brokers as they arrived here."""
         with self._lock:
@@ -363,3 +382,7 @@ class MultiBroker:
                 self._book.apply(item.event)
                 self._events.append(BrokerEvent(len(self._events) + 1, item.event))
                 self._seen[name] = item.sequence
+
+
+def _skew_seconds(broker: Broker) -> float:
+    return broker.clock_skew_seconds() if isinstance(broker, abilities.ClockedBroker) else 0.0

@@ -14,6 +14,7 @@ import pytest
 from aegis.clock import SimulatedClock
 from aegis.errors import BrokerUnavailable, ExecutionError, SubmissionUnknown
 from aegis.execution.brokers.alpaca import AlpacaBroker
+from aegis.execution.brokers.broker_abilities import ClockedBroker
 from aegis.execution.brokers.interactive_brokers import InteractiveBrokersBroker
 from aegis.execution.brokers.multi import MultiBroker
 from aegis.execution.brokers.order_routes import OrderRoutes, Route
@@ -21,6 +22,7 @@ from aegis.execution.order_states import OrderState
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.flattening import flatten_progress
 from aegis.live_trading.kill_switch import KillSwitch
+from tests.contract.benches import MultiBench, SimulatedBench
 from tests.integration.live_trading.trading_process import ACCOUNT, CALENDAR, IN_SESSION, config_in
 from tests.integration.vendors.tws.faults import Reset
 from tests.integration.vendors.tws.wire import ToGateway
@@ -280,3 +282,20 @@ def test_a_flattening_closes_the_rest_and_is_not_done_while_a_venue_holds_shares
     system.step()
     assert desk.progress == ("flat", {}, "")
     assert len(desk.ib.desk.orders) == 1
+
+
+def test_brokers_without_a_clock_go_by_ours(market_of):
+    assert MultiBench(one=SimulatedBench(market_of), other=SimulatedBench(market_of)).broker.clock_skew_seconds() == 0.0
+
+
+def test_the_clock_is_compared_with_the_venue_that_differs_most(desk):
+    broker = desk.broker(ABC_TO_ALPACA)
+    assert isinstance(broker, ClockedBroker)
+    desk.alpaca.book.now_utc += timedelta(seconds=3)
+    desk.ib.desk.move_to(AFTER_THE_CLOSE - timedelta(seconds=60))
+    assert broker.clock_skew_seconds() == -60.0
+    desk.ib.gateway.always(ToGateway.CURRENT_TIME, Reset())
+    assert broker.clock_skew_seconds() == pytest.approx(3.0, abs=0.01)
+    desk.silence_alpaca()
+    with pytest.raises(BrokerUnavailable, match=r"'alpaca': .*'ib': "):
+        broker.clock_skew_seconds()
