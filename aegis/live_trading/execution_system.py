@@ -29,7 +29,7 @@ from aegis.live_trading.anchoring import Anchoring
 from aegis.live_trading.broker_account import AccountReview
 from aegis.live_trading.execution_config import ExecutionConfig
 from aegis.live_trading.exit_door import ExitDoor
-from aegis.live_trading.exit_permits import FlattenPermit, flatten_request
+from aegis.live_trading.exit_permits import FlattenPermit
 from aegis.live_trading.flattening import Flattening
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.lease import Lease
@@ -338,21 +338,18 @@ class ExecutionSystem:
 
         Notes
         -----
-        First those that are open by the journal, then those that the broker has besides. One that cannot be cancelled
-        does not keep the others from it; whoever calls, calls again until none is left.
+        All at once: first those that the broker has open, then those that are open by the journal besides. One that
+        cannot be cancelled, or is not answered for, does not keep the others from it; whoever calls, calls again until
+        none is left.
         Orders that were committed and not sent yet stay as they are: nothing sends them while the switch is engaged.
         """
-        failures, asked = [], set()
-        request = self._switch.status().flatten
-        for status in self.sent_orders():
-            if request and flatten_request(status.order.decision_id) == request:
-                continue  # what closes a position for the stop that stands
-            asked.add(status.order.client_order_id)
-            try:
-                self.door.cancel(status.order.client_order_id)
-            except AegisError as error:
-                failures.append(str(error))
-        failures += self._watch.cancel_open(besides=asked)
+        asked = self._watch.cancel_open()  # waits for no lock of the door's
+        asked |= self._watch.cancel(s for s in self.sent_orders() if s.order.client_order_id not in asked)
+        failures = self._watch.failures(asked)
+        try:
+            self.door.take_events()
+        except AegisError as error:
+            failures += (str(error),)
         self._failure = "; ".join(dict.fromkeys(failures))
         return self.sent_orders()
 
@@ -385,9 +382,9 @@ class ExecutionSystem:
     def close(self) -> None:
         """Stop listening and give the lease back; orders stay as they are. Closing again does nothing."""
         self._closing.set()
+        self._watch.close()  # lets the other thread wait for no answer either
         if self._pump.is_alive():
             self._pump.join()
-        self._watch.close()
         self._opened.close()
 
     def _run(self) -> None:

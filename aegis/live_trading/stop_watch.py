@@ -1,18 +1,25 @@
 """The stop that waits for nothing: what is open at the broker is ended as soon as the kill switch is engaged.
 
-Belongs here: ending orders by the broker's own list, whatever the journal says of them, while another order is on its
-way or the journal cannot be written. That nothing new leaves is :mod:`aegis.live_trading.exit_door`'s.
+Belongs here: which orders end, by the broker's own list, whatever the journal says of them, while another order is on
+its way or the journal cannot be written. How they are asked for at once is
+:mod:`aegis.live_trading.concurrent_cancels`; that nothing new leaves is :mod:`aegis.live_trading.exit_door`'s.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from aegis.errors import AegisError
 from aegis.execution.brokers.broker import Broker
+from aegis.execution.brokers.broker_abilities import KnowsOpenOrders, RoutingBroker
+from aegis.execution.order_states import OrderStatus
+from aegis.live_trading.concurrent_cancels import ConcurrentCancels
 from aegis.live_trading.exit_permits import flatten_request
 from aegis.live_trading.kill_switch import KillSwitch
+
+AGAIN_SECONDS = 0.5
+"""Between two looks while the switch stays engaged."""
 
 
 class StopWatch:
@@ -21,19 +28,23 @@ class StopWatch:
     Parameters
     ----------
     broker : Broker
-        Whose open orders are ended.
+        Whose open orders are ended; its `cancel` is called by several threads at once.
     switch : KillSwitch
         The account's.
     pause_seconds : float
-        Between two looks.
+        Between two looks while the switch is off.
 
     Notes
     -----
-    It takes no lock of the door's: a request that the venue does not answer holds up no stop.
+    It takes no lock of the door's, and asks a broker that knows its open orders for no list: a request that a venue
+    does not answer holds up no stop. What could not be cancelled is asked for again for as long as the switch stays
+    engaged.
     """
 
     def __init__(self, broker: Broker, switch: KillSwitch, *, pause_seconds: float) -> None:
         self._broker, self._switch, self._pause_seconds = broker, switch, pause_seconds
+        self._cancels = ConcurrentCancels(broker.cancel, lane_of=self._venue_of)
+        self._unlisted = ""
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stop-watch", daemon=True)
 
@@ -44,41 +55,50 @@ class StopWatch:
     def close(self) -> None:
         """Look no more."""
         self._closing.set()
+        self._cancels.close()
         if self._thread.is_alive():
             self._thread.join()
 
-    def cancel_open(self, *, besides: Collection[str] = ()) -> tuple[str, ...]:
-        """Ask for the end of the orders that the broker has open, but those that close positions for this stop.
-
-        Parameters
-        ----------
-        besides : collection of str
-            Orders whose end was asked for already.
-
-        Returns
-        -------
-        tuple of str
-            What went wrong; one order that cannot be cancelled keeps no other from it.
-        """
-        request, failures = self._switch.status().flatten, []
+    def cancel_open(self) -> frozenset[str]:
+        """Ask for the end of the orders that the broker has open, and return these."""
         try:
-            found = self._broker.open_orders()
+            found = self._open()
         except AegisError as error:
-            return (str(error),)
-        for status in found:
-            name = status.order.client_order_id
-            if name in besides or (request and flatten_request(status.order.decision_id) == request):
-                continue
-            try:
-                self._broker.cancel(name)
-            except AegisError as error:
-                failures.append(str(error))
-        return tuple(failures)
+            self._unlisted = str(error)
+            return frozenset()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the journal's orders are cancelled next
+            self._unlisted = f"the broker's list of open orders met {error!r}; look at its own pages"
+            return frozenset()
+        self._unlisted = ""
+        return self.cancel(found)
+
+    def cancel(self, found: Iterable[OrderStatus]) -> frozenset[str]:
+        """Ask for the end of orders, but those that close positions for the stop that stands, and return which."""
+        request = self._switch.status().flatten
+        ending = {
+            status.order.client_order_id: status.is_cancel_requested
+            for status in found
+            if not request or flatten_request(status.order.decision_id) != request
+        }
+        self._cancels.ask(sorted(ending), acknowledged=[name for name, is_ending in ending.items() if is_ending])
+        return frozenset(ending)
+
+    def failures(self, client_order_ids: Collection[str]) -> tuple[str, ...]:
+        """Return what keeps these orders, which are all that are open, from their end."""
+        return (*filter(None, [self._unlisted]), *self._cancels.failures(client_order_ids))
+
+    def _open(self) -> tuple[OrderStatus, ...]:
+        broker = self._broker
+        return broker.known_open() if isinstance(broker, KnowsOpenOrders) else broker.open_orders()
+
+    def _venue_of(self, client_order_id: str) -> str:
+        broker = self._broker
+        return (broker.broker_of(client_order_id) or "") if isinstance(broker, RoutingBroker) else ""
 
     def _run(self) -> None:
-        was_engaged = False
-        while not self._closing.wait(self._pause_seconds):
+        pause_seconds = self._pause_seconds
+        while not self._closing.wait(pause_seconds):
             is_engaged = self._switch.is_engaged()
-            if is_engaged and not was_engaged:
-                self.cancel_open()  # what is left after it, whoever steps the system goes on with
-            was_engaged = is_engaged
+            if is_engaged:
+                self.cancel_open()
+            pause_seconds = max(self._pause_seconds, AGAIN_SECONDS) if is_engaged else self._pause_seconds

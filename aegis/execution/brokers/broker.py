@@ -92,6 +92,10 @@ class Broker(Protocol):
         ------
         ExecutionError
             The broker does not know the order.
+
+        Notes
+        -----
+        Safe to be called by several threads at once: a stop cancels orders side by side.
         """
         ...
 

@@ -116,3 +116,19 @@ class ClockedBroker(Protocol):
         BrokerUnavailable
             It does not say.
         """
+
+
+@runtime_checkable
+class KnowsOpenOrders(Protocol):
+    """A broker that tells what is open without asking its venue, which a stop does not wait for."""
+
+    def known_open(self) -> tuple[OrderStatus, ...]:
+        """Return our orders that are not at their end as far as was told, sorted by id, those on their way included."""
+
+
+@runtime_checkable
+class RoutingBroker(Protocol):
+    """A broker with several venues."""
+
+    def broker_of(self, client_order_id: str) -> str | None:
+        """Return which of them an order was sent to, None where it is not known or was sent to none."""

@@ -157,6 +157,10 @@ class ListeningBroker(ABC):
         absent = self.catch_up()
         return tuple(self._book.status(name) for name in self._book.open_ids() if name not in absent)
 
+    def known_open(self) -> tuple[OrderStatus, ...]:
+        """Return our orders that are not at their end as far as was told, sorted by id; nothing is asked."""
+        return tuple(self._book.status(name) for name in self._book.open_ids())
+
     def positions(self) -> tuple[Position, ...]:
         """Return the positions held, sorted by symbol, whoever traded them."""
         return self._statement.positions()

@@ -365,6 +365,13 @@ class MultiBroker:
             )
         return self._unrouted.status(name)
 
+    def known_open(self) -> tuple[OrderStatus, ...]:
+        """Return the orders that are not at their end as far as was told; nothing is asked."""
+        with self._lock:
+            self._pull()
+        names = {*self._homes.perhaps_anywhere(), *(name for each in self._brokers for name in self._homes.at(each))}
+        return tuple(self._last_known(sorted(names)))
+
     def _last_known(self, names: Iterable[str]) -> list[OrderStatus]:
         return [status for status in map(self._status, names) if not status.is_final]
 

@@ -7,6 +7,7 @@ order a session goes. Fills and bookings are the kernel's, reached through
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
@@ -62,6 +63,7 @@ class SimulatedBroker:
         self._session = state.session
         self._trading: KernelSession | None = None
         self._orders = VenueOrders(state.account, state.open_orders)
+        self._cancelling = threading.Lock()
         self._costs = costs
         self._rules = rules
         self._clock = clock
@@ -85,11 +87,12 @@ class SimulatedBroker:
 
     def cancel(self, client_order_id: str) -> OrderStatus:
         """Cancel what is left of an order, and the children that wait for it; see :meth:`Broker.cancel`."""
-        status = self._orders.require(client_order_id)
-        if status.is_final:
-            return status
-        session, now = self._session_of(status.order), self._clock.now_utc()
-        return self._orders.end_on_request(client_order_id, session=session, at_utc=now)[0]
+        with self._cancelling:  # a stop cancels in several threads
+            status = self._orders.require(client_order_id)
+            if status.is_final:
+                return status
+            session, now = self._session_of(status.order), self._clock.now_utc()
+            return self._orders.end_on_request(client_order_id, session=session, at_utc=now)[0]
 
     def replace(self, order: Order, *, revision: int) -> OrderStatus:
         """Give an order other terms between sessions, unless it has them; see :meth:`Broker.replace`."""

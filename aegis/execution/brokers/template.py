@@ -176,6 +176,10 @@ class TemplateBroker:
         absent = self.catch_up()
         return tuple(self._book.status(name) for name in self._book.open_ids() if name not in absent)
 
+    def known_open(self) -> tuple[OrderStatus, ...]:
+        """Return our orders that are not at their end as far as was told, sorted by id; a stop waits for no list."""
+        return tuple(self._book.status(name) for name in self._book.open_ids())
+
     def events_since(self, sequence: int) -> tuple[BrokerEvent, ...]:
         """Return the events after number `sequence`, oldest first; nothing is asked of the venue."""
         return self._book.events_since(sequence)
@@ -296,7 +300,7 @@ class TemplateBroker:
     def _tell_change(self, found: VenueOrder) -> None:
         for (name, revision), asked in list(self._asked.items()):
             if name == found.client_order_id and _terms(asked) == _held_terms(found):
-                del self._asked[name, revision]
+                self._asked.pop((name, revision), None)  # another thread may have found the same
                 reason = reason_text(OrderReason.REPLACED_ON_REQUEST)
                 at = found.changed_at_utc
                 self._tell(name, _E.REPLACED, at_utc=at, revision=revision, reason=reason, order=asked)

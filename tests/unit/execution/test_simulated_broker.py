@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -218,3 +221,28 @@ def test_a_purchase_of_which_cash_pays_no_share_is_accepted_and_rejected_at_the_
     assert [kind for kind, _ in reasons(broker)] == ["accepted", "rejected"]
     assert "buying power" in reasons(broker)[-1][1]
     assert (broker.positions(), broker.account().cash_usd) == ((), 10_000.0)
+
+
+class MeetingClock:
+    """A clock at which two threads that read it at once meet."""
+
+    def __init__(self):
+        self._both = threading.Barrier(2, timeout=0.1)
+        self.meets = False
+
+    def now_utc(self):
+        if self.meets:
+            with suppress(threading.BrokenBarrierError):
+                self._both.wait()
+        return datetime(2014, 6, 5, 20, 15, tzinfo=UTC)
+
+
+def test_an_order_that_two_threads_cancel_ends_once(order_of):
+    clock = MeetingClock()
+    broker = broker_of(account_of(), clock=clock)
+    broker.submit(order_of())
+    clock.meets = True
+    with ThreadPoolExecutor(2) as threads:
+        ended = list(threads.map(broker.cancel, ["order-ABC"] * 2))
+    assert [status.state for status in ended] == [OrderState.CANCELLED] * 2
+    assert [kind for kind, _ in reasons(broker)] == ["accepted", "cancelled"]

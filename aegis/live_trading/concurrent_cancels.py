@@ -1,0 +1,172 @@
+"""Requests to cancel, side by side: an order that its venue does not answer for holds up no other.
+
+Belongs here: the threads, which order waits for one, and what became of each request. Which orders are to end is
+:mod:`aegis.live_trading.stop_watch`.
+
+Notes
+-----
+A broker repeats a request that is not answered, which takes up to minutes. Each runs in a thread of its own, in the
+lane of the order's venue. Threads of an executor, as :mod:`aegis.execution.brokers.concurrent_questions` has them, were
+rejected: the end of the process waits for these.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from aegis.errors import AegisError
+
+AT_ONCE = 16
+"""Requests under way in a lane; those that hang are not counted."""
+MOST_THREADS = 64
+"""Requests under way in a lane, those that hang included."""
+HUNG_SECONDS = 0.5
+"""A request that takes longer hangs: it gives its place to the next."""
+PATIENCE_SECONDS = 2.0
+"""How long an answer is waited for; the request goes on after it."""
+REST_SECONDS = 2.0
+"""An order whose end the venue has taken note of is not asked for again before: venues count requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What became of a request last: when, why nothing (empty where it was taken), and whether that took long."""
+
+    at: float
+    failure: str
+    is_slow: bool
+
+
+class ConcurrentCancels:
+    """Cancels orders, each once at a time; safe to share between threads.
+
+    Parameters
+    ----------
+    cancel : callable
+        Takes an order's id; called by several threads at once.
+    lane_of : callable
+        Names the venue of an order: a mute one takes no place of another's.
+    """
+
+    def __init__(self, cancel: Callable[[str], object], *, lane_of: Callable[[str], str]) -> None:
+        self._cancel, self._lane_of = cancel, lane_of
+        self._changed = threading.Condition()
+        self._waiting: dict[str, deque[str]] = {}
+        self._begun: dict[str, dict[str, float]] = {}
+        self._threadless: deque[tuple[str, str]] = deque()
+        self._asked: set[str] = set()
+        self._answers: dict[str, _Answer] = {}
+        self._is_closed = False
+
+    def ask(self, client_order_ids: Iterable[str], *, acknowledged: Collection[str] = ()) -> None:
+        """Ask for the end of orders that are not asked for already, and wait a while for the answers.
+
+        Parameters
+        ----------
+        client_order_ids : iterable of str
+            Which.
+        acknowledged : collection of str
+            Those of which the venue has said that it ends them.
+
+        Notes
+        -----
+        What is under way is not waited for, nor is an order whose last answer took longer than the patience.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        with self._changed:
+            if self._is_closed:
+                return
+            awaited = {name for name in client_order_ids if self._take(name, is_acknowledged=name in acknowledged)}
+            awaited = {name for name in awaited if name not in self._answers or not self._answers[name].is_slow}
+            self._begin()
+            while not self._threadless and awaited & self._asked and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(min(left, HUNG_SECONDS / 2))
+                self._begin()  # in the places of those that hang by now
+        self._run_threadless()
+
+    def failures(self, client_order_ids: Collection[str]) -> tuple[str, ...]:
+        """Return why orders could not be cancelled when that was tried last, and which are not answered for yet.
+
+        Parameters
+        ----------
+        client_order_ids : collection of str
+            Those that are open; what is kept of others is forgotten.
+        """
+        with self._changed:
+            for name in self._answers.keys() - client_order_ids - self._asked:
+                del self._answers[name]
+            told = {name: answer.failure for name, answer in self._answers.items() if answer.failure}
+            now = time.monotonic()
+            begun = [item for lane in self._begun.values() for item in lane.items()]
+            mute = {
+                name: f"order {name}: asked to cancel it, and no answer for {now - since:.0f} s; it is waited for, or "
+                "cancel it in the venue's own pages"
+                for name, since in begun
+                if now - since > HUNG_SECONDS
+            }
+            return tuple(said for _, said in sorted({**mute, **told}.items()))
+
+    def close(self) -> None:
+        """Begin no more; a request that is under way ends by itself."""
+        with self._changed:
+            self._is_closed = True
+            self._waiting.clear()
+            self._threadless.clear()
+            self._asked.clear()
+            self._changed.notify_all()
+
+    def _take(self, name: str, *, is_acknowledged: bool) -> bool:
+        """Let an order wait for its turn, and return whether it did not already, or rests."""
+        last = self._answers.get(name)
+        rests = is_acknowledged and last is not None and time.monotonic() - last.at < REST_SECONDS
+        if name in self._asked or rests:
+            return False
+        self._asked.add(name)
+        self._waiting.setdefault(self._lane_of(name), deque()).append(name)
+        return True
+
+    def _begin(self) -> None:
+        """Begin as many of the requests that wait as there is room for."""
+        for lane, waiting in self._waiting.items():
+            begun = self._begun.setdefault(lane, {})
+            now = time.monotonic()
+            quick = sum(now - since <= HUNG_SECONDS for since in begun.values())
+            while waiting and quick < AT_ONCE and len(begun) < MOST_THREADS:
+                name = waiting.popleft()
+                begun[name] = now
+                thread = threading.Thread(target=self._run, args=(lane, name), name=f"cancels-{name}", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the machine gives no more threads
+                    self._threadless.append((lane, name))
+                quick += 1
+
+    def _run_threadless(self) -> None:
+        """Make the requests for which the machine gave no thread in the one that asks, one after another."""
+        while True:
+            with self._changed:
+                if not self._threadless:
+                    return
+                lane, name = self._threadless.popleft()
+                self._begun[lane][name] = time.monotonic()
+            self._run(lane, name)
+
+    def _run(self, lane: str, name: str) -> None:
+        failure = ""
+        try:
+            self._cancel(name)
+        except AegisError as error:
+            failure = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next request needs its place, and a person is told
+            failure = f"order {name}: asked to cancel it, and met {error!r}; it is asked again, or cancel it by hand"
+        with self._changed:
+            now = time.monotonic()
+            since = self._begun[lane].pop(name)
+            self._answers[name] = _Answer(now, failure, is_slow=now - since > PATIENCE_SECONDS)
+            self._asked.discard(name)
+            self._begin()
+            self._changed.notify_all()
