@@ -96,7 +96,7 @@ class PostgresSchema:
         StorageUnavailable
             The server cannot be reached, or refuses.
         """
-        with self._connected() as connection:
+        with self.connected() as connection:
             _lock_schema(connection, self.name)
             connection.execute(sa.schema.CreateSchema(self.name, if_not_exists=True))
 
@@ -108,7 +108,7 @@ class PostgresSchema:
         StorageUnavailable
             The server cannot be reached, or refuses.
         """
-        with self._connected() as connection:
+        with self.connected() as connection:
             return bool(sa.inspect(connection).has_table(table, schema=self.name))
 
     @contextmanager
@@ -120,12 +120,19 @@ class PostgresSchema:
         StorageUnavailable
             The server cannot be reached, or refuses.
         """
-        with self._connected() as connection:
+        with self.connected() as connection:
             _lock_schema(connection, f"{self.name} {purpose}")
             yield
 
     @contextmanager
-    def _connected(self) -> Iterator[sa.Connection]:
+    def connected(self) -> Iterator[sa.Connection]:
+        """Give one transaction of a connection that sees this schema alone.
+
+        Raises
+        ------
+        StorageUnavailable
+            The server cannot be reached, refuses, or dies meanwhile.
+        """
         engine = self.engine()
         try:
             with engine.begin() as connection:

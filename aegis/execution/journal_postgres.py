@@ -95,16 +95,18 @@ class PostgresStore:
 
 
 def holds_account(schema: PostgresSchema, account: str) -> bool:
-    """Whether the journal of `account` was ever written to."""
-    if not schema.has_table(HEADS.name):
-        return False
-    engine = _engine(schema)
-    try:
-        with engine.connect() as connection:
-            found = connection.execute(sa.select(HEADS.c.sequence).where(HEADS.c.account == account)).one_or_none()
-    finally:
-        engine.dispose()
-    return found is not None
+    """Whether the journal of `account` was ever written to.
+
+    Raises
+    ------
+    StorageUnavailable
+        The server cannot be reached, or refuses.
+    """
+    with schema.connected() as connection:
+        if not sa.inspect(connection).has_table(HEADS.name, schema=schema.name):
+            return False
+        found = connection.execute(sa.select(HEADS.c.sequence).where(HEADS.c.account == account)).one_or_none()
+        return found is not None
 
 
 def _engine(schema: PostgresSchema) -> sa.Engine:

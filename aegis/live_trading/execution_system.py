@@ -365,7 +365,8 @@ class ExecutionSystem:
                 self.cancel_all()
             events = self.door.take_events()
             if stopped.is_engaged:
-                self._failure = self._failure or self._flattening.step(stopped.flatten)
+                kept = self._flattening.step(stopped.flatten)  # also beside an order that could not be cancelled
+                self._failure = "; ".join(filter(None, (self._failure, kept)))
             else:
                 self._failure = ""
             self._anchoring.follow()

@@ -26,6 +26,8 @@ from tests.integration.live_trading import trading_process as trading
 from tests.integration.live_trading.forked_runs import forked_runs
 from tests.integration.live_trading.test_killed_trading import Trading
 from tests.integration.monitoring.watched_account import WatchedAccount
+from tests.integration.vendors.vendor_server import Status
+from tests.integration.venues.alpaca.rest import Before
 from tests.integration.venues.alpaca.server import AlpacaVenue
 
 EVENING = datetime(2014, 6, 5, 21, tzinfo=UTC)
@@ -109,6 +111,22 @@ def test_everything_open_is_cancelled_and_then_every_position_closed_once(venue,
     assert {order["status"] for order in venue.book.orders.values() if order["side"] != "buy"} == {"filled"}
     assert desk.system.get_positions() == ()
     assert journalled_positions(desk.system.ledger._journal) == {}
+
+
+def test_an_order_that_cannot_be_cancelled_keeps_no_other_symbol_from_being_closed(venue, start) -> None:
+    desk = start()
+    limit = {"order_type": "limit", "limit_price_usd": 9.0, "arrival_price_usd": 10.0}
+    desk.system.submit_order(desk.system.order("DEF", 1, name="rests", **limit))
+    venue.rest.script("DELETE", *[Before(Status(503))] * 100)
+    desk.stop()
+    desk.system.step()
+    assert _sides(venue) == [("ABC", "sell", "40"), ("DEF", "buy", "1")]
+    assert "requests to cancel it, and it is still open" in desk.system.last_failure
+    venue.rest.heal()
+    for _ in range(3):
+        desk.system.step()
+        desk.broker.catch_up()
+    assert _sides(venue) == [("ABC", "sell", "40"), ("DEF", "buy", "1"), ("DEF", "buy", "5")]
 
 
 def test_nothing_is_closed_without_the_request_or_after_a_release(venue, start) -> None:

@@ -11,7 +11,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from aegis.errors import JournalError
+from aegis.errors import JournalError, StorageUnavailable
+from aegis.execution.journal import Journal, holds_journal
+from aegis.execution.journal_tables import HEADS
 from aegis.execution.order_states import OrderState
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.postgres import PostgresSchema
@@ -39,12 +41,19 @@ def limited(server: PostgresServer) -> Iterator[None]:
 @contextmanager
 def held(schema: PostgresSchema) -> Iterator[None]:
     """Hold the journal's write lock from another session, as a backup or a forgotten client does."""
+    with other_session(schema) as other:
+        key = {"key": f"{schema.name} journal"}
+        other.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), key)
+        yield
+
+
+@contextmanager
+def other_session(schema: PostgresSchema) -> Iterator[sa.Connection]:
+    """Open a session that waits as long as it must."""
     engine = sa.create_engine(schema.server_url(), connect_args={"options": "-c statement_timeout=0"})
     try:
         with engine.connect() as other:
-            key = {"key": f"{schema.name} journal"}
-            other.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), key)
-            yield
+            yield other
     finally:
         engine.dispose()
 
@@ -120,6 +129,17 @@ def test_whoever_listens_goes_on_once_the_journal_can_be_written(
         wait_until(lambda: "gave up waiting" in system.last_failure)
     wait_until(lambda: system.door.status(order.client_order_id).state is OrderState.FILLED)
     assert system.breaks == ()
+
+
+@pytest.mark.usefixtures("limited")
+def test_a_server_that_gives_up_while_the_journal_is_looked_for_is_none_that_has_no_journal(
+    server: PostgresServer, schema: PostgresSchema
+) -> None:
+    Journal.open(schema, account="simulated").close()
+    with other_session(schema) as other:
+        other.execute(sa.text(f'LOCK TABLE "{schema.name}".{HEADS.name} IN ACCESS EXCLUSIVE MODE'))
+        with pytest.raises(StorageUnavailable, match="statement timeout"):
+            holds_journal(schema, account="simulated")
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
