@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from aegis.features.panel import SessionSymbolPanel
 
 CELLS_OF_A_BLOCK = 72_000
-"""Sessions times symbols of a block: its few dozen arrays then stay near the processor instead of in main memory."""
+"""Sessions times symbols of a block, 576 kB an array: smaller ones are more calls, larger ones leave the caches.
+Measured alike between 64,000 and 96,000."""
 
 _CUT_FROM_THE_PANEL = (
     "has_bar", "is_known", "total_returns", "dollar_volume_usd", "open_usd", "high_usd", "low_usd", "close_usd",

@@ -1,6 +1,6 @@
 """The lake's rows as Arrow, in which DuckDB and Parquet take them.
 
-Belongs here: the types. What a column is, is :mod:`aegis.lake.schema`.
+Belongs here: the types, and which texts are written once each. What a column is, is :mod:`aegis.lake.schema`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ import pyarrow as pa
 from aegis.lake.schema import TableSchema
 
 _MANY_TEXTS = 10_000
+"""Rows below which it saves nothing to look for equal texts."""
 _SAMPLED_TEXTS = 4_000
+"""About how many rows say whether a column's texts repeat."""
 _FEWEST_REPEATS = 4
+"""Rows of the sample to a distinct text, at least: numbering texts that hardly repeat costs more than it saves."""
 
 
 def arrow_schema(table: TableSchema) -> pa.Schema:

@@ -133,7 +133,7 @@ def test_whoever_listens_goes_on_once_the_journal_can_be_written(
 
 @pytest.mark.usefixtures("limited")
 def test_a_server_that_gives_up_while_the_journal_is_looked_for_is_none_that_has_no_journal(
-    server: PostgresServer, schema: PostgresSchema
+    schema: PostgresSchema,
 ) -> None:
     Journal.open(schema, account="simulated").close()
     with other_session(schema) as other:
