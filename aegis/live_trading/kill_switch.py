@@ -15,6 +15,8 @@ seen to be replaceable. A crash in between leaves the switch engaged both times.
 from __future__ import annotations
 
 import json
+import os
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -84,10 +86,10 @@ class KillSwitch:
         """Return where the switch stands; an unreadable file reads as engaged, with the cause as its reason."""
         try:
             if _is_there(self.path):
-                return _understood(json.loads(self.path.read_text(encoding="utf-8")))
+                return _understood(json.loads(_text(self.path)))
             if not _is_there(self.history_path):
                 return _NEVER_USED
-            lines = self.history_path.read_text(encoding="utf-8").splitlines()
+            lines = _text(self.history_path).splitlines()
             return _understood(json.loads(lines[-1]))
         except _UNREADABLE as error:
             return KillSwitchStatus(
@@ -109,7 +111,7 @@ class KillSwitch:
         try:
             if not _is_there(self.history_path):
                 return ()
-            lines = self.history_path.read_text(encoding="utf-8").splitlines()
+            lines = _text(self.history_path).splitlines()
             return tuple(_understood(json.loads(line)) for line in lines)
         except _UNREADABLE as error:
             raise ExecutionError(
@@ -238,6 +240,18 @@ def _is_there(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _text(path: Path) -> str:
+    """Return what a file says; what is no regular one is refused, because reading a pipe or a device may never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"{path} is no regular file")
+        with open(descriptor, "rb", buffering=0, closefd=False) as file:
+            return file.readall().decode("utf-8")
+    finally:
+        os.close(descriptor)
 
 
 def _said(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,6 +130,26 @@ def test_a_dangling_link_in_the_place_of_the_history_means_engaged(switch: KillS
     switch.path.parent.mkdir()
     switch.history_path.symlink_to(switch.path.parent / "nowhere")
     assert switch.is_engaged()
+
+
+@pytest.mark.parametrize("place", ["path", "history_path"])
+def test_a_pipe_or_a_device_in_the_place_of_a_file_is_not_waited_for(switch: KillSwitch, place: str) -> None:
+    switch.path.parent.mkdir()
+    file: Path = getattr(switch, place)
+    os.mkfifo(file)
+    held = len(list(Path("/proc/self/fd").iterdir()))
+    found: list[str] = []
+    readers = [threading.Thread(target=lambda: found.append(switch.status().reason), daemon=True) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join(5.0)
+    assert len(found) == 3
+    assert all(f"{file} is no regular file" in reason for reason in found)
+    file.unlink()
+    file.symlink_to("/dev/zero")
+    assert switch.is_engaged()
+    assert len(list(Path("/proc/self/fd").iterdir())) == held
 
 
 def test_json_that_is_nested_too_deeply_means_engaged_and_keeps_nobody_from_engaging(switch: KillSwitch) -> None:
