@@ -19,6 +19,7 @@ from aegis.execution.brokers.broker_abilities import ClockedBroker
 from aegis.live_data.port import LiveMarketData
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.live_trader import LiveTrader, TraderReport
+from aegis.live_trading.restricted_orders import end_restricted
 from aegis.live_trading.risk_manager import LiveRiskManager
 from aegis.risk.exit_view import SymbolFacts
 
@@ -90,8 +91,15 @@ class TradingProcess:
         self._watch = watch
         self._session: date | None = None
         self._known: set[str] = set()
+        self._screened: date | None = None
+        self._told: list[str] = []
         self._clock_checked: datetime | None = None
-        self._preparations = {"actions": self._book_actions, "symbols": self._learn, "clock": self._check_clock}
+        self._preparations = {
+            "actions": self._book_actions,
+            "symbols": self._learn,
+            "restricted orders": self._end_restricted,
+            "clock": self._check_clock,
+        }
         self._failed: dict[str, tuple[datetime, str]] = {}
         feed.start()
 
@@ -104,7 +112,8 @@ class TradingProcess:
         # What is released in this step may be of symbols that nobody has asked about yet.
         report = self._trader.attempt(lambda: self._prepare("symbols"))
         failures += [self._failed[name][1] for name in self._preparations if name in self._failed]
-        report = report.with_failures([*failures, *unfed])
+        told, self._told = self._told, []
+        report = report.with_failures([*failures, *unfed, *told])
         if self._watch is not None:
             self._watch(report)
         return report
@@ -138,7 +147,7 @@ class TradingProcess:
 
     def _look_at_restrictions(self) -> None:
         if self._knowledge.look_at_restrictions():
-            self._known = set()
+            self._known, self._screened = set(), None
 
     def _book_actions(self) -> None:
         """Write down, once at each session's opening, what it did to what is held: the broker has booked it too."""
@@ -160,6 +169,13 @@ class TradingProcess:
             session = self._trader.execution_session()
             self._rules.observe_symbols(self._knowledge.facts(sorted(missing), session))
             self._known |= missing
+
+    def _end_restricted(self) -> None:
+        """End, once for each session and each change of the list, what is open in symbols that it restricts."""
+        session = self._trader.execution_session()
+        if session != self._screened and not self._system.stopped:
+            self._told += end_restricted(self._system, self._rules, self._knowledge.facts, session=session)
+            self._screened = session
 
     def _check_clock(self) -> None:
         now, since = self._clock.now_utc(), self._clock_checked

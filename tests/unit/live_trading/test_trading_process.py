@@ -16,6 +16,8 @@ OPEN = datetime(2014, 6, 6, 13, 30, tzinfo=UTC)
 class Account:
     """An account in which nothing happens: system, trader, rules and feed in one."""
 
+    stopped = ""
+
     def __init__(self, clock: SimulatedClock) -> None:
         self._clock = clock
         self.asked: list[datetime] = []
@@ -36,6 +38,12 @@ class Account:
 
     def symbols(self) -> set[str]:
         return set()
+
+    def execution_session(self) -> date:
+        return self.session_of(self._clock.now_utc())
+
+    def open_orders(self) -> tuple:
+        return ()
 
     def start(self) -> None: ...
 
@@ -85,9 +93,6 @@ class Deciding(Account):
 
     def symbols(self) -> set[str]:
         return {"ABC"} if self.steps > 1 else set()
-
-    def execution_session(self) -> date:
-        return self.session_of(self._clock.now_utc())
 
     def observe_symbols(self, facts: dict[str, SymbolFacts]) -> None:
         self.known.update(facts)
