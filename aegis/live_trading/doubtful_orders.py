@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from aegis.clock import Clock
-from aegis.errors import ExecutionError, SubmissionUnknown
+from aegis.errors import BrokerUnavailable, ExecutionError, SubmissionUnknown
 from aegis.execution.brokers.broker import Broker
 from aegis.execution.orders import Order
 from aegis.live_trading.door_record import DoorRecord
@@ -48,7 +48,7 @@ class DoubtfulOrders:
         self._doubts: dict[str, _Doubt] = {}
 
     def __contains__(self, client_order_id: str) -> bool:
-        """Whether nobody knows of this order."""
+        """Whether nobody knows if the venue has this order."""
         return client_order_id in self._doubts
 
     def add(self, client_order_id: str) -> None:
@@ -83,13 +83,13 @@ class DoubtfulOrders:
         ------
         ExecutionError
             The venue does not know an order that it should have.
-
-        Notes
-        -----
-        A stop asks again for as long as a cancel fails, and closes no position meanwhile.
+        BrokerUnavailable
+            The venue gives no usable answer: it may tell of the order again, and then it is to be ended.
         """
         try:
             self._broker.cancel(client_order_id)
+        except BrokerUnavailable:
+            raise
         except ExecutionError:
             doubt = self._doubts.get(client_order_id)
             if doubt is None or not doubt.why:

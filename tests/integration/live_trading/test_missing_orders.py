@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from aegis.clock import SimulatedClock
-from aegis.errors import ExecutionError, SubmissionUnknown
+from aegis.errors import BrokerUnavailable, ExecutionError, SubmissionUnknown
 from aegis.execution.brokers.interactive_brokers import InteractiveBrokersBroker
 from aegis.execution.order_states import OrderState
 from aegis.live_trading.ended_by_word import StatedFill, Word, end_by_word
@@ -20,7 +20,7 @@ from aegis.live_trading.held_positions import journalled_positions
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.live_trading.stopping import stop_account
 from tests.integration.live_trading.trading_process import ACCOUNT, CALENDAR, IN_SESSION, config_in
-from tests.integration.vendors.tws.faults import Silence
+from tests.integration.vendors.tws.faults import Reset, Silence
 from tests.integration.vendors.tws.wire import ToGateway
 from tests.integration.venues.interactive_brokers.venue import InteractiveBrokersVenue, interactive_brokers_settings
 
@@ -128,6 +128,19 @@ def test_an_order_that_the_venue_acknowledged_and_denies_is_neither_sent_again_n
     assert venue.book.accepted == {order.client_order_id: 1}
     (said,) = process.system.breaks
     assert "the broker acknowledged it and denies it now, and it may have filled" in said
+
+
+def test_a_request_for_the_end_of_a_missing_order_fails_while_the_venue_says_nothing(begin, gateway) -> None:
+    system = begin()
+    order = limit(system, "filled")
+    system.submit_order(order)
+    system.close()
+    gateway.desk.orders.clear()
+    system = begin(MONDAY, attempts=1)
+    assert system.cancel_order(order.client_order_id).state is OrderState.ACCEPTED, "there is nothing to end"
+    gateway.gateway.always(ToGateway.CURRENT_TIME, Reset())
+    with pytest.raises(BrokerUnavailable):
+        system.cancel_order(order.client_order_id)
 
 
 def test_a_person_ends_a_missing_order_with_the_fill_of_the_statement(begin, gateway) -> None:
