@@ -43,7 +43,9 @@ from aegis.live_trading.held_positions import journalled_positions
 from aegis.live_trading.session_clock import SessionClock
 
 SETTLE_SECONDS = 10.0
+"""How long journal and broker differ before the broker's word is taken: its positions may be behind its executions."""
 MOST_ORDERS = 5
+"""Orders of one request for one symbol: what these do not close is a person's."""
 
 FlattenState = Literal["closing", "waiting", "flat"]
 
@@ -174,7 +176,6 @@ class Flattening:
     def _advance(self, request: str) -> FlattenProgress:
         self._door.take_events()
         found = holdings_of(self._broker)
-        elsewhere = {each.symbol for each in found.misplaced}
         positions = {held.symbol: held for held in found.positions if held.quantity_shares}
         left = _left(found)
         at_work = {status.order.symbol for status in self._broker.open_orders()} | self._symbols_at_work()
@@ -182,7 +183,7 @@ class Flattening:
             return FlattenProgress(request=request, state="flat", left={})
         used, ours = self._used(request), journalled_positions(self._journal)
         waits = [each.told for each in found.misplaced]
-        for symbol in sorted(positions.keys() - at_work - elsewhere):
+        for symbol in sorted(positions.keys() - at_work - found.misplaced_symbols):
             held = positions[symbol]
             order = self._order(request, held, number=used[symbol] + 1)
             why = self._why_not(order, held, used[symbol], None if ours is None else ours.get(symbol, 0.0))
@@ -260,7 +261,7 @@ class Flattening:
 
 def _left(found: Holdings) -> dict[str, float]:
     """Return what is held: of a misplaced symbol at each broker, because the parts may cancel out."""
-    elsewhere = {each.symbol for each in found.misplaced}
+    elsewhere = found.misplaced_symbols
     left = {held.symbol: held.quantity_shares for held in found.positions if held.symbol not in elsewhere}
     for each in found.misplaced:
         left[f"{each.symbol} at {each.broker}"] = each.position.quantity_shares

@@ -70,6 +70,11 @@ class Holdings:
     positions: tuple[Position, ...]
     misplaced: tuple[MisplacedPosition, ...] = ()
 
+    @property
+    def misplaced_symbols(self) -> frozenset[str]:
+        """Symbols of which shares stand where an order to close them would not go."""
+        return frozenset(each.symbol for each in self.misplaced)
+
 
 def holdings_at(held: Mapping[str, Sequence[Position]], home_of: Callable[[str], str | None]) -> Holdings:
     """Return what several brokers hold together.
@@ -77,9 +82,9 @@ def holdings_at(held: Mapping[str, Sequence[Position]], home_of: Callable[[str],
     Parameters
     ----------
     held : mapping of str to sequence of Position
-        By broker.
+        By broker; a symbol once at each.
     home_of : callable
-        The broker that takes an order of a symbol, None where none does.
+        Takes a symbol; names the broker that takes an order of it, None where none does.
     """
     shares = {(broker, found.symbol): found.quantity_shares for broker, all_of in held.items() for found in all_of}
     misplaced = [

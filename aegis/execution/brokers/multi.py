@@ -124,9 +124,9 @@ class MultiBroker:
         Notes
         -----
         Rejected: an order that no rule routes, and, where :meth:`holdings` last told of a misplaced position in its
-        symbol, one that does not only reduce what is held where it goes.
+        symbol, one that is not at its broker yet and does not only reduce what is held there.
         """
-        self._take(order)
+        is_new = self._take(order)
         name = order.client_order_id
         home = self._homes.of(name)
         if self._homes.is_sought(name):
@@ -143,8 +143,9 @@ class MultiBroker:
             return self._reject(
                 order, f"no rule of brokers.multi.routes takes {order.symbol}; add one, or leave the symbol out"
             )
-        if order.symbol in self._misplaced:
-            why = why_not_beside(order, home, self._asked.one(home, lambda broker: broker.positions()))
+        at_home = partial(self._asked.one, home)
+        if order.symbol in self._misplaced and (is_new or at_home(lambda broker: broker.find_order(name)) is None):
+            why = why_not_beside(order, home, at_home(lambda broker: broker.positions()))
             if why:
                 return self._reject(order, why)
         status = self._asked.one(home, lambda broker: broker.submit(order))
@@ -200,14 +201,13 @@ class MultiBroker:
             found += self._last_known(self._homes.at(name)) if isinstance(answer, Exception) else answer
         return tuple(sorted(found, key=lambda status: status.order.client_order_id))
 
-    def positions(self) -> tuple[Position, ...]:
-        """Return what all brokers hold together, sorted by symbol.
+    def known_open(self) -> tuple[OrderStatus, ...]:
+        """Return the orders that are not at their end as far as was told, sorted by id; nothing is asked."""
+        names = {*self._homes.perhaps_anywhere(), *(name for each in self._brokers for name in self._homes.at(each))}
+        return tuple(self._last_known(sorted(names)))
 
-        Raises
-        ------
-        BrokerUnavailable
-            One of them does not say; see :meth:`reports`.
-        """
+    def positions(self) -> tuple[Position, ...]:
+        """Return what all brokers hold together, sorted by symbol; as :meth:`holdings`, of all or of none."""
         return self.holdings().positions
 
     def holdings(self) -> Holdings:
@@ -219,7 +219,7 @@ class MultiBroker:
             One of them does not say; see :meth:`reports`.
         """
         found = holdings_at(self._asked.all(lambda broker: broker.positions()), self._routes.broker_of)
-        self._misplaced = frozenset(each.symbol for each in found.misplaced)
+        self._misplaced = found.misplaced_symbols
         return found
 
     def account(self) -> AccountBalance:
@@ -233,16 +233,12 @@ class MultiBroker:
         return total_balance(self._account, self._asked.all(lambda broker: broker.account()).values())
 
     def clock_skew_seconds(self) -> float:
-        """Return by how much a broker's clock is ahead of ours, of those that say so the one that differs most.
+        """Return by how much the clock that differs most is ahead of ours; 0 where no broker has one: they go by ours.
 
         Raises
         ------
         BrokerUnavailable
             None of those that have a clock says.
-
-        Notes
-        -----
-        0 where none has one: such a broker goes by ours.
         """
         clocked = [name for name, broker in self._brokers.items() if isinstance(broker, abilities.ClockedBroker)]
         told = self._asked.each(_skew_seconds, clocked)
@@ -350,6 +346,7 @@ class MultiBroker:
         return found
 
     def _reject(self, order: Order, why: str) -> OrderStatus:
+        """End an order that is sent to nobody, once, and return it."""
         name = order.client_order_id
         now = self._clock.now_utc()
         self._homes.settle(name, None)
@@ -365,21 +362,18 @@ class MultiBroker:
             )
         return self._unrouted.status(name)
 
-    def known_open(self) -> tuple[OrderStatus, ...]:
-        """Return the orders that are not at their end as far as was told; nothing is asked."""
+    def _last_known(self, names: Iterable[str]) -> list[OrderStatus]:
+        """Return where those of some orders that are not at their end stand as far as was told; nothing is asked."""
         with self._lock:
             self._pull()
-        names = {*self._homes.perhaps_anywhere(), *(name for each in self._brokers for name in self._homes.at(each))}
-        return tuple(self._last_known(sorted(names)))
-
-    def _last_known(self, names: Iterable[str]) -> list[OrderStatus]:
-        return [status for status in map(self._status, names) if not status.is_final]
+            told = [self._book.status(name) for name in names]
+        return [_as_sent(status) for status in told if not status.is_final]
 
     def _status(self, client_order_id: str) -> OrderStatus:
+        """Return where an order stands as far as was told; nothing is asked."""
         with self._lock:
             self._pull()
-            status = self._book.status(client_order_id)
-        return replace(status, state=OrderState.SUBMITTED) if status.state in UNSENT else status
+            return _as_sent(self._book.status(client_order_id))
 
     def _pull(self) -> None:
         """Take the brokers' new events into the one stream."""
@@ -391,5 +385,11 @@ class MultiBroker:
                 self._seen[name] = item.sequence
 
 
+def _as_sent(status: OrderStatus) -> OrderStatus:
+    """Return where an order stands that was handed in: at least submitted."""
+    return replace(status, state=OrderState.SUBMITTED) if status.state in UNSENT else status
+
+
 def _skew_seconds(broker: Broker) -> float:
+    """Return what a broker with a clock says; only these are asked."""
     return broker.clock_skew_seconds() if isinstance(broker, abilities.ClockedBroker) else 0.0

@@ -237,6 +237,16 @@ def test_shares_that_stand_where_no_order_to_close_them_would_go_are_a_break(des
     assert (dict(desk.alpaca.book.accepted), desk.ib.desk.accepted) == ({}, {})
 
 
+def test_an_order_that_is_at_its_venue_stays_one_when_shares_of_its_symbol_appear_elsewhere(desk, order_of):
+    order, broker = order_of(), desk.broker(ABC_TO_ALPACA)
+    assert broker.submit(order).state is OrderState.ACCEPTED
+    desk.ib.desk.positions[ABC_AT_IB] = (10.0, 5.0)
+    assert [each.broker for each in broker.holdings().misplaced] == ["ib"]
+    assert broker.submit(order).state is OrderState.ACCEPTED
+    assert broker.cancel("order-ABC").state is OrderState.CANCELLED
+    assert dict(desk.alpaca.book.accepted) == {"order-ABC": 1}
+
+
 def test_shares_of_a_symbol_that_no_rule_takes_are_a_break(desk):
     desk.alpaca.book.trade_by_hand("ABC", "10", "5")
     (told,) = desk.system(ABC_NOWHERE).breaks
