@@ -91,11 +91,10 @@ class DoorRecord:
             why = reason_text(OrderReason.NEVER_SENT, "the journal could not be written")
             self.record(order, OrderEventKind.CANCELLED, why)
 
-    def ask_for_terms(self, order: Order, verdict: ExitVerdict, revision: int) -> bool:
-        """Write down that the venue is about to be asked for other terms, and return that it is."""
+    def request_terms(self, order: Order, verdict: ExitVerdict, revision: int) -> None:
+        """Write down that the venue is about to be asked for other terms."""
         self.note(order, verdict)
         self._ledger.record([self.event(order, OrderEventKind.REPLACE_REQUESTED, revision=revision, terms=order)])
-        return True
 
     def decline(self, order: Order, revision: int, *, why: str) -> None:
         """Write down that new terms never left; with the next flush, where the journal cannot be written now."""
@@ -105,7 +104,13 @@ class DoorRecord:
             self._ledger.flush()
 
     def is_acknowledged(self, client_order_id: str) -> bool:
-        """Whether the venue said that it has an order that was sent; its own changes and answers say so as well."""
+        """Whether the venue said that it has an order that was sent; its own changes and answers say so as well.
+
+        Raises
+        ------
+        ExecutionError
+            It was never committed.
+        """
         status = self.require(client_order_id)
         changed = status.order != self._ledger.committed_order(client_order_id)
         return status.state is not OrderState.SUBMITTED or status.is_cancel_requested or changed

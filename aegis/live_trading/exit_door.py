@@ -122,9 +122,8 @@ class ExitDoor:
         SubmissionUnknown
             Nobody knows whether it arrived. :meth:`recover` finds out; until then the broker takes no other order.
         JournalError
-            It could not be written down, or what was written could not be anchored. Nothing was sent. In the first
-            case it ends unsent; in the second :meth:`settle_doubts` sends it once the anchor answers and the rules
-            still let it.
+            It could not be written down: it ends unsent. Or what was written could not be anchored: nothing was sent,
+            and :meth:`settle_doubts` sends it once the anchor answers, if the rules still let it.
         """
         name = order.client_order_id
         with self._lock:
@@ -374,7 +373,8 @@ class ExitDoor:
         """Write terms down and ask the venue for them; where it is not asked, whatever for, they are taken back."""
         is_written = is_asked = False
         try:
-            is_written = self._record.ask_for_terms(order, verdict, revision)
+            self._record.request_terms(order, verdict, revision)
+            is_written = True
             self._ledger.flush()
             self._require_anchored(order)
             with self._sending.sending():

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 
 from aegis.errors import AegisError
 from aegis.execution.brokers.broker import Broker
-from aegis.execution.brokers.broker_abilities import KnowsOpenOrders, RoutingBroker
+from aegis.execution.brokers.broker_abilities import KnowsOpenOrders, SeveralVenues
 from aegis.execution.order_states import OrderStatus
 from aegis.live_trading.concurrent_cancels import ConcurrentCancels
 from aegis.live_trading.exit_permits import flatten_request
@@ -88,12 +88,14 @@ class StopWatch:
         return (*filter(None, [self._unlisted]), *self._cancels.failures(client_order_ids))
 
     def _open(self) -> tuple[OrderStatus, ...]:
+        """Return what the broker has open, by what it knows if it can say so without asking its venue."""
         broker = self._broker
         return broker.known_open() if isinstance(broker, KnowsOpenOrders) else broker.open_orders()
 
     def _venue_of(self, client_order_id: str) -> str:
+        """Return the venue of an order among several; empty where there is one, or where it was not found yet."""
         broker = self._broker
-        return (broker.broker_of(client_order_id) or "") if isinstance(broker, RoutingBroker) else ""
+        return (broker.broker_of(client_order_id) or "") if isinstance(broker, SeveralVenues) else ""
 
     def _run(self) -> None:
         pause_seconds = self._pause_seconds

@@ -92,7 +92,10 @@ class RepeatingBroker(Protocol):
 
 @runtime_checkable
 class SeveralVenues(Protocol):
-    """A broker that is made of several, each with positions of its own."""
+    """A broker that is made of several, each with orders and positions of its own."""
+
+    def broker_of(self, client_order_id: str) -> str | None:
+        """Return which of them an order was sent to, None where it is not known or was sent to none."""
 
     def holdings(self) -> Holdings:
         """Return what all hold together, and what stands where an order to close it would not go.
@@ -124,11 +127,3 @@ class KnowsOpenOrders(Protocol):
 
     def known_open(self) -> tuple[OrderStatus, ...]:
         """Return our orders that are not at their end as far as was told, sorted by id, those on their way included."""
-
-
-@runtime_checkable
-class RoutingBroker(Protocol):
-    """A broker with several venues."""
-
-    def broker_of(self, client_order_id: str) -> str | None:
-        """Return which of them an order was sent to, None where it is not known or was sent to none."""

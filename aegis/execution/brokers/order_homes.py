@@ -20,7 +20,17 @@ from aegis.execution.orders import Order, OrderEvent
 
 @dataclass(slots=True)
 class _Earlier:
-    """An order of an earlier process that was not found yet."""
+    """An order of an earlier process that was not found yet.
+
+    Parameters
+    ----------
+    told : tuple of OrderEvent
+        What is recorded of it.
+    is_asked : bool
+        Whether any broker was asked for it.
+    is_nowhere : bool
+        Whether all said that they do not have it.
+    """
 
     told: tuple[OrderEvent, ...]
     is_asked: bool = False
@@ -104,7 +114,7 @@ class OrderHomes:
             return tuple(sorted(name for name, earlier in self._earlier.items() if not earlier.is_nowhere))
 
     def at(self, broker: str) -> tuple[str, ...]:
-        """Return the orders that went to a broker, and those that it alone is asked about."""
+        """Return the orders that went to a broker, or that no broker has and would go to it, as they were noted."""
         with self._lock:
             unfound = {name for name, earlier in self._earlier.items() if not earlier.is_nowhere}
             return tuple(name for name, home in self._homes.items() if home == broker and name not in unfound)
@@ -162,7 +172,7 @@ class OrderHomes:
                 f"order {name} ({order.quantity_shares:g} {order.symbol}): an earlier process may have sent it to "
                 f"{said}; ask again when {', '.join(map(repr, silent))} answers"
             )
-        if home is not None and _is_reached(self._brokers[home]):
+        if home is not None and isinstance(self._brokers[home], ConnectedBroker):
             self._brokers[home].adopt(order, earlier.told)  # so that it looks once more before it sends
         with self._lock:
             earlier.is_nowhere = True
@@ -170,10 +180,7 @@ class OrderHomes:
 
 
 def _has(broker: Broker, client_order_id: str) -> bool:
+    """Whether a broker has an order, by its venue's word where it has one beyond this process."""
     if isinstance(broker, ConnectedBroker):
         return broker.has_order(client_order_id)
     return broker.find_order(client_order_id) is not None
-
-
-def _is_reached(broker: Broker) -> bool:
-    return isinstance(broker, ConnectedBroker)
