@@ -83,7 +83,7 @@ class Word:
 
     @property
     def text(self) -> str:
-        """Return it as events carry reasons."""
+        """The word as events carry reasons."""
         return reason_text(OrderReason.PERSONS_WORD, f"{self.reason} ({self.actor})")
 
 
@@ -108,9 +108,10 @@ def end_by_word(
     Raises
     ------
     ExecutionError
-        The broker tells of the order, it has ended, or the fill cannot be one of its. Nothing was written.
+        The order was never committed, the broker tells of it, it has ended, or the fill cannot be one of its. Nothing
+        was written.
     JournalError
-        It was never committed, or the fill is of a session that is too old to be recorded.
+        The fill is of a session that is too old to be recorded (nothing was written), or the journal cannot be written.
     """
     with door.held() as ledger:
         status = ledger.status(client_order_id)
@@ -141,6 +142,13 @@ def end_by_word(
 def _filled(
     status: OrderStatus, stated: StatedFill, said: str, session_of: Callable[[datetime], date], now_utc: datetime
 ) -> OrderEvent:
+    """Return the event of a stated fill, by which the order is filled or partially filled.
+
+    Raises
+    ------
+    ExecutionError
+        It is said to have filled later than now.
+    """
     order, at = status.order, stated.filled_at_utc
     if at > now_utc:
         raise ExecutionError(

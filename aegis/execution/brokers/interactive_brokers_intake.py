@@ -219,7 +219,7 @@ class InteractiveBrokersIntake:
     def take_status(self, status: GatewayStatus) -> None:
         """Take how far an order is."""
         with self._lock:
-            name = self._numbers.name_of(status.client_id, status.order_id, status.permanent_id)
+            name = self._numbers.name_of(status.client_id, status.order_id, permanent_id=status.permanent_id)
             if name is None:
                 return
             self._recognise(name, status)
@@ -232,7 +232,7 @@ class InteractiveBrokersIntake:
         """Take an execution; those of foreign orders are not ours to tell."""
         with self._lock:
             name = execution.reference if self._book.knows(execution.reference) else None
-            name = name or self._numbers.name_of(0, 0, execution.permanent_id)
+            name = name or self._numbers.name_of(permanent_id=execution.permanent_id)
             if name is None or execution.account not in ("", self.account_code):
                 return
             self._recognise(name, execution)
@@ -278,7 +278,7 @@ class InteractiveBrokersIntake:
     def take_refusal(self, refusal: GatewayRefusal) -> None:
         """Take an error that names an order."""
         with self._lock:
-            name = self._numbers.name_of(self._client_id, refusal.order_id, 0)
+            name = self._numbers.name_of(self._client_id, refusal.order_id)
             if name is None or refusal.is_remark:
                 return
             if refusal.code == CANCELLED:
@@ -311,6 +311,7 @@ class InteractiveBrokersIntake:
                     )
 
     def _recognise(self, name: str, told: GatewayOrder | GatewayStatus | GatewayExecution) -> None:
+        """Take note of the numbers that a message has for an order of ours."""
         said = self._numbers.take(name, told)
         if said:
             self._book.note(said)

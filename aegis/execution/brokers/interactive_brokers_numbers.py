@@ -10,7 +10,9 @@ from __future__ import annotations
 from aegis.execution.brokers.interactive_brokers_reports import ENDED, GatewayExecution, GatewayOrder, GatewayStatus
 
 _OVER_FOR_GOOD = ENDED - {"Inactive"}
-"""Statuses after which one that comes out of turn says nothing."""
+"""Statuses after which one that comes out of turn says nothing; what is inactive may work again."""
+_ENDING = "PendingCancel"
+"""What TWS calls an order whose end was asked for and that is not over yet."""
 
 Number = tuple[int, int]
 """A client id, and the number under which that client placed an order."""
@@ -28,6 +30,7 @@ class OrderNumbers:
     def __init__(self, client_id: int) -> None:
         self._client_id = client_id
         self._names: dict[Number, str] = {}
+        # By Interactive Brokers' own number of an order: which of ours it is, where it was placed, its status.
         self._permanent: dict[int, str] = {}
         self._placed: dict[int, Number] = {}
         self._status: dict[int, str] = {}
@@ -36,12 +39,18 @@ class OrderNumbers:
         """Take note of the number under which an order of ours is sent."""
         self._names[self._client_id, order_id] = client_order_id
 
-    def name_of(self, client_id: int, order_id: int, permanent_id: int) -> str | None:
-        """Return the order of ours that is meant, by its number or by Interactive Brokers' own; None for a stranger."""
+    def name_of(self, client_id: int = 0, order_id: int = 0, *, permanent_id: int = 0) -> str | None:
+        """Return the order of ours that is meant, None for a stranger; a number that is not told is 0."""
         return self._names.get((client_id, order_id)) or self._permanent.get(permanent_id)
 
     def take(self, name: str, told: GatewayOrder | GatewayStatus | GatewayExecution) -> str:
-        """Take note of the numbers of an order of ours; return what a second one of its reference means, else ''."""
+        """Take note of the numbers of an order of ours, and of where it stands.
+
+        Returns
+        -------
+        str
+            What a second order of its reference means, for a person; empty where this is none, or a known one.
+        """
         said, number = "", (told.client_id, told.order_id)
         if told.order_id:
             self._names[number] = name
@@ -68,18 +77,24 @@ class OrderNumbers:
 
     def awaiting_end(self, name: str) -> tuple[int, ...]:
         """Return our own client's numbers of an order that are neither over nor being cancelled, ascending."""
-        found = self._open(name).items()
-        pending = "PendingCancel"
-        return tuple(sorted(n for at, (c, n) in found if c == self._client_id and self._status[at] != pending))
+        return tuple(
+            sorted(
+                order_id
+                for permanent_id, (client_id, order_id) in self._open(name).items()
+                if client_id == self._client_id and self._status[permanent_id] != _ENDING
+            )
+        )
 
     def is_open(self, name: str) -> bool:
         """Whether any order of this reference is told to be open, whoever placed it."""
-        return any(
-            owner == name and self._status.get(number, "Cancelled") not in ENDED
-            for number, owner in self._permanent.items()
-        )
+        return any(owner == name and self._is_open(number) for number, owner in self._permanent.items())
 
     def _open(self, name: str) -> dict[int, Number]:
-        """Return the numbers of an order that is told to be open, by Interactive Brokers' own."""
-        found = {at: self._placed[at] for at, owner in self._permanent.items() if owner == name and at in self._placed}
-        return {at: number for at, number in found.items() if self._status.get(at, "Cancelled") not in ENDED}
+        """Return where the open orders of a reference were placed, by Interactive Brokers' own number."""
+        owners = self._permanent
+        return {at: placed for at, placed in self._placed.items() if owners[at] == name and self._is_open(at)}
+
+    def _is_open(self, permanent_id: int) -> bool:
+        """Whether an order at TWS is told to be open; of one that only executions tell of, nothing is."""
+        status = self._status.get(permanent_id)
+        return status is not None and status not in ENDED

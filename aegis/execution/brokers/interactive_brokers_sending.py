@@ -218,10 +218,10 @@ class InteractiveBrokersSending:
         return self._connection.send(lambda session: session.cancel(order_id, _ends_or_not))
 
     def _is_over(self, name: str) -> bool:
-        """Whether a request to cancel has been answered, one way or the other."""
+        """Whether a request to cancel has been answered, one way or the other, for all orders of the reference."""
         status = self._book.status(name)
-        is_asked = status.is_cancel_requested and not self._intake.awaiting_end(name)
-        return status.is_final or is_asked or self._intake.has_declined_cancel(name)
+        is_ending = status.is_cancel_requested and not self._intake.awaiting_end(name)
+        return status.is_final or is_ending or self._intake.has_declined_cancel(name)
 
     def _is_open_at_venue(self, name: str) -> bool:
         self.look_up(name)
