@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from aegis.errors import AegisError
 
 AT_ONCE = 16
-"""Requests under way in a lane; those that hang are not counted."""
+"""Requests under way in a lane; those that hang are not counted. At half a second each, 160 orders end within the
+5 s that a stop has."""
 MOST_THREADS = 64
-"""Requests under way in a lane, those that hang included."""
+"""Requests under way in a lane, those that hang included: a mute venue takes no more of the machine's threads."""
 HUNG_SECONDS = 0.5
 """A request that takes longer hangs: it gives its place to the next."""
 PATIENCE_SECONDS = 2.0
@@ -89,7 +90,7 @@ class ConcurrentCancels:
         self._run_threadless()
 
     def failures(self, client_order_ids: Collection[str]) -> tuple[str, ...]:
-        """Return why orders could not be cancelled when that was tried last, and which are not answered for yet.
+        """Return, by order, why it could not be cancelled when that was tried last, else for how long nobody answered.
 
         Parameters
         ----------
@@ -120,13 +121,13 @@ class ConcurrentCancels:
             self._changed.notify_all()
 
     def _take(self, name: str, *, is_acknowledged: bool) -> bool:
-        """Let an order wait for its turn, and return whether it did not already, or rests."""
+        """Let an order wait for its turn; return False where it does already, is under way, or rests."""
         last = self._answers.get(name)
         rests = is_acknowledged and last is not None and time.monotonic() - last.at < REST_SECONDS
         if name in self._asked or rests:
             return False
-        self._asked.add(name)
         self._waiting.setdefault(self._lane_of(name), deque()).append(name)
+        self._asked.add(name)
         return True
 
     def _begin(self) -> None:
@@ -156,6 +157,7 @@ class ConcurrentCancels:
             self._run(lane, name)
 
     def _run(self, lane: str, name: str) -> None:
+        """Make a request, keep what became of it, and give its place to the next."""
         failure = ""
         try:
             self._cancel(name)

@@ -128,4 +128,6 @@ def test_after_the_end_nothing_is_begun(venues: Venues, cancels: ConcurrentCance
     cancels.close()
     venues.let_go()
     cancels.ask(["a:1"])
+    while threads := [each for each in threading.enumerate() if each.name.startswith("cancels-")]:
+        threads[0].join(LONGEST_SECONDS)
     assert len(venues.asked) == begun
