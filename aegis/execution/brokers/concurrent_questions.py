@@ -24,7 +24,8 @@ class ConcurrentQuestions:
     names : iterable of str
         The brokers.
     patience_seconds : float
-        How long the slowest is waited for; a question that is still under way then goes on, unheard.
+        How long the slowest is waited for; a question that is still under way then goes on, unheard, and one that was
+        not begun is dropped: behind a mute broker they would grow in number.
     """
 
     def __init__(self, names: Iterable[str], *, patience_seconds: float) -> None:
@@ -62,6 +63,7 @@ class ConcurrentQuestions:
             try:
                 found[name] = future.result(max(0.0, deadline - time.monotonic()))
             except NotInTime:
+                future.cancel()
                 found[name] = BrokerUnavailable(f"{name!r} gave no answer within {self._patience:g} s; ask again")
             except CancelledError:
                 found[name] = BrokerUnavailable(f"{name!r} was closed; make another broker")
