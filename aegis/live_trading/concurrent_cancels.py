@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from aegis.errors import AegisError
+from aegis.errors import AegisError, BrokerUnavailable
 
 AT_ONCE = 16
 """Requests under way in a lane; those that hang are not counted. At half a second each, 160 orders end within the
@@ -30,15 +30,29 @@ HUNG_SECONDS = 0.5
 PATIENCE_SECONDS = 2.0
 """How long an answer is waited for; the request goes on after it."""
 REST_SECONDS = 2.0
-"""An order whose end the venue has taken note of is not asked for again before: venues count requests."""
+"""An order whose end the venue has taken note of, or that it had and does not know, is not asked for again before: a
+stop may stand for days, and venues count requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What became of a request last: when, why nothing (empty where it was taken), and whether that took long."""
+    """What became of a request last.
+
+    Parameters
+    ----------
+    at : float
+        When, by the monotonic clock.
+    failure : str
+        Why nothing; empty where the request was taken.
+    is_lost : bool
+        Whether the venue had said that it has the order when it was asked, and does not know it.
+    is_slow : bool
+        Whether it took longer than the patience.
+    """
 
     at: float
     failure: str
+    is_lost: bool
     is_slow: bool
 
 
@@ -59,11 +73,13 @@ class ConcurrentCancels:
         self._waiting: dict[str, deque[str]] = {}
         self._begun: dict[str, dict[str, float]] = {}
         self._threadless: deque[tuple[str, str]] = deque()
-        self._asked: set[str] = set()
+        self._asked: dict[str, bool] = {}  # whether the venue had said that it has the order
         self._answers: dict[str, _Answer] = {}
         self._is_closed = False
 
-    def ask(self, client_order_ids: Iterable[str], *, acknowledged: Collection[str] = ()) -> None:
+    def ask(
+        self, client_order_ids: Iterable[str], *, acknowledged: Collection[str] = (), arrived: Collection[str] = ()
+    ) -> None:
         """Ask for the end of orders that are not asked for already, and wait a while for the answers.
 
         Parameters
@@ -72,6 +88,8 @@ class ConcurrentCancels:
             Which.
         acknowledged : collection of str
             Those of which the venue has said that it ends them.
+        arrived : collection of str
+            Those that the venue has said that it has: one that it does not know is not on its way to it.
 
         Notes
         -----
@@ -81,10 +99,11 @@ class ConcurrentCancels:
         with self._changed:
             if self._is_closed:
                 return
-            awaited = {name for name in client_order_ids if self._take(name, is_acknowledged=name in acknowledged)}
+            asked = [name for name in client_order_ids if not self._rests(name, acknowledged)]
+            awaited = {name for name in asked if self._take(name, has_arrived=name in arrived)}
             awaited = {name for name in awaited if name not in self._answers or not self._answers[name].is_slow}
             self._begin()
-            while not self._threadless and awaited & self._asked and (left := deadline - time.monotonic()) > 0:
+            while not self._threadless and awaited & self._asked.keys() and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(min(left, HUNG_SECONDS / 2))
                 self._begin()  # in the places of those that hang by now
         self._run_threadless()
@@ -98,7 +117,7 @@ class ConcurrentCancels:
             Those that are open; what is kept of others is forgotten.
         """
         with self._changed:
-            for name in self._answers.keys() - client_order_ids - self._asked:
+            for name in self._answers.keys() - client_order_ids - self._asked.keys():
                 del self._answers[name]
             told = {name: answer.failure for name, answer in self._answers.items() if answer.failure}
             now = time.monotonic()
@@ -120,14 +139,19 @@ class ConcurrentCancels:
             self._asked.clear()
             self._changed.notify_all()
 
-    def _take(self, name: str, *, is_acknowledged: bool) -> bool:
-        """Let an order wait for its turn; return False where it does already, is under way, or rests."""
+    def _rests(self, name: str, acknowledged: Collection[str]) -> bool:
+        """Whether an order is not to be asked for again yet."""
         last = self._answers.get(name)
-        rests = is_acknowledged and last is not None and time.monotonic() - last.at < REST_SECONDS
-        if name in self._asked or rests:
+        if last is None or time.monotonic() - last.at >= REST_SECONDS:
+            return False
+        return name in acknowledged or last.is_lost
+
+    def _take(self, name: str, *, has_arrived: bool) -> bool:
+        """Let an order wait for its turn; return False where it does already, or is under way."""
+        if name in self._asked:
             return False
         self._waiting.setdefault(self._lane_of(name), deque()).append(name)
-        self._asked.add(name)
+        self._asked[name] = has_arrived
         return True
 
     def _begin(self) -> None:
@@ -158,17 +182,17 @@ class ConcurrentCancels:
 
     def _run(self, lane: str, name: str) -> None:
         """Make a request, keep what became of it, and give its place to the next."""
-        failure = ""
+        failure, is_unknown = "", False
         try:
             self._cancel(name)
         except AegisError as error:
-            failure = str(error)
+            failure, is_unknown = str(error), not isinstance(error, BrokerUnavailable)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next request needs its place, and a person is told
             failure = f"order {name}: asked to cancel it, and met {error!r}; it is asked again, or cancel it by hand"
         with self._changed:
             now = time.monotonic()
             since = self._begun[lane].pop(name)
-            self._answers[name] = _Answer(now, failure, is_slow=now - since > PATIENCE_SECONDS)
-            self._asked.discard(name)
+            is_lost = self._asked.pop(name, False) and is_unknown
+            self._answers[name] = _Answer(now, failure, is_lost, is_slow=now - since > PATIENCE_SECONDS)
             self._begin()
             self._changed.notify_all()

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from aegis.errors import AegisError
 from aegis.execution.brokers.broker import Broker
 from aegis.execution.brokers.broker_abilities import KnowsOpenOrders, SeveralVenues
-from aegis.execution.order_states import OrderStatus
+from aegis.execution.order_states import OrderState, OrderStatus
 from aegis.live_trading.concurrent_cancels import ConcurrentCancels
 from aegis.live_trading.exit_permits import flatten_request
 from aegis.live_trading.kill_switch import KillSwitch
@@ -76,11 +76,13 @@ class StopWatch:
         """Ask for the end of orders, but those that close positions for the stop that stands, and return which."""
         request = self._switch.status().flatten
         ending = {
-            status.order.client_order_id: status.is_cancel_requested
+            status.order.client_order_id: status
             for status in found
             if not request or flatten_request(status.order.decision_id) != request
         }
-        self._cancels.ask(sorted(ending), acknowledged=[name for name, is_ending in ending.items() if is_ending])
+        acknowledged = {name for name, status in ending.items() if status.is_cancel_requested}
+        arrived = {name for name, status in ending.items() if status.state is not OrderState.SUBMITTED}
+        self._cancels.ask(sorted(ending), acknowledged=acknowledged, arrived=arrived)
         return frozenset(ending)
 
     def failures(self, client_order_ids: Collection[str]) -> tuple[str, ...]:

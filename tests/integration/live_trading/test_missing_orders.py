@@ -13,6 +13,7 @@ from aegis.clock import SimulatedClock
 from aegis.errors import BrokerUnavailable, ExecutionError, SubmissionUnknown
 from aegis.execution.brokers.interactive_brokers import InteractiveBrokersBroker
 from aegis.execution.order_states import OrderState
+from aegis.live_trading import concurrent_cancels
 from aegis.live_trading.ended_by_word import StatedFill, Word, end_by_word
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.flattening import flatten_progress
@@ -141,6 +142,27 @@ def test_a_request_for_the_end_of_a_missing_order_fails_while_the_venue_says_not
     gateway.gateway.always(ToGateway.CURRENT_TIME, Reset())
     with pytest.raises(BrokerUnavailable):
         system.cancel_order(order.client_order_id)
+
+
+def test_a_stop_asks_once_in_a_while_for_an_order_that_the_venue_had_and_denies(
+    venue, start, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(concurrent_cancels, "REST_SECONDS", 60.0)
+    process = start()
+    order = limit(process.system, "denied")
+    process.system.submit_order(order)
+    process.broker.catch_up()
+    process.system.step()
+    process.close()
+    venue.book.orders.clear()
+    process = start(IN_SESSION + timedelta(minutes=1))
+    process.system.step()
+    KillSwitch(tmp_path / "kill.json").engage("enough", actor="ada", at_utc=IN_SESSION)
+    before = len(venue.rest.calls)
+    for _ in range(10):
+        process.system.cancel_all()
+        assert "unknown to Alpaca" in process.system.last_failure
+    assert len(venue.rest.calls) - before == 1
 
 
 def test_a_person_ends_a_missing_order_with_the_fill_of_the_statement(begin, gateway) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aegis.errors import BrokerUnavailable
+from aegis.errors import BrokerUnavailable, ExecutionError
 from aegis.live_trading import concurrent_cancels
 from aegis.live_trading.concurrent_cancels import AT_ONCE, MOST_THREADS, ConcurrentCancels
 
@@ -105,6 +105,16 @@ def test_an_order_whose_end_the_venue_has_noted_rests(venues: Venues, cancels: C
     for _ in range(3):
         cancels.ask(["a:1", "a:2"], acknowledged=["a:2"])
     assert venues.asked == {"a:1": 3, "a:2": 1}
+
+
+def test_an_order_that_the_venue_had_and_does_not_know_rests_and_one_on_its_way_does_not(
+    venues: Venues, cancels: ConcurrentCancels
+):
+    venues.errors = {name: ExecutionError(f"order {name}: unknown") for name in ("a:had", "a:sent")}
+    for _ in range(3):
+        cancels.ask(["a:had", "a:sent"], arrived=["a:had"])
+    assert venues.asked == {"a:had": 1, "a:sent": 3}
+    assert cancels.failures({"a:had", "a:sent"}) == ("order a:had: unknown", "order a:sent: unknown")
 
 
 def test_a_machine_that_gives_no_threads_cancels_one_after_another(
