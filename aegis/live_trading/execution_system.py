@@ -338,9 +338,9 @@ class ExecutionSystem:
 
         Notes
         -----
-        All at once: first those that the broker has open, then those that are open by the journal besides. One that
-        cannot be cancelled, or is not answered for, does not keep the others from it; whoever calls, calls again until
-        none is left.
+        Those that the broker has open are asked for side by side, then those that are open by the journal besides. One
+        that cannot be cancelled, or is not answered for, keeps no other from it; whoever calls, calls again until none
+        is left.
         Orders that were committed and not sent yet stay as they are: nothing sends them while the switch is engaged.
         """
         asked = self._watch.cancel_open()  # waits for no lock of the door's
