@@ -119,7 +119,7 @@ def end_by_word(
             stands = "is not known to the journal" if status is None else f"is '{status.state}' in the journal"
             raise ExecutionError(
                 f"order {client_order_id} {stands}, and is none that the broker tells of no more; only such an order "
-                "is ended on a person's word. Cancel one that is open"
+                "is ended on a person's word. Give the whole id, as the difference names it; nothing was written"
             )
         events = []
         if word.fill is not None:
@@ -154,6 +154,11 @@ def _filled(
         raise ExecutionError(
             f"order {order.client_order_id} ({order.symbol}): it cannot have filled at {at:%Y-%m-%d %H:%M:%S} UTC, it "
             f"is {now_utc:%Y-%m-%d %H:%M:%S}; give the instant of the statement"
+        )
+    if session_of(at) < order.session:  # it would count in a book that knew nothing of the order
+        raise ExecutionError(
+            f"order {order.client_order_id} ({order.symbol}): it cannot have filled at {at:%Y-%m-%d %H:%M:%S} UTC, "
+            f"it was decided in session {order.session}; give the instant of the statement"
         )
     quantity = math.copysign(stated.shares, order.quantity_shares)
     completes = status.is_completed_by(quantity)

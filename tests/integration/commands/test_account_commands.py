@@ -246,6 +246,11 @@ def test_an_order_that_the_broker_tells_of_no_more_is_ended_with_its_fill(
     said = Console(file=io.StringIO(), width=200)
     about = {"reason": "statement, line 3", "console": said, "clock": FixedClock(opened + timedelta(hours=1))}
     stated = {"filled_shares": 4.0, "price_usd": 10.0, "commission_usd": 1.0, "filled_at_utc": at}
+    early = stated | {"filled_at_utc": CALENDAR.open_utc(CALENDAR.previous(before))}
+    with pytest.raises(ExecutionError, match=f"it was decided in session {before}; give the instant of the statement"):
+        end_order_command(config, order.client_order_id, **about, **early)
+    with pytest.raises(ExecutionError, match=r"Give the whole id, as the difference names it; nothing was written"):
+        end_order_command(config, order.client_order_id[:8], **about)
     assert not end_order_command(config, order.client_order_id, **about, **stated)
     told = said.file.getvalue()
     assert f"order {order.client_order_id} is cancelled, 4 of 10 SPY filled" in told
