@@ -35,15 +35,14 @@ def instant(text: str) -> datetime:
     ArgumentTypeError
         It is none, or says no time zone.
     """
+    refusal = f"{text!r} is not an instant with its time zone; write it as 2024-05-31T15:30:00-04:00, or ...Z for UTC"
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not an instant with its time zone; write it as 2024-05-31T15:30:00-04:00, or ...Z for UTC"
-        )
-    return found.astimezone(UTC)
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # the year 1 of one zone has no date in UTC
+        raise argparse.ArgumentTypeError(refusal) from error
+    raise argparse.ArgumentTypeError(refusal)
 
 
 def port(text: str) -> int:

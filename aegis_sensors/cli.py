@@ -28,6 +28,8 @@ _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 _REFUSED = 2
 _FAILED = 1
+_INTERRUPTED = 130
+"""As a shell says it of a program that SIGINT ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AegisError as error:
         Console(stderr=True, soft_wrap=True).print(f"[red]aegis: {type(error).__name__}:[/red] {_plain(str(error))}")
         return _REFUSED
+    except KeyboardInterrupt:
+        Console(stderr=True, soft_wrap=True).print("aegis: ended by Ctrl-C; what it said before is done")
+        return _INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:

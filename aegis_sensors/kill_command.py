@@ -32,6 +32,11 @@ from aegis_sensors.workspace_identity import account_in, require_account
 _LOOK_SECONDS = 0.2
 _AT_THE_BROKER = "start `aegis trade`, which cancels what is open, or cancel it on the broker's pages"
 
+_NO_BROKER = (
+    "NOT flat: --flatten is for an account at a broker, and this one is executed in daily bars by the runs: no process "
+    "trades it, so nothing closes what it holds."
+)
+
 
 def kill_command(
     *,
@@ -86,6 +91,9 @@ def kill_command(
         say_of(console, desk, note)
     if not flatten:
         return not doubts
+    if not desk.config.is_traded:
+        say_of(console, desk, _NO_BROKER)
+        return False
     found = _wait_until_flat(desk, wait_seconds, sleep)
     is_flat = found is not None and found.state == "flat"
     say_of(console, desk, _flatten_words(found))
@@ -195,4 +203,8 @@ def _flatten_words(found: FlattenProgress | None) -> str:
     if found.state == "flat":
         return "flat: the broker says that nothing is held."
     left = ", ".join(f"{shares:g} {symbol}" for symbol, shares in found.left.items())
-    return f"NOT flat yet, {found.state}: {left or 'orders are open'}. {found.told}".rstrip()
+    told = f"{found.told} " if found.told else ""
+    return (
+        f"NOT flat yet, {found.state}: {left or 'orders are open'}. {told}The request stands until the switch is "
+        "released; the same command waits for it again."
+    )

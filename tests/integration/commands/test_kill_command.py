@@ -234,3 +234,33 @@ def _killed(settings: Path, ask: Ask, **environment: str) -> str:
     assert (status, errors) == (0, "")
     assert _switch(settings).is_engaged()
     return printed
+
+
+def test_an_account_without_a_broker_is_stopped_and_nobody_is_told_to_wait_for_its_positions(
+    tmp_path: Path, ask: Ask
+) -> None:
+    folder = tmp_path / "home" / "simulated-simulated"
+    folder.mkdir(parents=True)
+    settings = _written(tmp_path, run={"account": "simulated"})
+
+    status, printed, _ = ask(settings, "kill", "--reason", "odd prices", "--flatten", "--wait", "1")
+
+    assert status == 1
+    assert _switch(settings, "simulated-simulated", "simulated").status().is_engaged
+    assert "NOT flat: --flatten is for an account at a broker" in printed
+    assert "one that starts works on it" not in printed
+
+
+def test_ctrl_c_while_positions_are_closed_leaves_the_stop_and_prints_no_traceback(
+    settings: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("aegis_sensors.kill_command.flatten_progress", interrupted)
+    status, printed, errors = ask(settings, "kill", "--reason", "odd fills", "--flatten")
+
+    assert status == 130
+    assert "stopped. No new order leaves" in printed
+    assert "ended by Ctrl-C" in errors
+    assert _switch(settings).status().is_engaged
