@@ -73,11 +73,20 @@ class StopWatch:
         return self.cancel(found)
 
     def cancel(self, found: Iterable[OrderStatus]) -> frozenset[str]:
-        """Ask for the end of orders, but those that close positions for the stop that stands, and return which."""
-        request = self._switch.status().flatten
+        """Ask for the end of orders, but those that close positions for the stop that stands, and return which.
+
+        Parameters
+        ----------
+        found : iterable of OrderStatus
+            Those that are open. The switch is read after the last of them: what left after a release is not ended.
+        """
+        listed, stop = tuple(found), self._switch.status()
+        if not stop.is_engaged:
+            return frozenset()
+        request = stop.flatten
         ending = {
             status.order.client_order_id: status
-            for status in found
+            for status in listed
             if not request or flatten_request(status.order.decision_id) != request
         }
         acknowledged = {name for name, status in ending.items() if status.is_cancel_requested}

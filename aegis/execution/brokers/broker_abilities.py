@@ -32,6 +32,14 @@ class ConnectedBroker(Protocol):
 
 
 @runtime_checkable
+class TellsOfToday(Protocol):
+    """A broker whose venue forgets orders of earlier days."""
+
+    def why_unproven(self, order: Order) -> str:
+        """Return why it proves nothing that the venue does not tell of an order; empty where it never had it then."""
+
+
+@runtime_checkable
 class SharedBroker(Protocol):
     """A broker whose account others can trade as well."""
 

@@ -27,7 +27,7 @@ from aegis.execution.brokers.interactive_brokers_account import (
     require_allowed_port,
 )
 from aegis.execution.brokers.interactive_brokers_connection import InteractiveBrokersConnection
-from aegis.execution.brokers.interactive_brokers_ends import LOST
+from aegis.execution.brokers.interactive_brokers_ends import LOST, why_unproven
 from aegis.execution.brokers.interactive_brokers_intake import InteractiveBrokersIntake
 from aegis.execution.brokers.interactive_brokers_reports import GatewayOrder
 from aegis.execution.brokers.interactive_brokers_sending import InteractiveBrokersSending
@@ -214,6 +214,10 @@ class InteractiveBrokersBroker(ListeningBroker):
     def has_order(self, client_order_id: str) -> bool:
         """Whether Interactive Brokers has, or had today, an order of this id, known to this process or not."""
         return self._sending.look_up(client_order_id)
+
+    def why_unproven(self, order: Order) -> str:
+        """Return why it proves nothing that Interactive Brokers does not tell of an order; see :class:`TellsOfToday`."""
+        return why_unproven(order, today=self._venue_day())
 
     def catch_up(self) -> frozenset[str]:
         """Ask what became of our open orders, and return those that Interactive Brokers does not tell of.

@@ -28,6 +28,25 @@ _BY_PERSON = "by trader"
 """What the status of an order that is over says after any request to cancel it, whoever made it."""
 
 
+def why_unproven(order: Order, *, today: date) -> str:
+    """Return why it proves nothing that Interactive Brokers does not tell of an order; empty where it proves something.
+
+    Parameters
+    ----------
+    order : Order
+        As it may have been sent.
+    today : date
+        The day at the venue.
+    """
+    if today <= order.execution_session:
+        return ""
+    return (
+        f"order {order.client_order_id} ({order.quantity_shares:g} {order.symbol}): it may have been sent in session "
+        f"{order.execution_session}, and Interactive Brokers tells of today's executions only; look for its order "
+        "reference in the statement, and say what became of it: `aegis positions end-order`"
+    )
+
+
 def end_of(
     order: Order,
     *,

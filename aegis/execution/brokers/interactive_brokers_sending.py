@@ -17,7 +17,7 @@ from aegis.config_brokers import InteractiveBrokersBrokerSettings
 from aegis.errors import BrokerUnavailable, ExecutionError, OrderRejected, SubmissionUnknown
 from aegis.execution.brokers.broker_book import BrokerBook
 from aegis.execution.brokers.interactive_brokers_connection import InteractiveBrokersConnection
-from aegis.execution.brokers.interactive_brokers_ends import LOST
+from aegis.execution.brokers.interactive_brokers_ends import LOST, why_unproven
 from aegis.execution.brokers.interactive_brokers_intake import InteractiveBrokersIntake
 from aegis.execution.brokers.interactive_brokers_messages import OrderAnswer
 from aegis.execution.brokers.interactive_brokers_reports import (
@@ -114,15 +114,10 @@ class InteractiveBrokersSending:
             It was acknowledged, or the venue's day is later than its session.
         """
         status = self._book.status(client_order_id)
-        order = status.order
         if status.state is not OrderState.SUBMITTED:
             raise SubmissionUnknown(f"order {client_order_id}: {LOST}")
-        if self._today() > order.execution_session:
-            raise SubmissionUnknown(
-                f"order {client_order_id} ({order.quantity_shares:g} {order.symbol}): it may have been sent in session "
-                f"{order.execution_session}, and Interactive Brokers tells of today's executions only; look for its "
-                "order reference in the statement, and say what became of it: `aegis positions end-order`"
-            )
+        if why := why_unproven(status.order, today=self._today()):
+            raise SubmissionUnknown(why)
 
     def submit(self, order: Order, *, is_retry: bool) -> OrderStatus:
         """Send an order of ours, at most once, and return where it stands."""

@@ -119,7 +119,8 @@ class MultiBroker:
         Raises
         ------
         SubmissionUnknown
-            As :meth:`Broker.submit`; or an earlier process may have sent it to a broker that does not say.
+            As :meth:`Broker.submit`; or an earlier process may have sent it to a broker that does not say, or not any
+            more.
 
         Notes
         -----
@@ -139,6 +140,7 @@ class MultiBroker:
                 raise SubmissionUnknown(f"{error}; nothing was sent") from error
             if found is not None:
                 return self._asked.one(found, lambda broker: broker.submit(order))
+            self._homes.require_never_sent(name)
         if home is None:
             return self._reject(
                 order, f"no rule of brokers.multi.routes takes {order.symbol}; add one, or leave the symbol out"
@@ -171,6 +173,8 @@ class MultiBroker:
 
         Raises
         ------
+        SubmissionUnknown
+            None tells of an order of an earlier process, and of one of them that proves nothing.
         BrokerUnavailable
             Its broker does not say; or one that may have an order of an earlier process, and no other has it.
         """
@@ -178,6 +182,7 @@ class MultiBroker:
         if not self._homes.knows(name):
             return None
         if self._homes.is_sought(name) and not self._status(name).is_final and self._homes.seek(name) is None:
+            self._homes.require_never_sent(name)
             return None
         home = self._homes.of(name)
         if home is None or self._homes.is_sought(name):

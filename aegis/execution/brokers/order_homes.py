@@ -10,10 +10,10 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aegis.errors import BrokerUnavailable, ExecutionError, OrderRejected
+from aegis.errors import BrokerUnavailable, ExecutionError, OrderRejected, SubmissionUnknown
 from aegis.execution.brokers.asked_brokers import AskedBrokers
 from aegis.execution.brokers.broker import Broker
-from aegis.execution.brokers.broker_abilities import ConnectedBroker
+from aegis.execution.brokers.broker_abilities import ConnectedBroker, TellsOfToday
 from aegis.execution.brokers.order_routes import OrderRoutes
 from aegis.execution.orders import Order, OrderEvent
 
@@ -177,6 +177,21 @@ class OrderHomes:
         with self._lock:
             earlier.is_nowhere = True
         return None
+
+
+    def require_never_sent(self, client_order_id: str) -> None:
+        """Refuse to take an order that no broker tells of for one that was never sent, where that proves nothing.
+
+        Raises
+        ------
+        SubmissionUnknown
+            One of them tells of today's orders only, and the rules may have sent it there on an earlier day.
+        """
+        with self._lock:
+            order = self._orders[client_order_id]
+        for broker in self._brokers.values():
+            if isinstance(broker, TellsOfToday) and (why := broker.why_unproven(order)):
+                raise SubmissionUnknown(why)
 
 
 def _has(broker: Broker, client_order_id: str) -> bool:

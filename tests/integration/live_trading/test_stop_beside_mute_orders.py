@@ -222,6 +222,31 @@ def test_a_request_without_an_answer_is_not_begun_again_however_long_the_stop_la
             assert system.last_failure
 
 
+@pytest.mark.usefixtures("no_thread_is_left")
+def test_an_order_that_leaves_after_a_release_is_not_ended_by_the_stop_before(alpaca, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(concurrent_cancels, "PATIENCE_SECONDS", 60.0)
+    clock = SimulatedClock(AFTER_THE_CLOSE)
+    with ExitStack() as opened:
+        broker = opened.enter_context(alpaca_broker(alpaca, clock, read_timeout_seconds=60.0))
+        system = opened.enter_context(closing(ExecutionSystem(broker, config_in(tmp_path, clock))))
+        before, after = limit(system, "DEF", "before"), limit(system, "ABC", "after")
+        system.submit_order(before)
+        alpaca.rest.script("DELETE", Before(Hang()))
+        engage(tmp_path)
+        stop = threading.Thread(target=system.step)
+        stop.start()
+        opened.callback(stop.join)
+        opened.callback(alpaca.rest.let_go)
+        while not any(call.method == "DELETE" for call in alpaca.rest.calls):
+            time.sleep(0.01)
+        KillSwitch(tmp_path / "kill.json").release("go on", actor="ada", at_utc=AFTER_THE_CLOSE)
+        system.submit_order(after)
+        alpaca.rest.let_go()
+        stop.join()
+        assert alpaca.book.named(before.client_order_id)["status"] == "canceled"
+        assert alpaca.book.named(after.client_order_id)["status"] == "accepted"
+
+
 class Breaking(AlpacaBroker):
     """A broker that breaks at the first order that it is to cancel."""
 

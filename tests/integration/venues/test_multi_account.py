@@ -218,6 +218,22 @@ def test_an_order_that_no_broker_has_is_not_found_and_goes_where_the_rules_say_n
     assert later.cancel("order-ABC").state is OrderState.CANCELLED
 
 
+@pytest.mark.parametrize("routes", [ALL_TO_IB, ABC_TO_ALPACA, ABC_NOWHERE], ids=["ib", "alpaca", "nowhere"])
+def test_an_order_of_before_the_weekend_that_no_broker_tells_of_is_neither_sent_nor_called_never_sent(
+    desk, order_of, routes
+):
+    order = order_of()
+    sent = desk.broker(ALL_TO_IB).submit(order)  # and the process dies before it hears the answer
+    desk.ib.desk.fill(desk.ib.desk.order_of("order-ABC"), 100, 5.0)
+    desk.ib.desk.orders.clear()  # TWS tells of today's only
+    later = desk.broker(routes, MONDAY)
+    later.adopt(order)
+    for ask in (later.find_order, lambda _: later.submit(order)):
+        with pytest.raises(SubmissionUnknown, match=f"may have been sent in session {sent.order.execution_session}"):
+            ask("order-ABC")
+    assert (dict(desk.alpaca.book.accepted), desk.ib.desk.accepted) == ({}, {})
+
+
 @pytest.mark.parametrize(("at_alpaca", "total"), [(0, 10.0), (-10, None), (10, 20.0)])
 def test_shares_that_stand_where_no_order_to_close_them_would_go_are_a_break(desk, at_alpaca: int, total):
     desk.ib.desk.positions[ABC_AT_IB] = (10.0, 5.0)
