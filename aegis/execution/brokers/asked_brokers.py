@@ -13,6 +13,7 @@ from typing import TypeVar
 from aegis.errors import BrokerUnavailable, ConfigurationError, SubmissionUnknown
 from aegis.execution.account_state import Position
 from aegis.execution.brokers.broker import AccountBalance, Broker
+from aegis.execution.brokers.broker_abilities import ClockedBroker
 from aegis.execution.brokers.concurrent_questions import ConcurrentQuestions
 
 Answer = TypeVar("Answer")
@@ -92,3 +93,8 @@ class AskedBrokers:
     def close(self) -> None:
         """Ask no more."""
         self._questions.close()
+
+
+def skew_seconds(broker: Broker) -> float:
+    """Return by how much a broker's clock is ahead of ours; 0 of one that has none."""
+    return broker.clock_skew_seconds() if isinstance(broker, ClockedBroker) else 0.0

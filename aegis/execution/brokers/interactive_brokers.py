@@ -182,7 +182,13 @@ class InteractiveBrokersBroker(ListeningBroker):
         """Ask for the rest of an order to be cancelled; see :meth:`Broker.cancel`."""
         self._require_known(client_order_id)
         status = self._book.status(client_order_id)
-        return status if status.is_final else self._sending.cancel(client_order_id)
+        is_over = status.is_final and not self._intake.awaiting_end(client_order_id)
+        return status if is_over else self._sending.cancel(client_order_id)
+
+    def known_open(self) -> tuple[OrderStatus, ...]:
+        """Return our orders that may execute, sorted by id: also one that ended, where a second one of its reference is open."""
+        names = sorted({*self._book.open_ids(), *self._intake.unended()})
+        return tuple(self._book.status(name) for name in names)
 
     def replace(self, order: Order, *, revision: int) -> OrderStatus:
         """Ask for other terms; see :meth:`Broker.replace`. Only quantity and prices change."""

@@ -174,6 +174,11 @@ class InteractiveBrokersIntake:
         with self._lock:
             return self._numbers.awaiting_end(client_order_id)
 
+    def unended(self) -> frozenset[str]:
+        """Return the references of our own client's orders that are told to be open, those of a second one included."""
+        with self._lock:
+            return self._numbers.unended()
+
     def foreign_orders(self) -> tuple[GatewayOrder, ...]:
         """Return open orders of the account that are not ours."""
         with self._lock:
@@ -188,11 +193,6 @@ class InteractiveBrokersIntake:
         """Return commissions that were told after their fills had been."""
         with self._lock:
             return tuple(self._late[name] for name in sorted(self._late))
-
-    def refusal(self, client_order_id: str) -> GatewayRefusal | None:
-        """Return why an order of ours was not taken, as far as it was told."""
-        with self._lock:
-            return self._refused.get(client_order_id)
 
     def reject(self, client_order_id: str, reason: str) -> None:
         """Tell that an order of ours was not taken."""

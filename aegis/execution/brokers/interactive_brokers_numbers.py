@@ -85,6 +85,14 @@ class OrderNumbers:
             )
         )
 
+    def unended(self) -> frozenset[str]:
+        """Return the references of our own client's orders that are told to be open."""
+        return frozenset(
+            owner
+            for number, owner in self._permanent.items()
+            if self._status.get(number, "Cancelled") not in ENDED and self._placed.get(number, (-1, 0))[0] == self._client_id
+        )
+
     def is_open(self, name: str) -> bool:
         """Whether any order of this reference is told to be open, whoever placed it."""
         return any(owner == name and self._is_open(number) for number, owner in self._permanent.items())

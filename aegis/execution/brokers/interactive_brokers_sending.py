@@ -215,8 +215,8 @@ class InteractiveBrokersSending:
     def _is_over(self, name: str) -> bool:
         """Whether a request to cancel has been answered, one way or the other, for all orders of the reference."""
         status = self._book.status(name)
-        is_ending = status.is_cancel_requested and not self._intake.awaiting_end(name)
-        return status.is_final or is_ending or self._intake.has_declined_cancel(name)
+        is_told = status.is_final or status.is_cancel_requested
+        return (is_told and not self._intake.awaiting_end(name)) or self._intake.has_declined_cancel(name)
 
     def _is_open_at_venue(self, name: str) -> bool:
         self.look_up(name)

@@ -21,7 +21,7 @@ from aegis.errors import BrokerUnavailable, ExecutionError, SubmissionUnknown
 from aegis.execution.account_state import Position
 from aegis.execution.brokers import broker_abilities as abilities
 from aegis.execution.brokers.account_fees import AccountFee
-from aegis.execution.brokers.asked_brokers import DOWN, AskedBrokers, BrokerReport
+from aegis.execution.brokers.asked_brokers import DOWN, AskedBrokers, BrokerReport, skew_seconds
 from aegis.execution.brokers.begun_sessions import begun_sessions
 from aegis.execution.brokers.broker import AccountBalance, Broker, BrokerEvent
 from aegis.execution.brokers.broker_book import BrokerBook
@@ -207,9 +207,11 @@ class MultiBroker:
         return tuple(sorted(found, key=lambda status: status.order.client_order_id))
 
     def known_open(self) -> tuple[OrderStatus, ...]:
-        """Return the orders that are not at their end as far as was told, sorted by id; nothing is asked."""
+        """Return the orders that may execute as far as was told; nothing is asked."""
         names = {*self._homes.perhaps_anywhere(), *(name for each in self._brokers for name in self._homes.at(each))}
-        return tuple(self._last_known(sorted(names)))
+        knowing = [each for each in self._brokers.values() if isinstance(each, abilities.KnowsOpenOrders)]
+        second = [status for each in knowing for status in each.known_open() if status.is_final]
+        return (*self._last_known(sorted(names)), *second)
 
     def positions(self) -> tuple[Position, ...]:
         """Return what all brokers hold together, sorted by symbol; as :meth:`holdings`, of all or of none."""
@@ -246,7 +248,7 @@ class MultiBroker:
             None of those that have a clock says.
         """
         clocked = [name for name, broker in self._brokers.items() if isinstance(broker, abilities.ClockedBroker)]
-        told = self._asked.each(_skew_seconds, clocked)
+        told = self._asked.each(skew_seconds, clocked)
         skews = [skew for skew in told.values() if not isinstance(skew, Exception)]
         if told and not skews:
             raise BrokerUnavailable("; ".join(f"{name!r}: {why}" for name, why in told.items()))
@@ -393,8 +395,3 @@ class MultiBroker:
 def _as_sent(status: OrderStatus) -> OrderStatus:
     """Return where an order stands that was handed in: at least submitted."""
     return replace(status, state=OrderState.SUBMITTED) if status.state in UNSENT else status
-
-
-def _skew_seconds(broker: Broker) -> float:
-    """Return what a broker with a clock says; only these are asked."""
-    return broker.clock_skew_seconds() if isinstance(broker, abilities.ClockedBroker) else 0.0

@@ -310,6 +310,22 @@ def test_a_flattening_closes_the_rest_and_is_not_done_while_a_venue_holds_shares
     assert len(desk.ib.desk.orders) == 1
 
 
+def test_a_stop_ends_the_second_order_of_a_reference_after_the_first_has_filled(desk):
+    system = desk.system(ALL_TO_IB)
+    rests = system.order("ABC", 10, name="rests", **RESTS)
+    system.submit_order(rests)
+    first = desk.ib.desk.order_of(rests.client_order_id)
+    second = type(first)(**{**vars(first), "order_id": first.order_id + 50, "permanent_id": 777, "executions": []})
+    desk.ib.desk.orders.append(second)
+    desk.ib.tell(*desk.ib.desk.fill(first, 10, 5.0))
+    desk.multi.open_orders()
+    system.step()
+    assert system.door.status(rests.client_order_id).state is OrderState.FILLED
+    desk.stop()
+    system.step()
+    assert (second.status, system.last_failure) == ("Cancelled", "")
+
+
 def test_brokers_without_a_clock_go_by_ours(market_of):
     assert MultiBench(one=SimulatedBench(market_of), other=SimulatedBench(market_of)).broker.clock_skew_seconds() == 0.0
 

@@ -265,6 +265,20 @@ def test_an_order_is_over_once_every_order_of_its_reference_is(venue, broker, or
         assert broker.find_order(order.reference).state is state
 
 
+def test_a_second_order_of_a_reference_can_be_ended_after_the_first_has_filled(venue, broker, order) -> None:
+    twin = type(order)(**{**vars(order), "order_id": order.order_id + 50, "permanent_id": 777, "executions": []})
+    venue.desk.orders.append(twin)
+    venue.tell(*venue.desk.fill(order, order.shares, 5.0))
+    broker.catch_up()
+    (status,) = broker.known_open()
+    assert (status.order.client_order_id, status.state) == (order.reference, OrderState.FILLED)
+    assert broker.cancel(order.reference).state is OrderState.FILLED
+    assert (twin.status, broker.known_open()) == ("Cancelled", ())
+    asked = len(venue.gateway.received(ToGateway.CANCEL_ORDER))
+    assert broker.cancel(order.reference).state is OrderState.FILLED
+    assert len(venue.gateway.received(ToGateway.CANCEL_ORDER)) == asked
+
+
 def test_a_trade_by_hand_shows_in_the_positions_and_in_no_order(venue, broker):
     venue.desk.positions[1002] = (7.0, 20.0)
     (position,) = broker.positions()
