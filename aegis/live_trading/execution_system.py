@@ -107,11 +107,12 @@ class ExecutionSystem:
             self._flattening = Flattening(
                 self.door, broker, self._journal, permit=permit, config=config, sessions=self._sessions
             )
-            self.door.recover()
-            self._agreement = Agreement(broker, self._journal, self.door, rules, config, session_of=self.session_of)
-            self.reconcile()
+            self._watch = StopWatch(broker, self._switch, pause_seconds=config.poll_seconds)
+            with self._watch.ends_on_failure():  # one venue of several that does not answer keeps no other from it
+                self.door.recover()
+                self._agreement = Agreement(broker, self._journal, self.door, rules, config, session_of=self.session_of)
+                self.reconcile()
             self._opened = opened.pop_all()
-        self._watch = StopWatch(broker, self._switch, pause_seconds=config.poll_seconds)
         self._pump = threading.Thread(target=self._run, name=f"execution-{config.account}", daemon=True)
 
     def __enter__(self) -> Self:

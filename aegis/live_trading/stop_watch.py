@@ -8,7 +8,8 @@ its way or the journal cannot be written. How they are asked for at once is
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 
 from aegis.errors import AegisError
 from aegis.execution.brokers.broker import Broker
@@ -58,6 +59,15 @@ class StopWatch:
         self._cancels.close()
         if self._thread.is_alive():
             self._thread.join()
+
+    @contextmanager
+    def ends_on_failure(self) -> Iterator[None]:
+        """End what is open, where the account is stopped, although what is done meanwhile fails."""
+        try:
+            yield
+        except AegisError:
+            self.cancel_open()
+            raise
 
     def cancel_open(self) -> frozenset[str]:
         """Ask for the end of the orders that the broker has open, and return these."""

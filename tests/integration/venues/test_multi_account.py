@@ -326,6 +326,25 @@ def test_a_stop_ends_the_second_order_of_a_reference_after_the_first_has_filled(
     assert (second.status, system.last_failure) == ("Cancelled", "")
 
 
+@pytest.mark.parametrize("symbols", [("ABC", "DEF"), ("ABC",)])
+def test_a_stop_ends_what_one_venue_has_when_a_process_cannot_begin_for_another(desk, symbols):
+    system = desk.system(ABC_TO_ALPACA)
+    made = [system.order(symbol, 1, name=f"rests {symbol}", **RESTS) for symbol in symbols]
+    for order in made:
+        system.submit_order(order)
+    desk.close()
+    broker = desk.broker(ABC_TO_ALPACA)
+    for question in (ToGateway.CURRENT_TIME, ToGateway.POSITIONS, ToGateway.ALL_OPEN_ORDERS, ToGateway.ACCOUNT_UPDATES):
+        desk.ib.gateway.always(question, Reset())
+    with pytest.raises(BrokerUnavailable):
+        ExecutionSystem(broker, desk.config)
+    assert desk.alpaca.book.named(made[0].client_order_id)["status"] == "accepted"
+    desk.stop()
+    with pytest.raises(BrokerUnavailable):
+        ExecutionSystem(broker, desk.config)
+    assert desk.alpaca.book.named(made[0].client_order_id)["status"] == "canceled"
+
+
 def test_brokers_without_a_clock_go_by_ours(market_of):
     assert MultiBench(one=SimulatedBench(market_of), other=SimulatedBench(market_of)).broker.clock_skew_seconds() == 0.0
 
