@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from aegis.errors import ExecutionError
 from aegis.execution.order_reasons import OrderReason, reason_text
 from aegis.execution.order_states import OrderStatus
-from aegis.execution.orders import Fill, OrderEvent, OrderEventKind
+from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
 from aegis.live_trading.exit_door import ExitDoor
+
+_STATEMENT_GRAIN = timedelta(minutes=1)
+"""A statement may give the minute only, and by a clock that is not ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +126,10 @@ def end_by_word(
             )
         events = []
         if word.fill is not None:
-            events.append(_filled(status, word.fill, word.text, session_of, now_utc))
+            rows = ledger.journal.events(client_order_ids=[client_order_id], kinds=[OrderEventKind.SUBMITTED])
+            since_utc = datetime.fromisoformat(rows[0].at_utc)
+            _require_instant(status.order, word.fill, since_utc=since_utc, session_of=session_of, now_utc=now_utc)
+            events.append(_filled(status, word.fill, word.text, session_of))
         if not events or events[0].kind is not OrderEventKind.FILLED:
             events.append(
                 OrderEvent(
@@ -139,27 +145,36 @@ def end_by_word(
     return status if found is None else found
 
 
-def _filled(
-    status: OrderStatus, stated: StatedFill, said: str, session_of: Callable[[datetime], date], now_utc: datetime
-) -> OrderEvent:
-    """Return the event of a stated fill, by which the order is filled or partially filled.
+def _require_instant(
+    order: Order, stated: StatedFill, *, since_utc: datetime, session_of: Callable[[datetime], date], now_utc: datetime
+) -> None:
+    """Refuse a fill of an instant at which the order was not sent yet, or was over.
 
     Raises
     ------
     ExecutionError
-        It is said to have filled later than now.
+        It is of one, or of one that is still to come.
     """
-    order, at = status.order, stated.filled_at_utc
+    at = stated.filled_at_utc
+    why = ""
     if at > now_utc:
-        raise ExecutionError(
-            f"order {order.client_order_id} ({order.symbol}): it cannot have filled at {at:%Y-%m-%d %H:%M:%S} UTC, it "
-            f"is {now_utc:%Y-%m-%d %H:%M:%S}; give the instant of the statement"
-        )
-    if session_of(at) < order.session:  # it would count in a book that knew nothing of the order
+        why = f"it is {now_utc:%Y-%m-%d %H:%M:%S}"
+    elif session_of(at) < order.session:  # it would count in a book that knew nothing of the order
+        why = f"it was decided in session {order.session}"
+    elif at < since_utc - _STATEMENT_GRAIN:
+        why = f"it was sent at {since_utc:%Y-%m-%d %H:%M:%S}"
+    elif order.time_in_force == "DAY" and session_of(at) > order.execution_session:
+        why = f"it was good for session {order.execution_session}"
+    if why:
         raise ExecutionError(
             f"order {order.client_order_id} ({order.symbol}): it cannot have filled at {at:%Y-%m-%d %H:%M:%S} UTC, "
-            f"it was decided in session {order.session}; give the instant of the statement"
+            f"{why}; give the instant of the statement"
         )
+
+
+def _filled(status: OrderStatus, stated: StatedFill, said: str, session_of: Callable[[datetime], date]) -> OrderEvent:
+    """Return the event of a stated fill, by which the order is filled or partially filled."""
+    order, at = status.order, stated.filled_at_utc
     quantity = math.copysign(stated.shares, order.quantity_shares)
     completes = status.is_completed_by(quantity)
     fill = Fill(

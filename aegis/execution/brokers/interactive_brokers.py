@@ -186,7 +186,7 @@ class InteractiveBrokersBroker(ListeningBroker):
         return status if is_over else self._sending.cancel(client_order_id)
 
     def known_open(self) -> tuple[OrderStatus, ...]:
-        """Return our orders that may execute, sorted by id: also one that ended, where a second one of its reference is open."""
+        """Return our orders that may execute, sorted by id; one that ended too, while a second of its reference is open."""
         names = sorted({*self._book.open_ids(), *self._intake.unended()})
         return tuple(self._book.status(name) for name in names)
 
@@ -222,7 +222,7 @@ class InteractiveBrokersBroker(ListeningBroker):
         return self._sending.look_up(client_order_id)
 
     def why_unproven(self, order: Order) -> str:
-        """Return why it proves nothing that Interactive Brokers does not tell of an order; see :class:`TellsOfToday`."""
+        """Return why it proves nothing that an order is not told of, else an empty text; see :class:`TellsOfToday`."""
         return why_unproven(order, today=self._venue_day())
 
     def catch_up(self) -> frozenset[str]:

@@ -90,7 +90,8 @@ class OrderNumbers:
         return frozenset(
             owner
             for number, owner in self._permanent.items()
-            if self._status.get(number, "Cancelled") not in ENDED and self._placed.get(number, (-1, 0))[0] == self._client_id
+            if self._status.get(number, "Cancelled") not in ENDED
+            and self._placed.get(number, (-1, 0))[0] == self._client_id
         )
 
     def is_open(self, name: str) -> bool:

@@ -178,7 +178,6 @@ class OrderHomes:
             earlier.is_nowhere = True
         return None
 
-
     def require_never_sent(self, client_order_id: str) -> None:
         """Refuse to take an order that no broker tells of for one that was never sent, where that proves nothing.
 

@@ -183,6 +183,15 @@ def test_a_person_ends_a_missing_order_with_the_fill_of_the_statement(begin, gat
     too_much = replace(word, fill=replace(fill, shares=11.0))
     with pytest.raises(ExecutionError, match=r"10\.0 shares remain"):
         end_by_word(system.door, order.client_order_id, too_much, **about)
+    for at, why in (
+        (IN_SESSION - timedelta(days=1), "it was sent at 2014-06-06 13:31:00"),
+        (MONDAY - timedelta(seconds=1), "it was good for session 2014-06-06"),
+        (MONDAY + timedelta(seconds=1), "it is 2014-06-09 13:35:00"),
+    ):
+        with pytest.raises(ExecutionError, match=why):
+            end_by_word(
+                system.door, order.client_order_id, replace(word, fill=replace(fill, filled_at_utc=at)), **about
+            )
     status = end_by_word(system.door, order.client_order_id, word, **about)
     assert (status.state, status.filled_shares) == (OrderState.CANCELLED, 4.0)
     rows = system.ledger.journal.events(client_order_ids=[order.client_order_id])
