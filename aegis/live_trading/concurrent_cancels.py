@@ -130,6 +130,15 @@ class ConcurrentCancels:
             }
             return tuple(said for _, said in sorted({**mute, **told}.items()))
 
+    def forget_waiting(self) -> None:
+        """Make no request that waits for its turn: the stop is over."""
+        with self._changed:
+            for waiting in self._waiting.values():
+                for name in waiting:
+                    self._asked.pop(name, None)
+                waiting.clear()
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Begin no more; a request that is under way ends by itself."""
         with self._changed:

@@ -127,7 +127,7 @@ def end_by_word(
         events = []
         if word.fill is not None:
             rows = ledger.journal.events(client_order_ids=[client_order_id], kinds=[OrderEventKind.SUBMITTED])
-            since_utc = datetime.fromisoformat(rows[0].at_utc)
+            since_utc = rows[0].instant_utc
             _require_instant(status.order, word.fill, since_utc=since_utc, session_of=session_of, now_utc=now_utc)
             events.append(_filled(status, word.fill, word.text, session_of))
         if not events or events[0].kind is not OrderEventKind.FILLED:

@@ -124,4 +124,6 @@ class StopWatch:
             is_engaged = self._switch.is_engaged()
             if is_engaged:
                 self.cancel_open()
+            else:
+                self._cancels.forget_waiting()
             pause_seconds = max(self._pause_seconds, AGAIN_SECONDS) if is_engaged else self._pause_seconds

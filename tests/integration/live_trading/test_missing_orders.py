@@ -205,6 +205,20 @@ def test_a_person_ends_a_missing_order_with_the_fill_of_the_statement(begin, gat
     assert journalled_positions(system.ledger.journal) == {"ABC": 4.0}
 
 
+def test_a_venue_that_does_not_answer_is_told_also_at_the_cancel_of_a_missing_order(begin, gateway) -> None:
+    system = begin()
+    order = limit(system, "perhaps", time_in_force="GTC")
+    system.submit_order(order)
+    gateway.desk.orders.clear()
+    system = begin(MONDAY, attempts=1)
+    assert system.door.missing() == (order.client_order_id,)
+    assert system.cancel_order(order.client_order_id).state is OrderState.ACCEPTED
+    for question in (ToGateway.CURRENT_TIME, ToGateway.ALL_OPEN_ORDERS, ToGateway.COMPLETED_ORDERS):
+        gateway.gateway.always(question, Reset())
+    with pytest.raises(BrokerUnavailable):
+        system.cancel_order(order.client_order_id)
+
+
 def test_a_missing_order_keeps_no_position_from_being_closed(begin, gateway, tmp_path) -> None:
     system = begin()
     order = limit(system, "filled")

@@ -21,7 +21,7 @@ from aegis.execution.brokers.multi import MultiBroker
 from aegis.execution.brokers.order_routes import OrderRoutes, Route
 from aegis.execution.order_states import OrderStatus
 from aegis.execution.orders import Order
-from aegis.live_trading import concurrent_cancels
+from aegis.live_trading import concurrent_cancels, stop_watch
 from aegis.live_trading.execution_system import ExecutionSystem
 from aegis.live_trading.kill_switch import KillSwitch
 from tests.integration.live_trading.trading_process import ACCOUNT, CALENDAR, config_in
@@ -245,6 +245,40 @@ def test_an_order_that_leaves_after_a_release_is_not_ended_by_the_stop_before(al
         stop.join()
         assert alpaca.book.named(before.client_order_id)["status"] == "canceled"
         assert alpaca.book.named(after.client_order_id)["status"] == "accepted"
+
+
+@pytest.mark.usefixtures("no_thread_is_left")
+def test_a_request_that_waits_for_its_turn_is_not_made_after_a_release(alpaca, tmp_path, monkeypatch) -> None:
+    for name, value in {"AT_ONCE": 1, "HUNG_SECONDS": 60.0, "PATIENCE_SECONDS": 0.05}.items():
+        monkeypatch.setattr(concurrent_cancels, name, value)
+    monkeypatch.setattr(stop_watch, "AGAIN_SECONDS", 0.01)
+    off, is_engaged = threading.Semaphore(0), KillSwitch.is_engaged
+
+    def look(switch: KillSwitch) -> bool:
+        stands = is_engaged(switch)
+        if not stands:
+            off.release()
+        return stands
+
+    clock = SimulatedClock(AFTER_THE_CLOSE)
+    with ExitStack() as opened:
+        broker = opened.enter_context(alpaca_broker(alpaca, clock, read_timeout_seconds=60.0))
+        system = opened.enter_context(closing(ExecutionSystem(broker, config_in(tmp_path, clock, poll_seconds=0.02))))
+        for number in range(3):
+            system.submit_order(limit(system, "ABC", f"order {number}"))
+        alpaca.rest.script("DELETE", Before(Hang()))
+        opened.callback(alpaca.rest.let_go)
+        engage(tmp_path)
+        system.listen()
+        while not any(call.method == "DELETE" for call in alpaca.rest.calls):
+            time.sleep(0.01)
+        monkeypatch.setattr(KillSwitch, "is_engaged", look)
+        KillSwitch(tmp_path / "kill.json").release("go on", actor="ada", at_utc=AFTER_THE_CLOSE)
+        for _ in range(2):
+            assert off.acquire(timeout=STOPPED_WITHIN_SECONDS)
+        alpaca.rest.let_go()
+        require_within_bound(lambda: not cancelling(), since=time.monotonic())
+        assert sorted(row["status"] for row in alpaca.book.orders.values()) == ["accepted", "accepted", "canceled"]
 
 
 class Breaking(AlpacaBroker):
