@@ -186,7 +186,7 @@ class InteractiveBrokersBroker(ListeningBroker):
         return status if is_over else self._sending.cancel(client_order_id)
 
     def known_open(self) -> tuple[OrderStatus, ...]:
-        """Return our orders that may execute, sorted by id; one that ended too, while a second of its reference is open."""
+        """Return our orders that may execute, sorted by id; one that ended too, while its second one is open."""
         names = sorted({*self._book.open_ids(), *self._intake.unended()})
         return tuple(self._book.status(name) for name in names)
 

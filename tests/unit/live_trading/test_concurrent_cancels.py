@@ -80,7 +80,7 @@ def test_what_is_under_way_is_not_begun_again_and_threads_are_bounded(venues: Ve
     venues.let_go()
     for _ in range(100):
         cancels.ask([])
-        if len(venues.asked) == len(names) and threading.active_count() <= before:
+        if len(venues.asked) == len(names) and threading.active_count() <= before and not cancels.failures(names):
             break
         threading.Event().wait(0.02)
     assert set(venues.asked) == set(names)
