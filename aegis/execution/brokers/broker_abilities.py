@@ -134,4 +134,4 @@ class KnowsOpenOrders(Protocol):
     """A broker that tells what is open without asking its venue, which a stop does not wait for."""
 
     def known_open(self) -> tuple[OrderStatus, ...]:
-        """Return our orders that are not at their end as far as was told, sorted by id, those on their way included."""
+        """Return our orders that may execute as far as was told, those on their way included, sorted by id."""
