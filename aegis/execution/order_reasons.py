@@ -112,6 +112,14 @@ def reason_text(reason: OrderReason, detail: str = "") -> str:
     return f"{reason}: {detail or EXPLANATIONS[reason]}"
 
 
+def remedy_of_missing(client_order_id: str) -> str:
+    """Return what a person does about an order that its venue tells of no more."""
+    return (
+        "look for its order reference in the broker's statement, stop `aegis trade`, and say what became of it: "
+        f'`aegis positions end-order {client_order_id} --reason "..."`'
+    )
+
+
 def reason_of(text: str) -> OrderReason | None:
     """Return the reason that :func:`reason_text` wrote, None where a text begins with no reason of the table."""
     word = text.partition(":")[0]

@@ -23,8 +23,9 @@ from aegis.errors import AegisError, BrokerUnavailable
 AT_ONCE = 16
 """Requests under way in a lane; those that hang are not counted. At half a second each, 160 orders end within the
 5 s that a stop has."""
-MOST_THREADS = 64
-"""Requests under way in a lane, those that hang included: a mute venue takes no more of the machine's threads."""
+MOST_THREADS = 128
+"""Requests under way in a lane, those that hang included: as many as have begun four seconds after the first, where
+none is answered. A mute venue takes no more of the machine's threads."""
 HUNG_SECONDS = 0.5
 """A request that takes longer hangs: it gives its place to the next."""
 PATIENCE_SECONDS = 2.0

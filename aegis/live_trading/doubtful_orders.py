@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from aegis.clock import Clock
 from aegis.errors import BrokerUnavailable, ExecutionError, SubmissionUnknown
 from aegis.execution.brokers.broker import Broker
+from aegis.execution.order_reasons import remedy_of_missing
 from aegis.execution.orders import Order
 from aegis.live_trading.door_record import DoorRecord
 
@@ -133,8 +134,7 @@ class DoubtfulOrders:
         if not is_there and self._record.is_acknowledged(name):
             why = (
                 f"order {name} ({order.quantity_shares:g} {order.symbol}, session {order.execution_session}): the "
-                "broker acknowledged it and denies it now, and it may have filled; look for it in the broker's "
-                "statement, and say what became of it: `aegis positions end-order`"
+                f"broker acknowledged it and denies it now, and it may have filled; {remedy_of_missing(name)}"
             )
             self._doubts[name] = _Doubt(why, self._clock.now_utc())
             raise SubmissionUnknown(why)

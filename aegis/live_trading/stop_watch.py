@@ -122,8 +122,11 @@ class StopWatch:
         pause_seconds = self._pause_seconds
         while not self._closing.wait(pause_seconds):
             is_engaged = self._switch.is_engaged()
-            if is_engaged:
-                self.cancel_open()
-            else:
-                self._cancels.forget_waiting()
+            try:
+                if is_engaged:
+                    self.cancel_open()
+                else:
+                    self._cancels.forget_waiting()
+            except Exception as error:  # noqa: BLE001 - whatever it is, a watch that has ended would obey no stop
+                self._unlisted = f"cancelling what is open met {error!r}; it is tried again, or cancel it by hand"
             pause_seconds = max(self._pause_seconds, AGAIN_SECONDS) if is_engaged else self._pause_seconds

@@ -27,7 +27,7 @@ from aegis.execution.brokers.interactive_brokers_account import (
     require_allowed_port,
 )
 from aegis.execution.brokers.interactive_brokers_connection import InteractiveBrokersConnection
-from aegis.execution.brokers.interactive_brokers_ends import LOST, why_unproven
+from aegis.execution.brokers.interactive_brokers_ends import lost, why_unproven
 from aegis.execution.brokers.interactive_brokers_intake import InteractiveBrokersIntake
 from aegis.execution.brokers.interactive_brokers_reports import GatewayOrder
 from aegis.execution.brokers.interactive_brokers_sending import InteractiveBrokersSending
@@ -241,7 +241,7 @@ class InteractiveBrokersBroker(ListeningBroker):
             absent &= frozenset(self._book.open_ids())
             for name, state in before.items():
                 is_lost = name in absent and state is not OrderState.SUBMITTED
-                self._book.doubt(name, "lost", f"order {name}: {LOST}" if is_lost else "")
+                self._book.doubt(name, "lost", lost(name) if is_lost else "")
             return absent
 
     def follow_actions(self, actions: Sequence[CorporateAction], *, session: date) -> None:

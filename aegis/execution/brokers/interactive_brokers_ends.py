@@ -1,6 +1,7 @@
-"""How an order at Interactive Brokers ended: rejected, cancelled or expired, and why.
+"""How an order at Interactive Brokers ended: rejected, cancelled or expired, and why; or why nobody can say.
 
-Belongs here: what the few words of TWS mean, which has one status for whatever ends without a fill.
+Belongs here: what the few words of TWS mean, which has one status for whatever ends without a fill, and what its
+silence proves.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from collections.abc import Callable
 from datetime import date, datetime
 
 from aegis.execution.brokers.interactive_brokers_reports import GatewayRefusal, refusal_reason
-from aegis.execution.order_reasons import OrderReason, reason_text
+from aegis.execution.order_reasons import OrderReason, reason_text, remedy_of_missing
+from aegis.execution.order_states import FILL_TOLERANCE_SHARES
 from aegis.execution.orders import Order, OrderEventKind
 
 _WHY_ENDED = {
@@ -18,14 +20,17 @@ _WHY_ENDED = {
     "OPG": OrderReason.MISSED_AUCTION,
     "CLS": OrderReason.MISSED_AUCTION,
 }
-LOST = (
-    "Interactive Brokers acknowledged it and tells of it no more; it tells of today's orders and executions only: look "
-    "for its order reference in the statement, and say what became of it: `aegis positions end-order`"
-)
-"""What is said of an order that is neither open nor over there."""
 _AUCTIONS = frozenset({"market_on_open", "limit_on_open", "market_on_close", "limit_on_close"})
 _BY_PERSON = "by trader"
 """What the status of an order that is over says after any request to cancel it, whoever made it."""
+
+
+def lost(client_order_id: str) -> str:
+    """Return what is said of an order that is neither open nor over there."""
+    return (
+        f"order {client_order_id}: Interactive Brokers acknowledged it and tells of it no more; it tells of today's "
+        f"orders and executions only: {remedy_of_missing(client_order_id)}"
+    )
 
 
 def why_unproven(order: Order, *, today: date) -> str:
@@ -42,8 +47,26 @@ def why_unproven(order: Order, *, today: date) -> str:
         return ""
     return (
         f"order {order.client_order_id} ({order.quantity_shares:g} {order.symbol}): it may have been sent in session "
-        f"{order.execution_session}, and Interactive Brokers tells of today's executions only; look for its order "
-        "reference in the statement, and say what became of it: `aegis positions end-order`"
+        f"{order.execution_session}, and Interactive Brokers tells of today's executions only; "
+        f"{remedy_of_missing(order.client_order_id)}"
+    )
+
+
+def unexplained_fills(client_order_id: str, *, filled: float, told: float) -> str:
+    """Return what is said where executions do not explain what the venue counts as filled; empty where they do.
+
+    Parameters
+    ----------
+    client_order_id : str
+        The order.
+    filled, told : float
+        Unsigned shares, by its status and by its executions.
+    """
+    if filled <= told + FILL_TOLERANCE_SHARES:
+        return ""
+    return (
+        f"order {client_order_id}: Interactive Brokers counts {filled:g} shares filled and tells executions of "
+        f"{told:g}; it tells those of today only: compare the statement"
     )
 
 

@@ -13,14 +13,14 @@ the gateway counts have been. Statuses carry no time: they are dated when they a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
 from aegis.execution.brokers.account_fees import AccountFee
 from aegis.execution.brokers.broker_book import BrokerBook, Execution
 from aegis.execution.brokers.followed_actions import HeldTerms
-from aegis.execution.brokers.interactive_brokers_ends import end_of
+from aegis.execution.brokers.interactive_brokers_ends import end_of, unexplained_fills
 from aegis.execution.brokers.interactive_brokers_numbers import OrderNumbers
 from aegis.execution.brokers.interactive_brokers_reports import (
     CANCELLED,
@@ -295,8 +295,13 @@ class InteractiveBrokersIntake:
                 self._uncharged[execution_id] = (waiting[0], waiting[1], True)
                 self._wants()
 
-    def end_of_sweep(self) -> None:
-        """Tell the fills that have waited for their commission, now that everything was asked for."""
+    def filled_there(self) -> dict[str, float]:
+        """Return how many shares of our open orders Interactive Brokers counts as filled, as far as it told."""
+        with self._lock:
+            return {name: self._filled[name] for name in self._book.open_ids() if name in self._filled}
+
+    def end_of_sweep(self, filled_before: Mapping[str, float]) -> None:
+        """Tell fills that waited for their commission, and what executions lack of :meth:`filled_there` before it."""
         with self._lock:
             due = [(key, name, found) for key, (name, found, has_waited) in self._uncharged.items() if has_waited]
             for key, name, execution in due:
@@ -304,16 +309,12 @@ class InteractiveBrokersIntake:
                 self._tell_execution(name, execution, 0.0)
             for name in self._book.open_ids():
                 self._note_other_terms(name)
-                if self._filled.get(name, 0.0) > self._counted(name) + FILL_TOLERANCE_SHARES:
-                    self._book.note(
-                        f"order {name}: Interactive Brokers counts {self._filled[name]:g} shares filled and tells "
-                        f"executions of {self._counted(name):g}; it tells those of today only: compare the statement"
-                    )
+                lacking = unexplained_fills(name, filled=filled_before.get(name, 0.0), told=self._counted(name))
+                self._book.doubt(name, "executions", lacking)
 
     def _recognise(self, name: str, told: GatewayOrder | GatewayStatus | GatewayExecution) -> None:
         """Take note of the numbers that a message has for an order of ours."""
-        said = self._numbers.take(name, told)
-        if said:
+        if said := self._numbers.take(name, told):
             self._book.note(said)
 
     def _follow(self, name: str, told: GatewayOrder | GatewayStatus) -> None:

@@ -17,7 +17,7 @@ from aegis.config_brokers import InteractiveBrokersBrokerSettings
 from aegis.errors import BrokerUnavailable, ExecutionError, OrderRejected, SubmissionUnknown
 from aegis.execution.brokers.broker_book import BrokerBook
 from aegis.execution.brokers.interactive_brokers_connection import InteractiveBrokersConnection
-from aegis.execution.brokers.interactive_brokers_ends import LOST, why_unproven
+from aegis.execution.brokers.interactive_brokers_ends import lost, why_unproven
 from aegis.execution.brokers.interactive_brokers_intake import InteractiveBrokersIntake
 from aegis.execution.brokers.interactive_brokers_messages import OrderAnswer
 from aegis.execution.brokers.interactive_brokers_reports import (
@@ -95,8 +95,9 @@ class InteractiveBrokersSending:
         BrokerUnavailable
             It does not say.
         """
+        filled_before = self._intake.filled_there()
         found = self._connection.ask(lambda session: session.sweep(), attempts=attempts)
-        self._intake.end_of_sweep()
+        self._intake.end_of_sweep(filled_before)
         for name in found & set(self._unknown):
             self._unknown.pop(name, None)
         return found
@@ -115,7 +116,7 @@ class InteractiveBrokersSending:
         """
         status = self._book.status(client_order_id)
         if status.state is not OrderState.SUBMITTED:
-            raise SubmissionUnknown(f"order {client_order_id}: {LOST}")
+            raise SubmissionUnknown(lost(client_order_id))
         if why := why_unproven(status.order, today=self._today()):
             raise SubmissionUnknown(why)
 

@@ -12,7 +12,7 @@ import pytest
 from aegis.clock import SimulatedClock
 from aegis.execution.order_states import OrderState
 from tests.integration.vendors.tws.faults import Altered
-from tests.integration.vendors.tws.wire import ToClient, ToGateway, error
+from tests.integration.vendors.tws.wire import Fields, ToClient, ToGateway, error
 from tests.integration.venues.interactive_brokers.venue import AFTER_THE_CLOSE
 
 PATIENCE = 10.0
@@ -79,6 +79,32 @@ def test_a_fill_that_was_not_told_is_asked_for_as_soon_as_a_status_counts_it(ven
     venue.tell(status)
     _until(broker, 2)
     assert _fills(broker) == [(60.0, 10.0, 0.0)]
+
+
+def test_a_fill_that_happens_while_the_venue_answers_is_no_contradiction(venue, broker, order):
+    def filled_meanwhile(answer: list[Fields]) -> list[Fields]:
+        *_, status = venue.desk.fill(order, 60, 10.0)
+        return [*answer[:-1], status, answer[-1]]
+
+    venue.gateway.script(ToGateway.EXECUTIONS, Altered(filled_meanwhile))
+    broker.catch_up()
+    assert broker.contradictions() == ()
+    broker.catch_up()
+    assert (_fills(broker), broker.contradictions()) == ([(60.0, 10.0, 0.0)], ())
+
+
+def test_shares_that_no_execution_explains_are_named_until_one_does(venue, broker, order):
+    venue.gateway.always(ToGateway.EXECUTIONS, Altered(lambda answer: answer[-1:]))
+    *_, status = venue.desk.fill(order, 60, 10.0)
+    venue.tell(status)
+    broker.clock_skew_seconds()
+    broker.catch_up()
+    (said,) = broker.contradictions()
+    assert "counts 60 shares filled and tells executions of 0" in said
+    assert (_fills(broker), broker.find_order("order-ABC").is_final) == ([], False)
+    venue.gateway.heal()
+    broker.catch_up()
+    assert (_fills(broker), broker.contradictions()) == ([(60.0, 10.0, 0.0)], ())
 
 
 def test_events_that_were_lost_are_found_when_somebody_asks(venue, broker, order):
