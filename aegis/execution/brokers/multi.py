@@ -197,9 +197,9 @@ class MultiBroker:
         Those of a broker that gives no answer stand as its events last left them: they may execute all the same. So do
         those of an earlier process that were not found yet.
         """
-        for name in self._homes.never_sought():
-            if not self._status(name).is_final:
-                with suppress(BrokerUnavailable):
+        with suppress(BrokerUnavailable):  # who does not say is not waited for once for each order
+            for name in self._homes.never_sought():
+                if not self._status(name).is_final:
                     self._homes.seek(name)
         found = self._last_known(self._homes.perhaps_anywhere())
         for name, answer in self._asked.each(lambda broker: broker.open_orders()).items():

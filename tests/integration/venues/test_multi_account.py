@@ -192,8 +192,23 @@ def test_an_order_is_found_at_one_broker_while_the_one_that_rules_name_today_is_
     later = desk.broker(ALL_TO_IB)
     later.adopt(order)
     desk.ib.gateway.always(ToGateway.CURRENT_TIME, Reset())
-    assert later.cancel("order-ABC").state is OrderState.CANCELLED
+    later.cancel("order-ABC")
     assert desk.alpaca.book.named("order-ABC")["status"] == "canceled"
+    assert later.find_order("order-ABC").state is OrderState.CANCELLED
+
+
+def test_a_broker_that_does_not_say_is_asked_as_often_for_many_orders_of_before_as_for_one(desk, order_of):
+    asked = []
+    for orders in (1, 5):
+        later = desk.broker(ABC_TO_ALPACA)
+        for number in range(orders):
+            later.adopt(order_of(client_order_id=f"order-{number}"))
+        desk.ib.gateway.always(ToGateway.CURRENT_TIME, Reset())
+        before = len(desk.ib.gateway.received(ToGateway.CURRENT_TIME))
+        assert len(later.open_orders()) == orders
+        asked.append(len(desk.ib.gateway.received(ToGateway.CURRENT_TIME)) - before)
+        desk.ib.gateway.heal()
+    assert asked[0] == asked[1] > 0
 
 
 def test_other_terms_go_to_the_broker_that_has_the_order(desk, order_of):
