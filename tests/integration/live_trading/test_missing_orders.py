@@ -75,7 +75,7 @@ def test_an_order_that_filled_while_nobody_listened_is_not_called_never_sent_aft
     assert system.door.doubtful() == system.door.missing() == (filled.client_order_id,)
     (said,) = [said for said in system.breaks if filled.client_order_id in said]
     assert "look for its order reference in the broker's statement" in said
-    assert f'`aegis positions end-order {order.client_order_id} --reason "..."`' in said
+    assert f'`aegis positions end-order {filled.client_order_id} --reason "..."`' in said
     with pytest.raises(ExecutionError, match="was not sent"):
         system.submit_order(limit(system, "opens"))
     with pytest.raises(SubmissionUnknown, match="tells of it no more"):
