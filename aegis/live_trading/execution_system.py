@@ -334,19 +334,20 @@ class ExecutionSystem:
         self._pump.start()
         self._watch.start()
 
-    def cancel_all(self) -> tuple[OrderStatus, ...]:
+    def cancel_all(self, *, while_stopped: bool = False) -> tuple[OrderStatus, ...]:
         """Ask for the end of every order that was sent; return those that are still open.
+
+        Parameters
+        ----------
+        while_stopped : bool
+            Whether nothing is asked for where the kill switch is not, or no longer, engaged.
 
         Notes
         -----
-        Those that the broker has open are asked for side by side, then those that are open by the journal besides. One
-        that cannot be cancelled, or is not answered for, keeps no other from it; whoever calls, calls again until none
-        is left.
+        One that cannot be cancelled keeps no other from it; whoever calls, calls again until none is left.
         Orders that were committed and not sent yet stay as they are: nothing sends them while the switch is engaged.
         """
-        asked = self._watch.cancel_open()  # waits for no lock of the door's
-        asked |= self._watch.cancel(s for s in self.sent_orders() if s.order.client_order_id not in asked)
-        failures = self._watch.failures(asked)
+        failures = self._watch.cancel_all(self.sent_orders, while_stopped=while_stopped)
         try:
             self.door.take_events()
         except AegisError as error:
@@ -363,7 +364,7 @@ class ExecutionSystem:
         with self._stepping:
             stopped = self._lease.stop_if_lost(self._switch, self._config.clock.now_utc())
             if stopped.is_engaged:  # before anything that may fail: a stop waits for no journal and no broker's word
-                self.cancel_all()
+                self.cancel_all(while_stopped=True)
             events = self.door.take_events()
             if stopped.is_engaged:
                 kept = self._flattening.step(stopped.flatten)  # also beside an order that could not be cancelled

@@ -8,7 +8,7 @@ its way or the journal cannot be written. How they are asked for at once is
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from aegis.errors import AegisError
@@ -69,8 +69,31 @@ class StopWatch:
             self.cancel_open()
             raise
 
-    def cancel_open(self) -> frozenset[str]:
-        """Ask for the end of the orders that the broker has open, and return these."""
+    def cancel_all(
+        self, journalled: Callable[[], Iterable[OrderStatus]], *, while_stopped: bool = True
+    ) -> tuple[str, ...]:
+        """Ask for the end of what the broker has open, then of what is open by the journal besides.
+
+        Parameters
+        ----------
+        journalled : callable
+            Returns the orders that are open by the journal; called once the first are asked for, because it waits for
+            the door.
+        while_stopped : bool
+            See :meth:`cancel`.
+
+        Returns
+        -------
+        tuple of str
+            What keeps any of them from its end.
+        """
+        asked = self.cancel_open(while_stopped=while_stopped)
+        besides = (status for status in journalled() if status.order.client_order_id not in asked)
+        asked |= self.cancel(besides, while_stopped=while_stopped)
+        return (*filter(None, [self._unlisted]), *self._cancels.failures(asked))
+
+    def cancel_open(self, *, while_stopped: bool = True) -> frozenset[str]:
+        """Ask for the end of the orders that the broker has open, and return these; see :meth:`cancel`."""
         try:
             found = self._open()
         except AegisError as error:
@@ -80,18 +103,20 @@ class StopWatch:
             self._unlisted = f"the broker's list of open orders met {error!r}; look at its own pages"
             return frozenset()
         self._unlisted = ""
-        return self.cancel(found)
+        return self.cancel(found, while_stopped=while_stopped)
 
-    def cancel(self, found: Iterable[OrderStatus]) -> frozenset[str]:
+    def cancel(self, found: Iterable[OrderStatus], *, while_stopped: bool = True) -> frozenset[str]:
         """Ask for the end of orders, but those that close positions for the stop that stands, and return which.
 
         Parameters
         ----------
         found : iterable of OrderStatus
             Those that are open. The switch is read after the last of them: what left after a release is not ended.
+        while_stopped : bool
+            Whether nothing is asked for once the switch is released.
         """
         listed, stop = tuple(found), self._switch.status()
-        if not stop.is_engaged:
+        if while_stopped and not stop.is_engaged:
             return frozenset()
         request = stop.flatten
         ending = {
@@ -104,10 +129,6 @@ class StopWatch:
         self._cancels.ask(sorted(ending), acknowledged=acknowledged, arrived=arrived)
         return frozenset(ending)
 
-    def failures(self, client_order_ids: Collection[str]) -> tuple[str, ...]:
-        """Return what keeps these orders, which are all that are open, from their end."""
-        return (*filter(None, [self._unlisted]), *self._cancels.failures(client_order_ids))
-
     def _open(self) -> tuple[OrderStatus, ...]:
         """Return what the broker has open, by what it knows if it can say so without asking its venue."""
         broker = self._broker
@@ -119,14 +140,15 @@ class StopWatch:
         return (broker.broker_of(client_order_id) or "") if isinstance(broker, SeveralVenues) else ""
 
     def _run(self) -> None:
-        pause_seconds = self._pause_seconds
+        pause_seconds, was_engaged = self._pause_seconds, False
         while not self._closing.wait(pause_seconds):
             is_engaged = self._switch.is_engaged()
             try:
                 if is_engaged:
                     self.cancel_open()
-                else:
+                elif was_engaged:
                     self._cancels.forget_waiting()
             except Exception as error:  # noqa: BLE001 - whatever it is, a watch that has ended would obey no stop
                 self._unlisted = f"cancelling what is open met {error!r}; it is tried again, or cancel it by hand"
+            was_engaged = is_engaged
             pause_seconds = max(self._pause_seconds, AGAIN_SECONDS) if is_engaged else self._pause_seconds

@@ -307,6 +307,17 @@ def test_an_error_that_nobody_expects_at_one_order_holds_up_no_other(alpaca, tmp
         assert f"KeyError('{broker.broken}')" in system.last_failure
 
 
+def test_whoever_asks_for_the_end_of_all_orders_has_it_without_a_stop(alpaca, tmp_path) -> None:
+    clock = SimulatedClock(AFTER_THE_CLOSE)
+    with alpaca_broker(alpaca, clock) as broker, closing(ExecutionSystem(broker, config_in(tmp_path, clock))) as system:
+        system.listen()
+        for number in range(3 * concurrent_cancels.AT_ONCE):
+            system.submit_order(limit(system, "ABC", f"order {number}"))
+        system.cancel_all()
+        assert are_cancelled(alpaca)
+        assert system.last_failure == ""
+
+
 def test_a_list_that_cannot_be_had_holds_up_nothing_that_the_journal_has(alpaca, tmp_path, monkeypatch) -> None:
     clock = SimulatedClock(AFTER_THE_CLOSE)
     with alpaca_broker(alpaca, clock) as broker, closing(ExecutionSystem(broker, config_in(tmp_path, clock))) as system:
