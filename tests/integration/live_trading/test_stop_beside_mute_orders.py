@@ -108,6 +108,18 @@ def require_within_bound(is_done: Callable[[], bool], *, since: float) -> None:
         time.sleep(0.01)
 
 
+def submitting(opened: ExitStack, system: ExecutionSystem, order: Order) -> None:
+    """Submit an order in a thread that ends with the test, whatever becomes of it."""
+
+    def submit() -> None:
+        with suppress(AegisError):
+            system.submit_order(order)
+
+    sender = threading.Thread(target=submit)
+    sender.start()
+    opened.callback(sender.join)
+
+
 def are_cancelled(venue: AlpacaVenue) -> bool:
     return {row["status"] for row in venue.book.orders.values()} == {"canceled"}
 
@@ -159,13 +171,7 @@ def test_a_mute_venue_holds_up_no_order_of_another(alpaca, ib, tmp_path, is_send
         if is_sending:  # it holds the door's lock
             late = limit(system, "DEF", "on its way")
 
-            def submit() -> None:
-                with suppress(AegisError):
-                    system.submit_order(late)
-
-            sender = threading.Thread(target=submit)
-            sender.start()
-            opened.callback(sender.join)
+            submitting(opened, system, late)
             while late.client_order_id not in ib.desk.accepted:
                 time.sleep(0.01)
         opened.callback(broker.close)  # ends what is under way there
@@ -185,14 +191,7 @@ def test_what_could_not_be_cancelled_is_asked_for_again_while_an_order_is_on_its
         late = limit(system, "ABC", "on its way")
         alpaca.rest.script("POST", Before(Hang()))
         alpaca.rest.script("DELETE", *[Before(Status(503))] * 2)
-
-        def submit() -> None:
-            with suppress(AegisError):
-                system.submit_order(late)
-
-        sender = threading.Thread(target=submit)
-        sender.start()
-        opened.callback(sender.join)
+        submitting(opened, system, late)
         opened.callback(alpaca.rest.let_go)
         while not any(call.method == "POST" and call.body["symbol"] == "ABC" for call in alpaca.rest.calls):
             time.sleep(0.01)
