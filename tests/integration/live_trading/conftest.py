@@ -1,4 +1,4 @@
-"""Alpaca's venue, once a module, with its market open; and processes that trade an account there."""
+"""Venues, once a module: Alpaca's with its market open, Interactive Brokers'; and processes that trade at the first."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.integration.live_trading.trading_process import ACCOUNT, IN_SESSION
 from tests.integration.live_trading.venue_process import DECISION, Process
 from tests.integration.venues.alpaca.open_market import running, venue
 from tests.integration.venues.alpaca.server import AlpacaVenue
+from tests.integration.venues.interactive_brokers.venue import InteractiveBrokersVenue
 
 __all__ = ["running", "venue"]
 
@@ -29,6 +30,13 @@ def start(venue: AlpacaVenue, tmp_path: Path) -> Iterator[Callable[..., Process]
             living.callback(process.close)
             return process
 
+        yield started
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[InteractiveBrokersVenue]:
+    """Interactive Brokers' venue, once a module."""
+    with InteractiveBrokersVenue() as started:
         yield started
 
 

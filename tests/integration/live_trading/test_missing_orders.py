@@ -28,12 +28,6 @@ from tests.integration.venues.interactive_brokers.venue import InteractiveBroker
 MONDAY = CALENDAR.open_utc(CALENDAR.next(IN_SESSION.date())) + timedelta(minutes=5)
 
 
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[InteractiveBrokersVenue]:
-    with InteractiveBrokersVenue() as started:
-        yield started
-
-
 @pytest.fixture
 def begin(gateway: InteractiveBrokersVenue, tmp_path) -> Iterator[Callable[..., ExecutionSystem]]:
     """Begin a life of the process at Interactive Brokers, after the one before has ended."""

@@ -45,12 +45,6 @@ def alpaca(running: AlpacaVenue) -> AlpacaVenue:
     return running
 
 
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[InteractiveBrokersVenue]:
-    with InteractiveBrokersVenue() as started:
-        yield started
-
-
 @pytest.fixture
 def ib(gateway: InteractiveBrokersVenue) -> InteractiveBrokersVenue:
     gateway.begin_again()

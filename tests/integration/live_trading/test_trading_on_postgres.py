@@ -18,6 +18,7 @@ from aegis.execution.order_states import OrderState
 from aegis.live_trading.kill_switch import KillSwitch
 from aegis.postgres import PostgresSchema
 from tests.integration.live_trading.trading_process import IN_SESSION
+from tests.integration.live_trading.venue_process import limit
 from tests.integration.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.service
@@ -69,10 +70,6 @@ def killed_while_it_waits(server: PostgresServer) -> threading.Thread:
     thread = threading.Thread(target=kill)
     thread.start()
     return thread
-
-
-def limit(system, name: str):
-    return system.order("ABC", 10, name=name, arrival_price_usd=10.0, order_type="limit", limit_price_usd=9.0)
 
 
 @pytest.mark.parametrize("ends_by", ["a timeout of the server", "a killed session"])

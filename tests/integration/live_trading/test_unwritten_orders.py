@@ -12,6 +12,7 @@ import pytest
 from aegis.errors import JournalError
 from aegis.execution.order_states import OrderState
 from tests.integration.live_trading.trading_process import IN_SESSION, NoRules
+from tests.integration.live_trading.venue_process import limit
 
 
 class Counting(NoRules):
@@ -26,10 +27,6 @@ class Counting(NoRules):
 
     def withdraw(self, client_order_id: str) -> None:
         self.reserved.remove(client_order_id)
-
-
-def limit(system, name: str):
-    return system.order("ABC", 10, name=name, arrival_price_usd=10.0, order_type="limit", limit_price_usd=9.0)
 
 
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])

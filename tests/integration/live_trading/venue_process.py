@@ -71,6 +71,11 @@ class Process:
         self._open.close()
 
 
+def limit(system: ExecutionSystem, name: str) -> Order:
+    """Make an order for 10 ABC that rests below the market."""
+    return system.order("ABC", 10, name=name, arrival_price_usd=10.0, order_type="limit", limit_price_usd=9.0)
+
+
 def commit(folder: Path, order: Order) -> None:
     """Commit a decision of one order, as an evening does."""
     decision = Decision(
