@@ -51,7 +51,7 @@ def child_entries(order: Order, refusal: str | None, *, session: date, at_utc: d
 def aside_entry(
     order: Order,
     kind: DecisionEventKind,
-    record: Mapping[str, Any],
+    said: str,
     *,
     session: date,
     at_utc: datetime,
@@ -65,8 +65,8 @@ def aside_entry(
         The order.
     kind : DecisionEventKind
         One of :data:`aegis.execution.decisions.ASIDES`.
-    record : mapping
-        What is said, as JSON holds it.
+    said : str
+        What, as canonical JSON.
     session : date
         The session that had begun last.
     at_utc : datetime
@@ -79,7 +79,7 @@ def aside_entry(
         kind=kind,
         session=session,
         at_utc=at_utc,
-        payload_json=canonical_json(record),
+        payload_json=said,
         decision_id=order.decision_id,
         client_order_id=name,
         idempotency_key=f"{name}:{kind}:{number}",

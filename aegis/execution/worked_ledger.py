@@ -19,7 +19,7 @@ from aegis.execution.journal_chain import JournalRow
 from aegis.execution.journal_entries import aside_entry, child_entries
 from aegis.execution.order_management import DecisionLedger
 from aegis.execution.order_projections import decision_from, order_event, order_statuses, rows_by_decision
-from aegis.execution.order_records import instant_text, order_from_record
+from aegis.execution.order_records import canonical_json, instant_text, order_from_record
 from aegis.execution.order_states import FINAL_EVENTS, OrderState, OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 
@@ -223,14 +223,15 @@ class WorkedLedger(DecisionLedger):
         self._require_own(order.account, session, name)
         kind = DecisionEventKind.PARENT_KEPT
         number = self._next_number(self._kept, name, kind)
-        self._add_aside(aside_entry(order, kind, record, session=session, at_utc=at_utc, number=number))
+        said = canonical_json(record)
+        self._add_aside(aside_entry(order, kind, said, session=session, at_utc=at_utc, number=number))
 
-    def note_verdict(self, order: Order, record: Mapping[str, Any], *, session: date, at_utc: datetime) -> None:
-        """Record what the exit door said of an order; durable with the next :meth:`flush`."""
+    def note_verdict(self, order: Order, said: str, *, session: date, at_utc: datetime) -> None:
+        """Record what the exit door said of an order, as canonical JSON; durable with the next :meth:`flush`."""
         name, kind = order.client_order_id, DecisionEventKind.EXIT_VERDICT
         self._require_own(order.account, session, name)
         number = self._next_number(self._verdicts, name, kind)
-        self._add_aside(aside_entry(order, kind, record, session=session, at_utc=at_utc, number=number))
+        self._add_aside(aside_entry(order, kind, said, session=session, at_utc=at_utc, number=number))
 
     def asides(self, client_order_id: str, kind: DecisionEventKind) -> list[Mapping[str, Any]]:
         """Return what was recorded about an order that is no event of it, oldest first."""

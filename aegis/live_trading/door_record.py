@@ -76,7 +76,7 @@ class DoorRecord:
     def note(self, order: Order, verdict: ExitVerdict) -> None:
         """Write down what the rules said."""
         now = self._clock.now_utc()
-        self._ledger.note_verdict(order, verdict.to_record(), session=self._session_of(now), at_utc=now)
+        self._ledger.note_verdict(order, verdict.to_json(), session=self._session_of(now), at_utc=now)
 
     def record(self, order: Order, kind: OrderEventKind, reason: str = "") -> OrderEvent:
         """Write down what happened on this side, and return it."""

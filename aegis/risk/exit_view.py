@@ -11,17 +11,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
+from aegis.execution.order_records import canonical_json
 from aegis.execution.orders import Order
 from aegis.risk.exact_amounts import exact, notional_usd
 from aegis.risk.exit_prices import Quote, counted_price_usd, touch_usd
 from aegis.risk.reducing import are_reducing
 
 ExitOutcome = Literal["pass", "refuse"]
-_OUTCOME = attrgetter("outcome")
+_RULE, _OUTCOME, _DETAIL = attrgetter("rule"), attrgetter("outcome"), attrgetter("detail")
+_NUMBERS = attrgetter("observed", "threshold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +288,24 @@ class ExitVerdict:
             "touch_usd": None if self.touch_usd == math.inf else self.touch_usd,
             "rows": [dict(zip(ExitRow._fields, _finite(row), strict=True)) for row in self.rows],
         }
+
+    def to_json(self) -> str:
+        """Return the canonical JSON of :meth:`to_record`; an order waits for it, so one that passes is filled in."""
+        numbers = (*chain.from_iterable(map(_NUMBERS, self.rows)), self.touch_usd)
+        is_plain = self.is_allowed and set(map(_DETAIL, self.rows)) == {None} and set(map(type, numbers)) == {float}
+        if not is_plain or not all(map(math.isfinite, numbers)):
+            return canonical_json(self.to_record())
+        rules = tuple(map(_RULE, self.rows))
+        named = self.client_order_id, self.decided_at_utc.isoformat()
+        return _passed(rules) % (*map(canonical_json, named), *map(float.__repr__, numbers))
+
+
+@lru_cache(maxsize=8)
+def _passed(rules: tuple[str, ...]) -> str:
+    """Return the canonical JSON of a verdict that all rules pass, with a place for each value."""
+    row = '{"detail":null,"observed":%%s,"outcome":"pass","rule":%s,"threshold":%%s}'
+    rows = ",".join(row % canonical_json(rule) for rule in rules)
+    return '{"client_order_id":%s,"decided_at_utc":%s,"rows":[' + rows + '],"touch_usd":%s}'
 
 
 def _finite(row: ExitRow) -> Iterable[object]:

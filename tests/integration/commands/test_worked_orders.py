@@ -24,6 +24,7 @@ from aegis.execution.decisions import Decision
 from aegis.execution.journal import Journal
 from aegis.execution.order_ids import client_order_id
 from aegis.execution.order_projections import committed_decisions
+from aegis.execution.order_records import canonical_json
 from aegis.execution.order_states import OrderState, OrderStatus
 from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
 from aegis.execution.worked_ledger import WorkedLedger
@@ -113,7 +114,7 @@ class Written:
     def _sent(self, number: int) -> Order:
         order = self._order(number)
         self.ledger.commit_child(order, None, session=self.session, at_utc=self.at_utc)
-        self.ledger.note_verdict(order, DOOR, session=self.session, at_utc=self.at_utc)
+        self.ledger.note_verdict(order, canonical_json(DOOR), session=self.session, at_utc=self.at_utc)
         self._tell(order, K.SUBMITTED)
         return order
 

@@ -16,6 +16,7 @@ from aegis.errors import ExecutionError
 from aegis.execution.decisions import Decision
 from aegis.execution.journal import Journal
 from aegis.execution.order_management import commit_decision
+from aegis.execution.order_records import canonical_json
 from aegis.execution.order_shortfalls import READ_KINDS, MarketPrices, OrderShortfall, order_shortfalls
 from aegis.execution.order_splits import order_after_split
 from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
@@ -62,7 +63,7 @@ class Book:
     def judge(self, judged: Order, touch: float | None, *, outcome: str = "pass", session: date = FRIDAY) -> None:
         ledger = WorkedLedger(self.journal, first=THURSDAY)
         record = {"touch_usd": touch, "rows": [{"rule": "collar", "outcome": outcome}]}
-        ledger.note_verdict(judged, record, session=session, at_utc=OPENS)
+        ledger.note_verdict(judged, canonical_json(record), session=session, at_utc=OPENS)
         ledger.flush()
 
     def tell(self, told: Order, kind: OrderEventKind, session: date = FRIDAY, **more: Any) -> None:
