@@ -29,8 +29,8 @@ def limits_used(
     """Return the use of each limit that is about the whole account, in a fixed order."""
     equity = 0.0 if balance is None or not math.isfinite(balance.equity_usd) else balance.equity_usd
     now = None if marks is None else marks.now_usd
-    day = loss_at_most(now, None if marks is None else marks.first_usd, limits.max_daily_loss, str)
-    peak = loss_at_most(now, None if marks is None else marks.peak_usd, limits.max_drawdown, str)
+    day = loss_at_most(now, None if marks is None else marks.first_usd, limits.max_daily_loss)
+    peak = loss_at_most(now, None if marks is None else marks.peak_usd, limits.max_drawdown)
     return (
         LimitUse("day notional, USD", float(book.day_usd()), limits.max_day_notional_usd),
         LimitUse("day orders", float(book.orders.total.day_orders), limits.max_day_orders),

@@ -66,7 +66,7 @@ class LiveBook:
     def symbols(self) -> tuple[str, ...]:
         """Return the symbols that are held or at work, sorted."""
         found = {*self._stated, *self.orders.symbols()}
-        return tuple(sorted(name for name in found if self.of_symbol(name).worst_shares != 0))
+        return tuple(sorted(name for name in found if self.of_symbol(name).worst_shares() != 0))
 
     def of_symbol(self, symbol: str, *, without: str = "") -> SymbolBook:
         """Return what is held and at work in a symbol, the open part of order `without` left out."""
@@ -183,7 +183,7 @@ class LiveBook:
         self._changed.clear()
 
     def _exposure(self, symbol: str) -> Decimal:
-        return notional_usd(self.of_symbol(symbol).worst_shares, self._mark(symbol))
+        return notional_usd(self.of_symbol(symbol).worst_shares(), self._mark(symbol))
 
     def _mark(self, symbol: str) -> Decimal:
         quote = self._quotes.get(symbol)

@@ -13,7 +13,6 @@ its shortest decimal, and dollars are kept to :data:`SMALLEST_USD`, rounded up. 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
 from typing import Final
@@ -53,23 +52,23 @@ def notional_usd(shares: Decimal, price_usd: Decimal) -> Decimal:
     return value.quantize(SMALLEST_USD, ROUND_CEILING) if value <= _LARGEST else UNMEASURED
 
 
-def at_most(observed: Decimal, threshold: Decimal, told: Callable[[], str]) -> RuleFinding:
-    """Return the finding of a rule that holds when ``observed <= threshold``.
+def at_most(observed: Decimal, threshold: Decimal) -> RuleFinding:
+    """Return the finding of a rule that holds when ``observed <= threshold``; whoever asks says why it does not.
 
     Parameters
     ----------
     observed, threshold : Decimal
         Measured and allowed, in one unit. Where it is not known what is allowed, nothing is.
-    told : callable
-        Says symbol, value and remedy; called when the rule does not hold.
     """
     if threshold.is_infinite():
-        return _finding(math.inf, 0.0, told, holds=False)
-    return _finding(float(observed), float(threshold), told, holds=observed <= threshold)
+        return _beyond(math.inf, 0.0)
+    if observed <= threshold:
+        return _within(float(observed), float(threshold))
+    return _beyond(float(observed), float(threshold))
 
 
-def share_at_most(amount: Decimal, whole: Decimal, threshold: Decimal, told: Callable[[], str]) -> RuleFinding:
-    """Return the finding of a rule that holds when ``amount / whole <= threshold``.
+def share_at_most(amount: Decimal, whole: Decimal, threshold: Decimal) -> RuleFinding:
+    """Return the finding of a rule that holds when ``amount / whole <= threshold``; whoever asks says why it does not.
 
     Parameters
     ----------
@@ -79,21 +78,26 @@ def share_at_most(amount: Decimal, whole: Decimal, threshold: Decimal, told: Cal
         What it is a share of. Not above 0 or not known, no share but 0 can be measured.
     threshold : Decimal
         Largest share allowed.
-    told : callable
-        Says symbol, value and remedy; called when the rule does not hold.
 
     Notes
     -----
     Decided by ``amount <= threshold × whole``, which a division would round.
     """
     if amount == 0:
-        return _finding(0.0, float(threshold), told, holds=True)
+        return _within(0.0, float(threshold))
     if amount.is_infinite() or whole.is_infinite() or whole <= 0:
-        return _finding(math.inf, float(threshold), told, holds=False)
-    return _finding(float(amount / whole), float(threshold), told, holds=amount <= threshold * whole)
+        return _beyond(math.inf, float(threshold))
+    if amount <= threshold * whole:
+        return _within(float(amount / whole), float(threshold))
+    return _beyond(float(amount / whole), float(threshold))
 
 
-def _finding(observed: float, threshold: float, told: Callable[[], str], *, holds: bool) -> RuleFinding:
-    """Return the finding in binary; a difference below its last bit is shown as one bit, on the right side."""
-    shown = min(observed, threshold) if holds else max(observed, math.nextafter(threshold, math.inf))
-    return RuleFinding(holds=holds, observed=shown, threshold=threshold, detail=None if holds else told())
+# In binary a difference below the last bit is shown as one bit, on the right side.
+
+
+def _within(observed: float, threshold: float) -> RuleFinding:
+    return RuleFinding._make((True, min(observed, threshold), threshold, None))
+
+
+def _beyond(observed: float, threshold: float) -> RuleFinding:
+    return RuleFinding._make((False, max(observed, math.nextafter(threshold, math.inf)), threshold, None))

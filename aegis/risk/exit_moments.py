@@ -6,7 +6,6 @@ Belongs here: whether this order may be sent now, whatever its size. Sizes are :
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
@@ -17,7 +16,7 @@ from aegis.risk.exit_limits import ExitLimits
 from aegis.risk.exit_prices import Quote, collar_usd
 from aegis.risk.exit_view import ExitView, TradingDay
 from aegis.risk.live_breakers import RUNAWAY
-from aegis.risk.rule_finding import HOLDS, RuleFinding, finding
+from aegis.risk.rule_finding import HOLDS, RuleFinding, finding, violated
 
 _MICROSECOND = timedelta(microseconds=1)
 _SENT_AT = attrgetter("sent_at_utc")
@@ -26,49 +25,47 @@ _ONE_SESSION = ("DAY", "IOC", "FOK", "OPG", "CLS")
 
 def kill_switch_is_off(view: ExitView, _: ExitLimits) -> RuleFinding:
     """Hold when the account's kill switch is off."""
-    return _must(
-        lambda: (
-            f"{view.label}: the kill switch of {view.account} is engaged, or not known to be off; find the cause, then "
-            "let a person release it"
-        ),
-        holds=view.kill_switch_engaged is False,
+    if view.kill_switch_engaged is False:
+        return HOLDS
+    return violated(
+        f"{view.label}: the kill switch of {view.account} is engaged, or not known to be off; find the cause, then "
+        "let a person release it"
     )
 
 
 def reconciliation_is_clean(view: ExitView, _: ExitLimits) -> RuleFinding:
     """Hold when the account's books were compared with the broker's and agree."""
-    return _must(
-        lambda: (
-            f"{view.label}: the books of {view.account} and the broker's differ, or were not compared; reconcile first"
-        ),
-        holds=view.reconciliation_clean is True,
+    if view.reconciliation_clean is True:
+        return HOLDS
+    return violated(
+        f"{view.label}: the books of {view.account} and the broker's differ, or were not compared; reconcile first"
     )
 
 
 def order_is_for_this_account(view: ExitView, _: ExitLimits) -> RuleFinding:
     """Hold when the order is for the door's account."""
-    return _must(
-        lambda: (
-            f"{view.label}: for account {view.order.account!r}, this door sends for {view.account!r}; send it there"
-        ),
-        holds=view.order.account == view.account,
+    if view.order.account == view.account:
+        return HOLDS
+    return violated(
+        f"{view.label}: for account {view.order.account!r}, this door sends for {view.account!r}; send it there"
     )
 
 
 def order_is_asked_once(view: ExitView, _: ExitLimits) -> RuleFinding:
     """Hold when no order of this id was let through before that the door remembers; the journal knows every one."""
-    return _must(
-        lambda: (
-            f"{view.label}: let through already at {view.asked_before_utc}; ask the broker where it stands, or "
-            "withdraw it if it was never sent"
-        ),
-        holds=view.asked_before_utc is None,
+    if view.asked_before_utc is None:
+        return HOLDS
+    return violated(
+        f"{view.label}: let through already at {view.asked_before_utc}; ask the broker where it stands, or "
+        "withdraw it if it was never sent"
     )
 
 
 def no_runaway_is_stopped(view: ExitView, _: ExitLimits) -> RuleFinding:
     """Hold when the runaway guard does not stand."""
-    return finding([f"{view.label}: {told}" for name, told in view.tripped.items() if name == RUNAWAY])
+    if RUNAWAY not in view.tripped:
+        return HOLDS
+    return violated(f"{view.label}: {view.tripped[RUNAWAY]}")
 
 
 def no_loss_breaker_is_tripped(view: ExitView, _: ExitLimits) -> RuleFinding:
@@ -79,13 +76,12 @@ def no_loss_breaker_is_tripped(view: ExitView, _: ExitLimits) -> RuleFinding:
 def clock_agrees_with_the_broker(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when the machine's clock was compared with the broker's lately and is near it."""
     skew = abs(exact(view.clock_skew_seconds))
-    return at_most(
-        skew,
-        exact(limits.max_clock_skew_seconds),
-        lambda: (
-            f"{view.label}: our clock is {skew} s from the broker's (infinite: not measured lately), "
-            f"{limits.max_clock_skew_seconds:g} s are allowed; set the clock by a time server"
-        ),
+    found = at_most(skew, exact(limits.max_clock_skew_seconds))
+    if found.holds:
+        return found
+    return found.because(
+        f"{view.label}: our clock is {skew} s from the broker's (infinite: not measured lately), "
+        f"{limits.max_clock_skew_seconds:g} s are allowed; set the clock by a time server"
     )
 
 
@@ -110,15 +106,14 @@ def order_stream_is_alive(view: ExitView, limits: ExitLimits) -> RuleFinding:
 def quote_is_fresh(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when there is a usable quote that is not old, nor of the future by more than clocks may differ."""
     quote, age = view.quote, quote_age_seconds(view.quote, view.now_utc, limits)
-
-    def told() -> str:
-        found = "none" if quote is None else f"bid {quote.bid_usd}, ask {quote.ask_usd} USD of {quote.quoted_at_utc}"
-        return (
-            f"{view.label}: the quote is {age} s old, {limits.max_quote_age_seconds:g} s are allowed; found {found}; "
-            "wait for a quote of this symbol, or subscribe again"
-        )
-
-    return at_most(age, exact(limits.max_quote_age_seconds), told)
+    found = at_most(age, exact(limits.max_quote_age_seconds))
+    if found.holds:
+        return found
+    seen = "none" if quote is None else f"bid {quote.bid_usd}, ask {quote.ask_usd} USD of {quote.quoted_at_utc}"
+    return found.because(
+        f"{view.label}: the quote is {age} s old, {limits.max_quote_age_seconds:g} s are allowed; found {seen}; "
+        "wait for a quote of this symbol, or subscribe again"
+    )
 
 
 def quote_age_seconds(quote: Quote | None, now_utc: datetime, limits: ExitLimits) -> Decimal:
@@ -133,22 +128,19 @@ def price_is_within_the_collar(view: ExitView, limits: ExitLimits) -> RuleFindin
     """Hold when the order's price is not beyond the quote, nor the quote beyond the arrival price, by the collar."""
     distance, allowed = collar_usd(view.order, view.touch_usd, fraction=limits.price_collar_fraction)
     order = view.order
-    return at_most(
-        distance,
-        allowed,
-        lambda: (
-            f"{view.label}: limit {order.limit_price_usd}, stop {order.stop_price_usd}, arrival price "
-            f"{order.arrival_price_usd} USD against {view.touch_usd} USD quoted is {distance} USD on the dear side, "
-            f"{allowed} USD are allowed ({limits.price_collar_fraction:g}); check price, quote and corporate actions"
-        ),
+    found = at_most(distance, allowed)
+    if found.holds:
+        return found
+    return found.because(
+        f"{view.label}: limit {order.limit_price_usd}, stop {order.stop_price_usd}, arrival price "
+        f"{order.arrival_price_usd} USD against {view.touch_usd} USD quoted is {distance} USD on the dear side, "
+        f"{allowed} USD are allowed ({limits.price_collar_fraction:g}); check price, quote and corporate actions"
     )
 
 
 def day_orders_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when no more orders leave today than may."""
-    return _count(
-        view, view.day_orders + 1, limits.max_day_orders, f"on {view.day.session}", "find out what sends them"
-    )
+    return _count(view, view.day_orders + 1, limits.max_day_orders, "of the day", "find out what sends them")
 
 
 def orders_per_second_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
@@ -176,15 +168,20 @@ def order_is_not_a_duplicate(view: ExitView, limits: ExitLimits) -> RuleFinding:
 
 def symbol_is_not_restricted(view: ExitView, _: ExitLimits) -> RuleFinding:
     """Hold when the symbol is known and may be traded; an order that only reduces needs no leave to open."""
-    if view.facts is None:
-        return _must(lambda: f"{view.label}: nothing is known of the symbol; load it before it is traded", holds=False)
-    keeps = view.facts.restriction or ("" if view.is_reducing else view.facts.opening_restriction)
-    return _must(lambda: f"{view.label}: restricted: {keeps}; do not trade it", holds=not keeps)
+    facts = view.facts
+    if facts is None:
+        return violated(f"{view.label}: nothing is known of the symbol; load it before it is traded")
+    if not facts.restriction and (not facts.opening_restriction or view.is_reducing):
+        return HOLDS
+    keeps = facts.restriction or facts.opening_restriction
+    return violated(f"{view.label}: restricted: {keeps}; do not trade it")
 
 
 def symbol_is_not_halted(view: ExitView, _: ExitLimits) -> RuleFinding:
     """Hold when the symbol's trading is not halted."""
-    return _must(lambda: f"{view.label}: trading is halted; wait until it resumes", holds=view.is_halted is False)
+    if view.is_halted is False:
+        return HOLDS
+    return violated(f"{view.label}: trading is halted; wait until it resumes")
 
 
 def short_sale_is_located(view: ExitView, _: ExitLimits) -> RuleFinding:
@@ -192,19 +189,18 @@ def short_sale_is_located(view: ExitView, _: ExitLimits) -> RuleFinding:
     book = view.book
     after = book.position_shares - book.open_sold_shares + min(view.shares, Decimal(0))
     is_short_sale = view.shares < 0 and (after < 0 or after.is_infinite())
-    return _must(
-        lambda: (
-            f"{view.label}: {book.position_shares} shares held, {book.open_sold_shares} being sold, this order leaves "
-            f"{after}, and no shares to borrow are located; sell what is held, or locate them"
-        ),
-        holds=not is_short_sale or (view.facts is not None and view.facts.is_shortable is True),
+    if not is_short_sale or (view.facts is not None and view.facts.is_shortable is True):
+        return HOLDS
+    return violated(
+        f"{view.label}: {book.position_shares} shares held, {book.open_sold_shares} being sold, this order leaves "
+        f"{after}, and no shares to borrow are located; sell what is held, or locate them"
     )
 
 
 def market_takes_the_order_now(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when the session and the order's time in force go together at this instant."""
     problem = _wrong_session(view) or _wrong_instant(view, limits)
-    return finding([] if problem is None else [f"{view.label}: {problem}"])
+    return HOLDS if problem is None else violated(f"{view.label}: {problem}")
 
 
 def _wrong_session(view: ExitView) -> str | None:
@@ -255,22 +251,16 @@ def are_within_rates(second_orders: int, minute_orders: int, limits: ExitLimits)
     return second_orders <= limits.max_orders_per_second and minute_orders <= limits.max_orders_per_minute
 
 
-def _must(told: Callable[[], str], *, holds: bool) -> RuleFinding:
-    return HOLDS if holds else finding([told()])
-
-
 def _count(view: ExitView, count: int, limit: float, when: str, remedy: str) -> RuleFinding:
-    return at_most(
-        Decimal(count),
-        exact(limit),
-        lambda: f"{view.label}: it would be order {count} {when}, {limit:g} are allowed; {remedy}",
-    )
+    found = at_most(Decimal(count), exact(limit))
+    if found.holds:
+        return found
+    return found.because(f"{view.label}: it would be order {count} {when}, {limit:g} are allowed; {remedy}")
 
 
 def _age(view: ExitView, seconds: float | None, limit: float, what: str, remedy: str) -> RuleFinding:
     age = exact(seconds)
-    return at_most(
-        age,
-        exact(limit),
-        lambda: f"{view.label}: {what} {age} s old (infinite: none yet), {limit:g} s are allowed; {remedy}",
-    )
+    found = at_most(age, exact(limit))
+    if found.holds:
+        return found
+    return found.because(f"{view.label}: {what} {age} s old (infinite: none yet), {limit:g} s are allowed; {remedy}")

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from aegis.risk import exit_moments, exit_sizes
 from aegis.risk.exit_limits import ExitLimits
 from aegis.risk.exit_view import ExitRow, ExitVerdict, ExitView
-from aegis.risk.rule_finding import RuleFinding
+from aegis.risk.rule_finding import HOLDS, RuleFinding
 
 Rule = Callable[[ExitView, ExitLimits], RuleFinding]
 
@@ -64,6 +64,7 @@ REDUCING_PASS = tuple(rule.__name__ for rule in _UNLESS_REDUCING)
 _EVERY = (*_ALWAYS, *_UNLESS_REDUCING)
 RULES = tuple(rule.__name__ for rule in _EVERY)
 """Every rule; the door answers with one row for each, in this order."""
+_HELD = {rule: ExitRow(rule, "pass", HOLDS.observed, HOLDS.threshold, None) for rule in RULES}
 RATE_RULES = (
     exit_moments.orders_per_second_within_limit.__name__,
     exit_moments.orders_per_minute_within_limit.__name__,
@@ -79,9 +80,7 @@ def review(view: ExitView, limits: ExitLimits) -> tuple[ExitRow, ...]:
     tuple of ExitRow
         One for each rule, in the order of :data:`RULES`. The order may leave when every outcome is 'pass'.
     """
-    found = [rule(view, limits) for rule in _EVERY]
-    lets_pass = (False,) * len(_ALWAYS) + (view.is_reducing,) * len(_UNLESS_REDUCING)
-    return tuple(map(_row, RULES, found, lets_pass))
+    return tuple([_row(name, rule(view, limits), view) for name, rule in zip(RULES, _EVERY, strict=True)])
 
 
 def verdict_on(view: ExitView, limits: ExitLimits) -> ExitVerdict:
@@ -89,9 +88,11 @@ def verdict_on(view: ExitView, limits: ExitLimits) -> ExitVerdict:
     return ExitVerdict(view.order.client_order_id, view.now_utc, review(view, limits), float(view.touch_usd))
 
 
-def _row(rule: str, found: RuleFinding, lets_pass: bool) -> ExitRow:  # noqa: FBT001 - of one kind for each rule
+def _row(rule: str, found: RuleFinding, view: ExitView) -> ExitRow:
+    if found is HOLDS:
+        return _HELD[rule]
     if found.holds:
         return ExitRow(rule, "pass", found.observed, found.threshold, None)
-    if lets_pass:
+    if rule in REDUCING_PASS and view.is_reducing:
         return ExitRow(rule, "pass", found.observed, found.threshold, f"passes as it only reduces: {found.detail}")
     return ExitRow(rule, "refuse", found.observed, found.threshold, found.detail)

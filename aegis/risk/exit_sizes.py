@@ -20,76 +20,70 @@ _ZERO = Decimal(0)
 def order_shares_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when the order is of no more shares than any order may be."""
     shares = abs(view.shares)
-    return at_most(
-        shares,
-        exact(limits.max_order_shares),
-        lambda: f"{view.label}: {shares} shares, an order may have {limits.max_order_shares:g}; send it in parts",
+    found = at_most(shares, exact(limits.max_order_shares))
+    if found.holds:
+        return found
+    return found.because(
+        f"{view.label}: {shares} shares, an order may have {limits.max_order_shares:g}; send it in parts"
     )
 
 
 def order_notional_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when the order is worth no more than any order may be."""
-    return at_most(
-        view.notional_usd,
-        exact(limits.max_order_notional_usd),
-        lambda: (
-            f"{view.label}: worth {view.notional_usd} USD at {view.price_usd} USD, an order may be worth "
-            f"{limits.max_order_notional_usd:,.2f} USD; send it in parts, or get a quote where it is infinite"
-        ),
+    found = at_most(view.notional_usd, exact(limits.max_order_notional_usd))
+    if found.holds:
+        return found
+    return found.because(
+        f"{view.label}: worth {view.notional_usd} USD at {view.price_usd} USD, an order may be worth "
+        f"{limits.max_order_notional_usd:,.2f} USD; send it in parts, or get a quote where it is infinite"
     )
 
 
 def order_share_of_equity_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when the order is a share of equity that nobody mistypes."""
-    return share_at_most(
-        view.notional_usd,
-        exact(view.equity_usd),
-        exact(limits.max_order_equity_fraction),
-        lambda: (
-            f"{view.label}: worth {view.notional_usd} USD at an equity of {view.equity_usd} USD, an order may be "
-            f"{limits.max_order_equity_fraction:g} of it; check the quantity, or send it in parts"
-        ),
+    found = share_at_most(view.notional_usd, exact(view.equity_usd), exact(limits.max_order_equity_fraction))
+    if found.holds:
+        return found
+    return found.because(
+        f"{view.label}: worth {view.notional_usd} USD at an equity of {view.equity_usd} USD, an order may be "
+        f"{limits.max_order_equity_fraction:g} of it; check the quantity, or send it in parts"
     )
 
 
 def order_share_of_volume_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when the order is a share of the symbol's median daily volume that nobody mistypes."""
     volume = None if view.facts is None else view.facts.median_daily_volume_shares
-    return share_at_most(
-        abs(view.shares),
-        exact(volume),
-        exact(limits.max_order_volume_fraction),
-        lambda: (
-            f"{view.label}: {abs(view.shares)} shares at a median daily volume "
-            f"{'that is not known' if volume is None else f'of {volume} shares'}, an order may be "
-            f"{limits.max_order_volume_fraction:g} of it; check the quantity, send it in parts, or load the volume"
-        ),
+    found = share_at_most(abs(view.shares), exact(volume), exact(limits.max_order_volume_fraction))
+    if found.holds:
+        return found
+    return found.because(
+        f"{view.label}: {abs(view.shares)} shares at a median daily volume "
+        f"{'that is not known' if volume is None else f'of {volume} shares'}, an order may be "
+        f"{limits.max_order_volume_fraction:g} of it; check the quantity, send it in parts, or load the volume"
     )
 
 
 def day_notional_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when what was traded today, what is open and the order are worth no more than a day may be."""
     total = view.day_notional_usd + view.notional_usd
-    return at_most(
-        total,
-        exact(limits.max_day_notional_usd),
-        lambda: (
-            f"{view.label}: {total} USD traded or open on {view.day.session} with {view.notional_usd} USD of this "
-            f"order, a day may have {limits.max_day_notional_usd:,.2f} USD; only reduce until the next session"
-        ),
+    found = at_most(total, exact(limits.max_day_notional_usd))
+    if found.holds:
+        return found
+    return found.because(
+        f"{view.label}: {total} USD traded or open on {view.day.session} with {view.notional_usd} USD of this "
+        f"order, a day may have {limits.max_day_notional_usd:,.2f} USD; only reduce until the next session"
     )
 
 
 def day_shares_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when the shares traded today, those open and the order's are no more than a day may have."""
     total = view.day_shares + abs(view.shares)
-    return at_most(
-        total,
-        exact(limits.max_day_shares),
-        lambda: (
-            f"{view.label}: {total} shares traded or open on {view.day.session} with {abs(view.shares)} of this order, "
-            f"a day may have {limits.max_day_shares:g}; only reduce until the next session"
-        ),
+    found = at_most(total, exact(limits.max_day_shares))
+    if found.holds:
+        return found
+    return found.because(
+        f"{view.label}: {total} shares traded or open on {view.day.session} with {abs(view.shares)} of this order, "
+        f"a day may have {limits.max_day_shares:g}; only reduce until the next session"
     )
 
 
@@ -98,50 +92,45 @@ def position_weight_within_limit(view: ExitView, limits: ExitLimits) -> RuleFind
     book, shares = view.book, view.shares
     at_work = book.open_bought_shares if shares > 0 else -book.open_sold_shares
     after = notional_usd(book.position_shares + at_work + shares, view.price_usd)
-    return share_at_most(
-        after,
-        exact(view.equity_usd),
-        exact(limits.max_position_weight),
-        lambda: (
-            f"{view.label}: {book.position_shares} shares held, {at_work} at work and {shares} of this order are worth "
-            f"{after} USD at an equity of {view.equity_usd} USD, a name may be {limits.max_position_weight:g} of it; "
-            "only reduce, or order less"
-        ),
+    found = share_at_most(after, exact(view.equity_usd), exact(limits.max_position_weight))
+    if found.holds:
+        return found
+    return found.because(
+        f"{view.label}: {book.position_shares} shares held, {at_work} at work and {shares} of this order are worth "
+        f"{after} USD at an equity of {view.equity_usd} USD, a name may be {limits.max_position_weight:g} of it; "
+        "only reduce, or order less"
     )
 
 
 def gross_exposure_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when the book, each symbol with the open orders on its worse side, is within the limit with the order."""
-    own = notional_usd(view.book.with_order(view.shares).worst_shares, view.price_usd)
+    own = notional_usd(view.book.worst_shares(view.shares), view.price_usd)
     gross = view.other_exposure_usd + own
-    return share_at_most(
-        gross,
-        exact(view.equity_usd),
-        exact(limits.max_gross_exposure),
-        lambda: (
-            f"{view.label}: positions, open orders and this order are worth {gross} USD ({own} USD in this symbol) at "
-            f"an equity of {view.equity_usd} USD, the limit is {limits.max_gross_exposure:g} times that; only reduce, "
-            "and find a price for what is infinite"
-        ),
+    found = share_at_most(gross, exact(view.equity_usd), exact(limits.max_gross_exposure))
+    if found.holds:
+        return found
+    return found.because(
+        f"{view.label}: positions, open orders and this order are worth {gross} USD ({own} USD in this symbol) at "
+        f"an equity of {view.equity_usd} USD, the limit is {limits.max_gross_exposure:g} times that; only reduce, "
+        "and find a price for what is infinite"
     )
 
 
 def buying_power_covers_the_order(view: ExitView, _: ExitLimits) -> RuleFinding:
     """Hold when the broker's buying power covers the order after all that was committed since it was stated."""
     needed = view.committed_usd + needed_usd(view)
-    return at_most(
-        needed,
-        exact(view.buying_power_usd),
-        lambda: (
-            f"{view.label}: {needed} USD needed, {view.committed_usd} USD of it by open orders and fills since the "
-            f"broker stated a buying power of {view.buying_power_usd} USD; order less, or wait for the next statement"
-        ),
+    found = at_most(needed, exact(view.buying_power_usd))
+    if found.holds:
+        return found
+    return found.because(
+        f"{view.label}: {needed} USD needed, {view.committed_usd} USD of it by open orders and fills since the "
+        f"broker stated a buying power of {view.buying_power_usd} USD; order less, or wait for the next statement"
     )
 
 
 def daily_loss_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when the equity is not further below the day's first than a day may lose."""
-    return _loss(view, view.first_equity_usd, limits.max_daily_loss, f"the first of {view.day.session}")
+    return _loss(view, view.first_equity_usd, limits.max_daily_loss, "the day's first")
 
 
 def drawdown_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
@@ -166,12 +155,10 @@ def needed_usd(view: ExitView) -> Decimal:
 
 
 def _loss(view: ExitView, since_usd: float | None, limit: float, name: str) -> RuleFinding:
-    return loss_at_most(
-        view.equity_usd,
-        since_usd,
-        limit,
-        lambda: (
-            f"{view.label}: equity {view.equity_usd} USD, {name} was {since_usd} USD, it may fall by {limit:g} of "
-            "that; only reduce until a person has looked into it"
-        ),
+    found = loss_at_most(view.equity_usd, since_usd, limit)
+    if found.holds:
+        return found
+    return found.because(
+        f"{view.label}: equity {view.equity_usd} USD, {name} was {since_usd} USD, it may fall by {limit:g} of that; "
+        "only reduce until a person has looked into it"
     )

@@ -25,6 +25,7 @@ from aegis.risk.reducing import are_reducing
 ExitOutcome = Literal["pass", "refuse"]
 _RULE, _OUTCOME, _DETAIL = attrgetter("rule"), attrgetter("outcome"), attrgetter("detail")
 _NUMBERS = attrgetter("observed", "threshold")
+_ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +75,21 @@ class SymbolBook:
     open_bought_shares: Decimal
     open_sold_shares: Decimal
 
-    @property
-    def worst_shares(self) -> Decimal:
-        """Largest absolute position that the open orders can lead to: all on one side fill, none on the other."""
-        return max(
-            abs(self.position_shares),
-            abs(self.position_shares + self.open_bought_shares),
-            abs(self.position_shares - self.open_sold_shares),
-        )
+    def worst_shares(self, order_shares: Decimal = _ZERO) -> Decimal:
+        """Return the largest absolute position that the open orders can lead to: all on one side fill, no other.
 
-    def with_order(self, shares: Decimal) -> SymbolBook:
-        """Return the book with `shares` more at work, bought positive."""
-        return SymbolBook(
-            self.position_shares,
-            self.open_bought_shares + max(shares, Decimal(0)),
-            self.open_sold_shares + max(-shares, Decimal(0)),
-        )
+        Parameters
+        ----------
+        order_shares : Decimal
+            Of one more order, bought positive.
+        """
+        bought = self.position_shares + self.open_bought_shares
+        sold = self.position_shares - self.open_sold_shares
+        if order_shares > 0:
+            bought += order_shares
+        else:
+            sold += order_shares
+        return max(abs(self.position_shares), abs(bought), abs(sold))
 
 
 @dataclass(frozen=True, slots=True)

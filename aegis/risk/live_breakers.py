@@ -11,13 +11,13 @@ Unlike those, a live loss limit holds up to and including its value, as every ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
-from aegis.risk.exact_amounts import UNMEASURED, at_most, exact, share_at_most
+from aegis.risk.exact_amounts import UNMEASURED, exact, share_at_most
 from aegis.risk.exit_limits import ExitLimits
 from aegis.risk.rule_finding import RuleFinding
 
@@ -67,8 +67,8 @@ def marks_with(marks: EquityMarks | None, equity_usd: float, session: date) -> E
     )
 
 
-def loss_at_most(now_usd: float | None, since_usd: float | None, limit: float, told: Callable[[], str]) -> RuleFinding:
-    """Return the finding of a rule that holds when the equity fell by at most `limit` of what it was.
+def loss_at_most(now_usd: float | None, since_usd: float | None, limit: float) -> RuleFinding:
+    """Return the finding of a rule that holds when the equity fell by at most `limit` of what it was; see `at_most`.
 
     Parameters
     ----------
@@ -76,12 +76,10 @@ def loss_at_most(now_usd: float | None, since_usd: float | None, limit: float, t
         Equity; a loss cannot be measured where one is not known or the second is not above 0.
     limit : float
         Fraction of `since_usd`.
-    told : callable
-        Says value and remedy; called when the rule does not hold.
     """
     now, since = exact(now_usd), exact(since_usd)
     known = now.is_finite() and since.is_finite() and since > 0
-    return share_at_most(max(Decimal(0), since - now) if known else UNMEASURED, since, exact(limit), told)
+    return share_at_most(max(Decimal(0), since - now) if known else UNMEASURED, since, exact(limit))
 
 
 def losses(marks: EquityMarks, limits: ExitLimits) -> dict[BreakerName, str]:
@@ -94,20 +92,11 @@ def losses(marks: EquityMarks, limits: ExitLimits) -> dict[BreakerName, str]:
             "only reduce until a person has found the cause and released the breaker"
         )
 
-    day = loss_at_most(
-        now,
-        marks.first_usd,
-        limits.max_daily_loss,
-        lambda: told(marks.first_usd, "the day's first", limits.max_daily_loss),
-    )
-    drawdown = loss_at_most(
-        now, marks.peak_usd, limits.max_drawdown, lambda: told(marks.peak_usd, "its highest", limits.max_drawdown)
-    )
     tripped: dict[BreakerName, str] = {}
-    if day.detail is not None:
-        tripped[DAILY_LOSS] = day.detail
-    if drawdown.detail is not None:
-        tripped[DRAWDOWN] = drawdown.detail
+    if not loss_at_most(now, marks.first_usd, limits.max_daily_loss).holds:
+        tripped[DAILY_LOSS] = told(marks.first_usd, "the day's first", limits.max_daily_loss)
+    if not loss_at_most(now, marks.peak_usd, limits.max_drawdown).holds:
+        tripped[DRAWDOWN] = told(marks.peak_usd, "its highest", limits.max_drawdown)
     return tripped
 
 
@@ -134,14 +123,9 @@ def runaway(outcomes: Iterable[OrderOutcome], now_utc: datetime, limits: ExitLim
         (rejects, limits.max_rejects_in_a_row, "rejections in a row"),
         (fills, limits.max_fills_in_a_row, "executions"),
     ):
-        found = at_most(
-            Decimal(count),
-            exact(limit),
-            lambda count=count, limit=limit, what=what: (  # type: ignore[misc]
+        if count > limit:
+            return (
                 f"{now_utc:%Y-%m-%d %H:%M:%S} UTC: {count} {what} within {limits.runaway_window_seconds:g} s, "
                 f"{limit:g} are allowed; nothing is sent until a person has found the cause and released the breaker"
-            ),
-        )
-        if found.detail is not None:
-            return found.detail
+            )
     return None

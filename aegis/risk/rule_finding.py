@@ -27,11 +27,20 @@ class RuleFinding(NamedTuple):
     holds: bool
     observed: float
     threshold: float
-    detail: str | None
+    detail: str | None = None
+
+    def because(self, detail: str) -> RuleFinding:
+        """Return what a comparison found, with what there is to say of it."""
+        return self._replace(detail=detail)
 
 
-HOLDS = RuleFinding(holds=True, observed=0.0, threshold=0.0, detail=None)
+HOLDS = RuleFinding(holds=True, observed=0.0, threshold=0.0)
 """Of a rule that allows no violation and found none."""
+
+
+def violated(detail: str) -> RuleFinding:
+    """Return the finding of a rule that allows no violation and found one."""
+    return RuleFinding(holds=False, observed=1.0, threshold=0.0, detail=detail)
 
 
 def finding(violations: Iterable[str]) -> RuleFinding:
