@@ -23,8 +23,7 @@ from aegis.risk.exit_prices import Quote, counted_price_usd, touch_usd
 from aegis.risk.reducing import are_reducing
 
 ExitOutcome = Literal["pass", "refuse"]
-_RULE, _OUTCOME, _DETAIL = attrgetter("rule"), attrgetter("outcome"), attrgetter("detail")
-_NUMBERS = attrgetter("observed", "threshold")
+_OUTCOME = attrgetter("outcome")
 _ZERO = Decimal(0)
 
 
@@ -291,11 +290,12 @@ class ExitVerdict:
 
     def to_json(self) -> str:
         """Return the canonical JSON of :meth:`to_record`; an order waits for it, so one that passes is filled in."""
-        numbers = (*chain.from_iterable(map(_NUMBERS, self.rows)), self.touch_usd)
-        is_plain = self.is_allowed and set(map(_DETAIL, self.rows)) == {None} and set(map(type, numbers)) == {float}
-        if not is_plain or not all(map(math.isfinite, numbers)):
+        if not self.is_allowed:
             return canonical_json(self.to_record())
-        rules = tuple(map(_RULE, self.rows))
+        rules, _, observed, thresholds, details = zip(*self.rows, strict=True)
+        numbers = (*chain.from_iterable(zip(observed, thresholds, strict=True)), self.touch_usd)
+        if set(details) != {None} or set(map(type, numbers)) != {float} or not all(map(math.isfinite, numbers)):
+            return canonical_json(self.to_record())
         named = self.client_order_id, self.decided_at_utc.isoformat()
         return _passed(rules) % (*map(canonical_json, named), *map(float.__repr__, numbers))
 
