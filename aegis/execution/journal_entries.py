@@ -11,19 +11,21 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from aegis.execution.decisions import CommittedDecision, Decision, DecisionEventKind
 from aegis.execution.journal import NewEvent
-from aegis.execution.order_records import canonical_json, event_payload, order_record
+from aegis.execution.order_records import canonical_json, event_json, order_record, reason_json
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 
 
 def commitment_entries(decision: Decision, committed: CommittedDecision, at_utc: datetime) -> Iterator[NewEvent]:
     """Yield the rows of a committed decision: itself, and for each order the intent and the gate's verdict."""
     key = f"{DecisionEventKind.DECISION_COMMITTED}:{decision.decision_id}"
-    payload = _decision_payload(decision)
-    yield _decision_entry(decision, DecisionEventKind.DECISION_COMMITTED, at_utc, payload=payload, key=key)
+    made_by = decision.input_snapshot_id, decision.code_version, decision.config_hash
+    said = canonical_json(_decision_payload(decision.gate_rows, *made_by)) if decision.gate_rows else _ungated(*made_by)
+    yield _decision_entry(decision, DecisionEventKind.DECISION_COMMITTED, at_utc, said=said, key=key)
     for order in committed.orders:
         refusal = committed.refusals.get(order.client_order_id)
         yield _intent_entry(order, DecisionEventKind.INTENT_RECORDED, session=decision.session, at_utc=at_utc)
@@ -74,16 +76,7 @@ def aside_entry(
     number : int
         Which of its order's rows of this kind, from 1.
     """
-    name = order.client_order_id
-    return NewEvent(
-        kind=kind,
-        session=session,
-        at_utc=at_utc,
-        payload_json=said,
-        decision_id=order.decision_id,
-        client_order_id=name,
-        idempotency_key=f"{name}:{kind}:{number}",
-    )
+    return _order_row(order, kind, said, session=session, at_utc=at_utc, number=number)
 
 
 def refusal_entry(decision: Decision, at_utc: datetime) -> NewEvent:
@@ -94,10 +87,11 @@ def refusal_entry(decision: Decision, at_utc: datetime) -> NewEvent:
     The same orders refused with the same verdicts are the same refusal, whichever snapshot they were read from.
     """
     records = [order_record(order) for order in _sorted(decision.orders)]
-    payload = {**_decision_payload(decision), "orders": records}
-    said = canonical_json([records, payload["gate_rows"]])
-    key = f"{DecisionEventKind.DECISION_REFUSED}:{decision.decision_id}:{hashlib.sha256(said.encode()).hexdigest()}"
-    return _decision_entry(decision, DecisionEventKind.DECISION_REFUSED, at_utc, payload=payload, key=key)
+    made_by = decision.input_snapshot_id, decision.code_version, decision.config_hash
+    payload = {**_decision_payload(decision.gate_rows, *made_by), "orders": records}
+    content = hashlib.sha256(canonical_json([records, payload["gate_rows"]]).encode()).hexdigest()
+    key = f"{DecisionEventKind.DECISION_REFUSED}:{decision.decision_id}:{content}"
+    return _decision_entry(decision, DecisionEventKind.DECISION_REFUSED, at_utc, said=canonical_json(payload), key=key)
 
 
 def order_entry(event: OrderEvent, *, decision_id: str) -> NewEvent:
@@ -106,7 +100,7 @@ def order_entry(event: OrderEvent, *, decision_id: str) -> NewEvent:
         kind=event.kind,
         session=event.session,
         at_utc=event.at_utc,
-        payload_json=canonical_json(event_payload(event)),
+        payload_json=event_json(event),
         decision_id=decision_id,
         client_order_id=event.client_order_id,
         idempotency_key=order_event_key(event),
@@ -119,45 +113,53 @@ def order_event_key(event: OrderEvent) -> str:
 
 
 def _intent_entry(order: Order, kind: DecisionEventKind, *, session: date, at_utc: datetime) -> NewEvent:
-    return _order_row(order, kind, {"order": order_record(order)}, session=session, at_utc=at_utc)
+    said = canonical_json({"order": order_record(order)})
+    return _order_row(order, kind, said, session=session, at_utc=at_utc)
 
 
 def _verdict_entry(order: Order, refusal: str | None, *, session: date, at_utc: datetime) -> NewEvent:
     kind = OrderEventKind.APPROVED if refusal is None else OrderEventKind.REFUSED
-    return _order_row(order, kind, {"reason": refusal or ""}, session=session, at_utc=at_utc)
+    return _order_row(order, kind, reason_json(refusal or ""), session=session, at_utc=at_utc)
 
 
-def _order_row(order: Order, kind: StrEnum, payload: Mapping[str, Any], *, session: date, at_utc: datetime) -> NewEvent:
+def _order_row(order: Order, kind: StrEnum, said: str, *, session: date, at_utc: datetime, number: int = 0) -> NewEvent:
+    name = order.client_order_id
     return NewEvent(
         kind=kind,
         session=session,
         at_utc=at_utc,
-        payload_json=canonical_json(payload),
+        payload_json=said,
         decision_id=order.decision_id,
-        client_order_id=order.client_order_id,
-        idempotency_key=f"{order.client_order_id}:{kind}:0",
+        client_order_id=name,
+        idempotency_key=f"{name}:{kind}:{number}",
     )
 
 
-def _decision_entry(
-    decision: Decision, kind: DecisionEventKind, at_utc: datetime, *, payload: dict[str, Any], key: str
-) -> NewEvent:
+def _decision_entry(decision: Decision, kind: DecisionEventKind, at_utc: datetime, *, said: str, key: str) -> NewEvent:
     return NewEvent(
         kind=kind,
         session=decision.session,
         at_utc=at_utc,
-        payload_json=canonical_json(payload),
+        payload_json=said,
         decision_id=decision.decision_id,
         idempotency_key=key,
     )
 
 
-def _decision_payload(decision: Decision) -> dict[str, Any]:
+@lru_cache(maxsize=8)
+def _ungated(input_snapshot_id: int, code_version: str, config_hash: str) -> str:
+    """Return what a decision says that no gate judged: as at the exit door, where every order says the same."""
+    return canonical_json(_decision_payload((), input_snapshot_id, code_version, config_hash))
+
+
+def _decision_payload(
+    gate_rows: Sequence[Mapping[str, Any]], input_snapshot_id: int, code_version: str, config_hash: str
+) -> dict[str, Any]:
     return {
-        "gate_rows": [{name: _json_value(value) for name, value in row.items()} for row in decision.gate_rows],
-        "input_snapshot_id": decision.input_snapshot_id,
-        "code_version": decision.code_version,
-        "config_hash": decision.config_hash,
+        "gate_rows": [{name: _json_value(value) for name, value in row.items()} for row in gate_rows],
+        "input_snapshot_id": input_snapshot_id,
+        "code_version": code_version,
+        "config_hash": config_hash,
     }
 
 

@@ -104,6 +104,8 @@ def order_history(order: Order, told: Iterable[OrderEvent]) -> OrderHistory:
     """
     status = OrderStatus(order, OrderState.INTENT_RECORDED)
     ordered = sorted(told, key=_place)
+    if not ordered:  # one that is about to be sent waits for this
+        return OrderHistory(status, (), (), ())
     events: list[OrderEvent] = []
     breaks: list[OrderBreak] = []
     for event in ordered:

@@ -25,7 +25,7 @@ from aegis.execution.journal import Journal, NewEvent
 from aegis.execution.journal_chain import JournalHead, JournalRow
 from aegis.execution.journal_entries import commitment_entries, order_entry, order_event_key, refusal_entry
 from aegis.execution.order_projections import decision_from, order_event, order_statuses, rows_by_decision
-from aegis.execution.order_records import canonical_json, event_from_payload, event_payload, instant_text
+from aegis.execution.order_records import event_from_payload, event_json, instant_text
 from aegis.execution.order_states import FINAL_EVENTS, OrderState, OrderStatus, apply_event
 from aegis.execution.orders import OrderEvent, OrderEventKind
 
@@ -136,7 +136,7 @@ class DecisionLedger:
             if recorded is None:  # a venue may tell once more what happened long ago
                 self._require_own(self._journal.account, event.session, event.client_order_id)
             if recorded is not None:
-                if recorded != _fingerprint(instant_text(event.at_utc), canonical_json(event_payload(event))):
+                if recorded != _fingerprint(instant_text(event.at_utc), event_json(event)):
                     conflicts.append(f"order {event.client_order_id}: '{event.kind}' is recorded with other contents")
             elif event.client_order_id in self._closed:
                 conflicts.append(f"order {event.client_order_id}: '{event.kind}' after the recorded end of the order")

@@ -119,6 +119,19 @@ def status_from_record(record: Mapping[str, Any]) -> OrderStatus:
     return OrderStatus(**{**record, "order": order_from_record(record["order"]), "state": OrderState(record["state"])})
 
 
+def event_json(event: OrderEvent) -> str:
+    """Return the canonical JSON of :func:`event_payload`; of many events the reason is all there is to say."""
+    if event.fill is None and event.order is None and event.revision == 0 and event.split_ratio is None:
+        return reason_json(event.reason)
+    return canonical_json(event_payload(event))
+
+
+@lru_cache(maxsize=64)
+def reason_json(reason: str) -> str:
+    """Return the canonical JSON of a payload that has nothing but a reason."""
+    return canonical_json({"reason": reason})
+
+
 def event_payload(event: OrderEvent) -> dict[str, Any]:
     """Return what the journal's own columns do not say of an event: reason, fill, new terms and their number."""
     payload: dict[str, Any] = {"reason": event.reason}

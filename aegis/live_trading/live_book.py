@@ -126,6 +126,7 @@ class LiveBook:
         self._marks = {item.symbol: exact(item.mark_price_usd) for item in held}
         self._changed |= before | set(self._stated)
         self.count_by(bounds)
+        self._revalue()
 
     def count_by(self, bounds: DayBounds) -> None:
         """Count by another day or statement."""

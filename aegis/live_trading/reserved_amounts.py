@@ -5,16 +5,16 @@ Belongs here: the values. Which order takes what is :mod:`aegis.live_trading.ord
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from operator import add, attrgetter, sub
+from operator import add, sub
+from typing import NamedTuple
 
 _ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Reserved:
+class Reserved(NamedTuple):
     """What one order, or several, take of the limits.
 
     Parameters
@@ -42,18 +42,17 @@ class Reserved:
     day_orders: int = 0
     unpriced: int = 0
 
-    def __add__(self, other: Reserved) -> Reserved:
+    def __add__(self, other: Reserved) -> Reserved:  # type: ignore[override] # amount by amount, not one after another
         if other is NOTHING:
             return self
-        return Reserved(*map(add, _amounts(self), _amounts(other)))
+        return Reserved._make(map(add, self, other))
 
     def __sub__(self, other: Reserved) -> Reserved:
         if other is NOTHING:
             return self
-        return Reserved(*map(sub, _amounts(self), _amounts(other)))
+        return Reserved._make(map(sub, self, other))
 
 
-_amounts = attrgetter(*(item.name for item in fields(Reserved)))
 NOTHING = Reserved()
 """What takes nothing; adding it and taking it away are free."""
 
