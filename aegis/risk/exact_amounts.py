@@ -92,12 +92,11 @@ def share_at_most(amount: Decimal, whole: Decimal, threshold: Decimal) -> RuleFi
     return _beyond(float(amount / whole), float(threshold))
 
 
-# In binary a difference below the last bit is shown as one bit, on the right side.
-
-
 def _within(observed: float, threshold: float) -> RuleFinding:
+    """Return that a rule holds; what is beyond the threshold by the rounding to binary is shown at it."""
     return RuleFinding._make((True, min(observed, threshold), threshold, None))
 
 
 def _beyond(observed: float, threshold: float) -> RuleFinding:
+    """Return that a rule does not hold; a difference that the rounding to binary loses is shown as one bit."""
     return RuleFinding._make((False, max(observed, math.nextafter(threshold, math.inf)), threshold, None))

@@ -304,7 +304,7 @@ class ExitVerdict:
 def _passed(rules: tuple[str, ...]) -> str:
     """Return the canonical JSON of a verdict that all rules pass, with a place for each value."""
     row = '{"detail":null,"observed":%%s,"outcome":"pass","rule":%s,"threshold":%%s}'
-    rows = ",".join(row % canonical_json(rule) for rule in rules)
+    rows = ",".join(row % canonical_json(rule).replace("%", "%%") for rule in rules)
     return '{"client_order_id":%s,"decided_at_utc":%s,"rows":[' + rows + '],"touch_usd":%s}'
 
 

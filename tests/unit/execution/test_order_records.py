@@ -7,8 +7,9 @@ import pytest
 
 from aegis.errors import ExecutionError
 from aegis.execution.account_state import AccountState, DividendReceivable, Position
+from aegis.execution.decisions import CommittedDecision, Decision
 from aegis.execution.journal_chain import GENESIS_HASH, event_hash
-from aegis.execution.journal_entries import order_entry
+from aegis.execution.journal_entries import commitment_entries, order_entry
 from aegis.execution.order_records import (
     canonical_json,
     event_from_payload,
@@ -45,6 +46,7 @@ STORED_ACCOUNT = (
 FILLED_HASH = "fd7e7fdc6aed6a05ce9ac87acfeb4e57aef3668941199585661840e831dc5baf"
 RESCALED_HASH = "1fd4a7efb76d938df7c7d2d367c46c4f3d2512b1d41afe6b9e22aea80e50e77d"
 FRIDAY = date(2014, 6, 6)
+AT_OPEN = datetime(2014, 6, 6, 13, 30, tzinfo=UTC)
 
 
 def _fill(**terms) -> Fill:
@@ -137,12 +139,36 @@ def test_an_execution_id_is_written_where_the_venue_gave_one():
 
 
 def test_a_numbered_change_survives_json_and_has_a_key_of_its_own(order_of):
-    about = {"client_order_id": "order-ABC", "session": FRIDAY, "at_utc": datetime(2014, 6, 6, 13, 30, tzinfo=UTC)}
+    about = {"client_order_id": "order-ABC", "session": FRIDAY, "at_utc": AT_OPEN}
     event = OrderEvent(kind=OrderEventKind.RESCALED, order=order_of(), revision=2, split_ratio=0.5, **about)
     payload = json.loads(canonical_json(event_payload(event)))
     assert (payload["revision"], payload["split_ratio"]) == (2, 0.5)
     assert event_from_payload(payload, kind="rescaled", **about) == event
     assert order_entry(event, decision_id="d").idempotency_key == "order-ABC:rescaled:2"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{}, {"reason": 'by "request" 5 % ü'}, {"revision": 1}, {"split_ratio": 0.5}, {"fill": _fill()}, {"order": None}],
+    ids=lambda told: next(iter(told), "nothing"),
+)
+def test_the_text_of_an_event_is_that_of_its_payload(told, order_of):
+    about = {"client_order_id": "order-ABC", "session": FRIDAY, "at_utc": AT_OPEN}
+    terms = {"order": order_of()} if "order" in told else {}
+    event = OrderEvent(kind=OrderEventKind.RESCALED, **{**about, **told, **terms})
+    written = order_entry(event, decision_id="d").payload_json
+    assert written == json.dumps(event_payload(event), sort_keys=True, separators=(",", ":"))
+
+
+@pytest.mark.parametrize("made_by", [(7, "1.2", "abc"), (7, "1.3", "abc"), (8, "1.2", "abc")])
+def test_a_decision_that_no_gate_judged_says_what_made_it(made_by, order_of):
+    snapshot, version, config = made_by
+    order = order_of()
+    told = {"gate_rows": (), "input_snapshot_id": snapshot, "code_version": version, "config_hash": config}
+    about = {"decision_id": order.decision_id, "account": order.account, "session": order.session}
+    decision = Decision(**about, orders=(order,), refusals={}, **told)
+    entry = next(commitment_entries(decision, CommittedDecision(orders=(order,), refusals={}, **told), AT_OPEN))
+    assert entry.payload_json == json.dumps({**told, "gate_rows": []}, sort_keys=True, separators=(",", ":"))
 
 
 def test_equal_values_give_equal_text_whatever_the_order_of_keys():

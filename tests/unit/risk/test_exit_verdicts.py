@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aegis.errors import ExecutionError
@@ -28,6 +28,7 @@ ROWS = st.builds(
 PASSED = st.builds(ExitRow, st.sampled_from(RULES) | st.text(), st.just("pass"), NUMBERS, NUMBERS, st.none())
 
 
+@example("o-1", NOW, [ExitRow("5 %s", "pass", 1.0, 2.0, None)], 20.0)
 @given(st.text(), st.datetimes(timezones=st.just(UTC)), st.lists(ROWS) | st.lists(PASSED), NUMBERS)
 def test_its_text_is_the_canonical_json_of_its_record(name: str, at: datetime, rows: list[ExitRow], touch) -> None:
     verdict = ExitVerdict(name, at, tuple(rows), touch)
