@@ -27,7 +27,7 @@ from aegis.execution.journal_entries import commitment_entries, order_entry, ord
 from aegis.execution.order_projections import decision_from, order_event, order_statuses, rows_by_decision
 from aegis.execution.order_records import event_from_payload, event_json, instant_text
 from aegis.execution.order_states import FINAL_EVENTS, OrderState, OrderStatus, apply_event
-from aegis.execution.orders import OrderEvent, OrderEventKind
+from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 
 _HAPPENINGS = frozenset(OrderEventKind) - {OrderEventKind.APPROVED, OrderEventKind.REFUSED}
 """What happens to an order once it is decided."""
@@ -105,9 +105,7 @@ class DecisionLedger:
         for event in entries:
             self._add(event)
         for order in orders:
-            name = order.client_order_id
-            state = OrderState.REFUSED if name in committed.refusals else OrderState.APPROVED
-            self._statuses[name] = OrderStatus(order, state)
+            self._begin(order, committed.refusals.get(order.client_order_id))
         return _outcome(committed, is_new=True)
 
     def record(self, events: Sequence[OrderEvent]) -> tuple[str, ...]:
@@ -236,6 +234,11 @@ class DecisionLedger:
         if is_new:
             self._add(entry)
         return CommitOutcome((), {}, is_new=is_new, is_refused=True)
+
+    def _begin(self, order: Order, refusal: str | None) -> None:
+        """Know where an order stands that was written down just now, with the rule that refused it."""
+        state = OrderState.APPROVED if refusal is None else OrderState.REFUSED
+        self._statuses[order.client_order_id] = OrderStatus(order, state)
 
     def _add(self, event: NewEvent) -> None:
         key = self._add_aside(event)

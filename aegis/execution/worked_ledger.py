@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any
 
 from aegis.errors import DecisionConflict, JournalError
-from aegis.execution.decisions import ASIDES, INTENTS, CommitOutcome, CommittedDecision, Decision, DecisionEventKind
+from aegis.execution.decisions import ASIDES, INTENTS, CommittedDecision, DecisionEventKind
 from aegis.execution.forgotten_names import ForgottenNames
 from aegis.execution.journal import Journal
 from aegis.execution.journal_chain import JournalRow
@@ -20,7 +20,7 @@ from aegis.execution.journal_entries import aside_entry, child_entries
 from aegis.execution.order_management import DecisionLedger
 from aegis.execution.order_projections import decision_from, order_event, order_statuses, rows_by_decision
 from aegis.execution.order_records import canonical_json, instant_text, order_from_record
-from aegis.execution.order_states import FINAL_EVENTS, OrderState, OrderStatus
+from aegis.execution.order_states import FINAL_EVENTS, OrderStatus
 from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 
 TOLD_OF_ORDERS = frozenset(OrderEventKind) - {
@@ -106,16 +106,6 @@ class WorkedLedger(DecisionLedger):
         """Return an order's terms as they were committed, adjusted or not."""
         now = self.committed_order(client_order_id)
         return self._first_terms.get(client_order_id, now)
-
-    def commit(self, decision: Decision, *, at_utc: datetime) -> CommitOutcome:
-        """Commit a decision, or find it committed; see :meth:`DecisionLedger.commit`."""
-        outcome = super().commit(decision, at_utc=at_utc)
-        if outcome.is_new:  # one that was committed before may have been adjusted since
-            terms = {order.client_order_id: order for order in (*outcome.orders, *outcome.refused_orders)}
-            self._terms |= terms
-            self._verdicts |= dict.fromkeys(terms, 0)
-            self._ended |= dict.fromkeys(order.client_order_id for order in outcome.refused_orders)
-        return outcome
 
     def record(self, events: Sequence[OrderEvent]) -> tuple[str, ...]:
         """Record what happened to committed orders; see :meth:`DecisionLedger.record`."""
@@ -210,12 +200,7 @@ class WorkedLedger(DecisionLedger):
             return
         for entry in child_entries(order, refusal, session=session, at_utc=at_utc):
             self._add(entry)
-        self._terms[order.client_order_id] = order
-        state = OrderState.APPROVED if refusal is None else OrderState.REFUSED
-        self._statuses[order.client_order_id] = OrderStatus(order, state)
-        self._verdicts[order.client_order_id] = 0
-        if refusal is not None:
-            self._ended[order.client_order_id] = None
+        self._begin(order, refusal)
 
     def keep_parent(self, order: Order, record: Mapping[str, Any], *, session: date, at_utc: datetime) -> None:
         """Record where a parent order stands; durable with the next :meth:`flush`."""
@@ -281,6 +266,13 @@ class WorkedLedger(DecisionLedger):
         session = committed[0].session_date
         rows = self._journal.events(first=session, last=session)
         return decision_from(rows_by_decision(rows)[decision_id])
+
+    def _begin(self, order: Order, refusal: str | None) -> None:
+        super()._begin(order, refusal)
+        self._terms[order.client_order_id] = order
+        self._verdicts[order.client_order_id] = 0
+        if refusal is not None:
+            self._ended[order.client_order_id] = None
 
     def _remember(self, rows: Iterable[JournalRow]) -> None:
         known = tuple(row for row in rows if row.kind not in ASIDES)
