@@ -31,6 +31,8 @@ from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 
 _HAPPENINGS = frozenset(OrderEventKind) - {OrderEventKind.APPROVED, OrderEventKind.REFUSED}
 """What happens to an order once it is decided."""
+_TOLD_AGAIN = frozenset({*OrderEventKind, DecisionEventKind.DECISION_REFUSED})
+"""What may be told once more; only of these is it kept what was said."""
 
 
 class DecisionLedger:
@@ -241,21 +243,18 @@ class DecisionLedger:
         self._statuses[order.client_order_id] = OrderStatus(order, state)
 
     def _add(self, event: NewEvent) -> None:
-        key = self._add_aside(event)
-        told = self._recorded.setdefault(event.client_order_id, {})
-        told[key] = _fingerprint(instant_text(event.at_utc), event.payload_json)
-
-    def _add_aside(self, event: NewEvent) -> str:
-        """Write down, with the next flush, what is never compared with what is recorded; return its key."""
+        """Write down with the next flush, and keep the fingerprint of what may be told once more."""
         key = str(event.idempotency_key)
         self._pending[key] = event
-        return key
+        if event.kind in _TOLD_AGAIN:
+            told = self._recorded.setdefault(event.client_order_id, {})
+            told[key] = _fingerprint(instant_text(event.at_utc), event.payload_json)
 
     def _remember(self, rows: Iterable[JournalRow]) -> None:
         """Keep what recorded events say, as fingerprints, and the rows of orders that are not at their end."""
         for row in rows:
             name = row.client_order_id
-            if row.idempotency_key is not None:
+            if row.idempotency_key is not None and row.kind in _TOLD_AGAIN:
                 told = self._recorded.setdefault(name, {})
                 told[row.idempotency_key] = _fingerprint(row.at_utc, row.payload_json)
             if name is None:

@@ -209,14 +209,14 @@ class WorkedLedger(DecisionLedger):
         kind = DecisionEventKind.PARENT_KEPT
         number = self._next_number(self._kept, name, kind)
         said = canonical_json(record)
-        self._add_aside(aside_entry(order, kind, said, session=session, at_utc=at_utc, number=number))
+        self._add(aside_entry(order, kind, said, session=session, at_utc=at_utc, number=number))
 
     def note_verdict(self, order: Order, said: str, *, session: date, at_utc: datetime) -> None:
         """Record what the exit door said of an order, as canonical JSON; durable with the next :meth:`flush`."""
         name, kind = order.client_order_id, DecisionEventKind.EXIT_VERDICT
         self._require_own(order.account, session, name)
         number = self._next_number(self._verdicts, name, kind)
-        self._add_aside(aside_entry(order, kind, said, session=session, at_utc=at_utc, number=number))
+        self._add(aside_entry(order, kind, said, session=session, at_utc=at_utc, number=number))
 
     def asides(self, client_order_id: str, kind: DecisionEventKind) -> list[Mapping[str, Any]]:
         """Return what was recorded about an order that is no event of it, oldest first."""
@@ -260,7 +260,7 @@ class WorkedLedger(DecisionLedger):
         known = super()._committed(decision_id)
         if known is not None or not self._forgotten_decisions.may_have(decision_id):
             return known
-        committed = self._journal.events(idempotency_key=_commitment_key(decision_id))
+        committed = self._journal.events(idempotency_key=f"{DecisionEventKind.DECISION_COMMITTED}:{decision_id}")
         if not committed:
             return None
         session = committed[0].session_date
@@ -300,11 +300,6 @@ class WorkedLedger(DecisionLedger):
             return
         del self._decisions[decision_id]
         self._forgotten_decisions.add(decision_id)
-        self._recorded.get(None, {}).pop(_commitment_key(decision_id), None)
-
-
-def _commitment_key(decision_id: str) -> str:
-    return f"{DecisionEventKind.DECISION_COMMITTED}:{decision_id}"
 
 
 def _unknown(account: str, client_order_id: str) -> JournalError:

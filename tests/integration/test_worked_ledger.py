@@ -135,6 +135,17 @@ def test_what_is_kept_of_an_order_goes_on_being_numbered_after_it_was_forgotten(
     assert [row.payload["place"] for row in journal.events(kinds=[DecisionEventKind.PARENT_KEPT])] == [1, 2, 3]
 
 
+def test_a_verdict_that_is_told_again_is_compared_with_what_was_committed(journal, ledger, order_of) -> None:
+    order = order_of(client_order_id="o-1", decision_id="simulated/desk/2014-06-05/asked:1/1")
+    ledger.commit(_decision(order), at_utc=AT)
+    ledger.flush()
+    told = OrderEvent(kind=_E.APPROVED, client_order_id="o-1", session=THURSDAY, at_utc=AT)
+    for found in (ledger, WorkedLedger(journal, first=THURSDAY)):
+        assert found.record([told]) == ()
+        assert found.record([replace(told, reason="x")]) == ("order o-1: 'approved' is recorded with other contents",)
+        assert found.flush() == 0
+
+
 def test_an_order_that_is_open_is_never_let_go(ledger, traded, order_of) -> None:
     first, _ = traded(0)
     child = order_of(client_order_id="child", decision_id=first.decision_id, quantity_shares=5.0)
