@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 
 from aegis.errors import DecisionConflict, DuplicateEvent, JournalError
@@ -127,9 +126,7 @@ class DecisionLedger:
         JournalError
             An event is about an order that was never committed, or a new one of a session outside the ledger.
         """
-        # Of an order from before the ledger's first session only the later rows were read with it.
-        before = {event.client_order_id for event in events if event.session < self._first}
-        self._find({event.client_order_id for event in events}, again=before)
+        self._find_orders_of(events)
         conflicts = []
         for event in events:
             recorded = self._recorded.get(event.client_order_id, {}).get(order_event_key(event))
@@ -271,13 +268,19 @@ class DecisionLedger:
         known = self._statuses.get(client_order_id)
         return known or order_statuses(self._open_rows[client_order_id])[client_order_id]
 
-    def _find(self, client_order_ids: AbstractSet[str], *, again: AbstractSet[str] = frozenset()) -> None:
-        """Read the orders that were decided before the ledger's first session; those in `again` even if known."""
-        missing = [name for name in sorted(client_order_ids) if name in again or not self._knows(name)]
+    def _find_orders_of(self, events: Sequence[OrderEvent]) -> None:
+        """Read the orders that were decided before the ledger's first session."""
+        # Of an order from before the first session only the later rows were read with it, so it is read again.
+        missing = {
+            event.client_order_id
+            for event in events
+            if event.session < self._first or not self._knows(event.client_order_id)
+        }
         if not missing:
             return
-        self._remember(self._journal.events(client_order_ids=missing))
-        unknown = [name for name in missing if not self._knows(name)]
+        names = sorted(missing)
+        self._remember(self._journal.events(client_order_ids=names))
+        unknown = [name for name in names if not self._knows(name)]
         if unknown:
             raise JournalError(
                 f"journal of {self._journal.account}: events of orders that were never committed: {unknown}; commit "
