@@ -239,7 +239,7 @@ class Journal:
             Only what was recorded under it: one event, or none.
         """
         if client_order_ids is not None and (first, last, after, idempotency_key) == (date.min, date.max, 0, None):
-            return self._of_orders(client_order_ids, frozenset(str(kind) for kind in kinds))
+            return self._of_orders(client_order_ids, kinds)
         query = sa.select(EVENTS)
         if (first, last) != (date.min, date.max):
             # Where it says nothing it is left out: the planner would walk through all sessions for the sake of it.
@@ -288,11 +288,11 @@ class Journal:
         with self._reading() as connection:
             return {date.fromisoformat(str(row[0])): int(row[1]) for row in connection.execute(query)}
 
-    def _of_orders(self, client_order_ids: Sequence[str], kinds: frozenset[str]) -> list[JournalRow]:
+    def _of_orders(self, client_order_ids: Sequence[str], kinds: Sequence[str]) -> list[JournalRow]:
         """Return the events of orders by ascending sequence, all kinds where none is named."""
         with explained(f"journal of {self.account}"):
             found = self._store.of_orders(self.account, client_order_ids)
-        return [row for row in found if not kinds or row.kind in kinds]
+        return [row for row in found if row.kind in kinds] if kinds else found
 
     def _select(self, connection: sa.Connection, query: sa.Select[Any]) -> Iterator[JournalRow]:
         ordered = query.where(EVENTS.c.account == self.account).order_by(EVENTS.c.sequence)

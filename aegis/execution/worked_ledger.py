@@ -275,9 +275,11 @@ class WorkedLedger(DecisionLedger):
             self._ended[order.client_order_id] = None
 
     def _remember(self, rows: Iterable[JournalRow]) -> None:
-        known = tuple(row for row in rows if row.kind not in ASIDES)
+        known = [row for row in rows if row.kind not in ASIDES]
         super()._remember(known)
-        self._ended |= {str(row.client_order_id): None for row in known if row.kind in FINAL_EVENTS}
+        for row in known:
+            if row.kind in FINAL_EVENTS:
+                self._ended[str(row.client_order_id)] = None
 
     def _forget(self, name: str) -> None:
         """Drop from memory all that is known of an order whose end is in the journal."""
