@@ -32,7 +32,8 @@ OF_ORDER = f"SELECT * FROM {EVENTS.name} WHERE client_order_id = ? AND account |
 """The order's own index finds a handful of rows; asked by the account as well, SQLite would walk through all of it. It
 gives them as they were appended, which is cheaper to look through than to have sorted."""
 _HEAD = f"SELECT sequence, hash FROM {HEADS.name} WHERE account = ?"  # noqa: S608
-_INSERT = f"INSERT INTO {EVENTS.name} VALUES ({', '.join('?' for _ in EVENTS.columns)})"  # noqa: S608
+_INSERT = f"INSERT OR ROLLBACK INTO {EVENTS.name} VALUES ({', '.join('?' for _ in EVENTS.columns)})"  # noqa: S608
+"""A refusal ends the transaction. To end the statement alone, SQLite would copy all pages that each row changes."""
 _FIRST_HEAD = f"INSERT INTO {HEADS.name} (sequence, hash, account) VALUES (?, ?, ?)"  # noqa: S608
 _MOVE_HEAD = f"UPDATE {HEADS.name} SET sequence = ?, hash = ? WHERE account = ?"  # noqa: S608
 
@@ -47,13 +48,16 @@ _SWITCH_AGAIN_SECONDS = 0.01
 _SEQUENCE = operator.attrgetter("sequence")
 
 _REFUSAL = "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+_REFUSAL_OF_BATCH = _REFUSAL.replace("ABORT", "ROLLBACK")
+"""For the reason of :data:`_INSERT`. Files of before refuse an insert as they refuse the rest, which serves as well."""
 _TRIGGERS = {
-    "journal_events_refuse_update": "BEFORE UPDATE ON journal_events",
-    "journal_events_refuse_delete": "BEFORE DELETE ON journal_events",
+    "journal_events_refuse_update": f"BEFORE UPDATE ON journal_events {_REFUSAL}",
+    "journal_events_refuse_delete": f"BEFORE DELETE ON journal_events {_REFUSAL}",
     # INSERT OR REPLACE removes the row in its way without asking the trigger on DELETE.
     "journal_events_refuse_replace": (
-        "BEFORE INSERT ON journal_events WHEN EXISTS (SELECT 1 FROM journal_events WHERE rowid = NEW.rowid "
-        "OR (account = NEW.account AND (sequence = NEW.sequence OR idempotency_key = NEW.idempotency_key)))"
+        "BEFORE INSERT ON journal_events WHEN EXISTS (SELECT 1 FROM journal_events WHERE rowid = NEW.rowid "  # noqa: S608
+        "OR (account = NEW.account AND (sequence = NEW.sequence OR idempotency_key = NEW.idempotency_key))) "
+        f"{_REFUSAL_OF_BATCH}"
     ),
 }
 
@@ -101,7 +105,7 @@ class SqliteStore:
         with self.engine.connect().execution_options(journal_write=True) as connection, connection.begin():
             METADATA.create_all(connection)
             for name, rule in _TRIGGERS.items():
-                connection.exec_driver_sql(f"CREATE TRIGGER IF NOT EXISTS {name} {rule} {_REFUSAL}")
+                connection.exec_driver_sql(f"CREATE TRIGGER IF NOT EXISTS {name} {rule}")
 
     def append(self, account: str, continued: Callable[[JournalHead], Sequence[JournalRow]]) -> None:
         """Append the rows that continue the chain of `account`, durably and as a whole.

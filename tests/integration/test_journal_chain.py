@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -132,18 +133,69 @@ CHANGES = {
 }
 
 
+def _trigger(connection: sqlite3.Connection) -> str:
+    found: tuple[str] = connection.execute(
+        "SELECT sql FROM sqlite_master WHERE name = 'journal_events_refuse_replace'"
+    ).fetchone()
+    return found[0]
+
+
+def _with_trigger_of_before(path: Path) -> str:
+    """Give the file the trigger that journals were made with before it ended the transaction, and return its text."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        trigger = _trigger(file).replace("RAISE(ROLLBACK", "RAISE(ABORT")
+        file.execute("DROP TRIGGER journal_events_refuse_replace")
+        file.execute(trigger)
+    return trigger
+
+
+@pytest.mark.parametrize("is_of_before", [False, True])
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_database_itself_refuses_to_change_an_event(journal, tmp_path, change):
+def test_the_database_itself_refuses_to_change_an_event(journal, tmp_path, change, is_of_before):
     with journal.batch() as batch:
         batch.append(_note("one", idempotency_key="k"))
         batch.append(_note("two"))
     before = journal.events()
+    if is_of_before:
+        _with_trigger_of_before(tmp_path / "journal.sqlite")
     connection = sqlite3.connect(tmp_path / "journal.sqlite")
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         connection.execute(CHANGES[change])
     connection.close()
     assert journal.events() == before
     assert journal.verify() == 2
+
+
+def test_a_trigger_of_before_is_left_as_it_is(journal, tmp_path):
+    journal.close()
+    trigger = _with_trigger_of_before(tmp_path / "journal.sqlite")
+    assert "RAISE(ABORT, 'the journal is append-only')" in trigger
+    with Journal.open(tmp_path / "journal.sqlite", account="simulated") as again:
+        _append(again, "one")
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as file:
+        assert _trigger(file) == trigger
+
+
+@pytest.mark.parametrize("trigger", ["today's", "of before", "none"])
+def test_an_event_that_is_recorded_already_ends_its_batch_and_not_the_connection(journal, tmp_path, trigger):
+    _record(journal, _note("one", idempotency_key="k"))
+    if trigger == "of before":
+        _with_trigger_of_before(tmp_path / "journal.sqlite")
+    elif trigger == "none":  # the constraint refuses by itself
+        with closing(sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)) as file:
+            file.execute("DROP TRIGGER journal_events_refuse_replace")
+    kept = journal._store._writing._connection
+    asked: list[str] = []
+    kept.set_trace_callback(asked.append)
+    said = "UNIQUE constraint failed" if trigger == "none" else "the journal is append-only"
+    with pytest.raises(DuplicateEvent, match=rf"recorded already \({said}.*nothing was written"):
+        _record(journal, _note("two"), _note("three", idempotency_key="k"), _note("four"))
+    assert ("ROLLBACK" in asked) == (trigger == "of before"), "else SQLite has done it"
+    assert journal.head().sequence == 1
+    _record(journal, _note("five"), _note("six", idempotency_key="l"))
+    assert journal._store._writing._connection is kept
+    assert [row.payload for row in journal.events()] == ["one", "five", "six"]
+    assert journal.verify() == 3
 
 
 def test_a_journal_of_before_a_trigger_existed_has_it_once_it_is_opened(journal, tmp_path):
