@@ -16,8 +16,8 @@ from __future__ import annotations
 import operator
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -119,7 +119,7 @@ class SqliteStore:
             change = self._file.change()
             if change:
                 raise self._file.refusal(change, _lost(connection, account))
-            with _transaction(connection, "BEGIN IMMEDIATE"):
+            with _Transaction(connection, "BEGIN IMMEDIATE"):
                 head = _head(connection, account)
                 rows = continued(head)
                 connection.executemany(_INSERT, rows)
@@ -139,7 +139,7 @@ class SqliteStore:
             with self._writing.lent_or(self._reading) as connection:
                 found = _of_order(connection, account, names[0])
         else:
-            with self._reading.lent() as connection, _transaction(connection, "BEGIN"):
+            with self._reading.lent() as connection, _Transaction(connection, "BEGIN"):
                 found = [row for name in names for row in _of_order(connection, account, name)]
         found.sort(key=_SEQUENCE)
         return found
@@ -187,17 +187,25 @@ def _of_order(connection: sqlite3.Connection, account: str, client_order_id: str
     return [JournalRow._make(row) for row in connection.execute(OF_ORDER, (client_order_id, account))]
 
 
-@contextmanager
-def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+class _Transaction:
     """Commit what is done within, or none of it."""
-    connection.execute(begin)
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # SQLite has ended it by itself after some failures
-            connection.execute("ROLLBACK")
-        raise
+
+    __slots__ = ("_begin", "_connection")
+
+    def __init__(self, connection: sqlite3.Connection, begin: str) -> None:
+        self._connection, self._begin = connection, begin
+
+    def __enter__(self) -> None:
+        self._connection.execute(self._begin)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        connection = self._connection
+        try:
+            if error is None:
+                connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:  # neither committed nor, as after some failures, ended by SQLite itself
+                connection.execute("ROLLBACK")
 
 
 def _engine(location: Path | str) -> tuple[sa.Engine, JournalFile]:
