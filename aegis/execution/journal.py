@@ -292,7 +292,8 @@ class Journal:
         """Return the events of orders by ascending sequence, all kinds where none is named."""
         with explained(f"journal of {self.account}"):
             found = self._store.of_orders(self.account, client_order_ids)
-        return [row for row in found if row.kind in kinds] if kinds else found
+        wanted = frozenset(kinds)
+        return [row for row in found if row.kind in wanted] if wanted else found
 
     def _select(self, connection: sa.Connection, query: sa.Select[Any]) -> Iterator[JournalRow]:
         ordered = query.where(EVENTS.c.account == self.account).order_by(EVENTS.c.sequence)

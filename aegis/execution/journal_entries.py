@@ -22,7 +22,7 @@ from aegis.execution.orders import Order, OrderEvent, OrderEventKind
 
 def commitment_entries(decision: Decision, committed: CommittedDecision, at_utc: datetime) -> Iterator[NewEvent]:
     """Yield the rows of a committed decision: itself, and for each order the intent and the gate's verdict."""
-    key = f"{DecisionEventKind.DECISION_COMMITTED}:{decision.decision_id}"
+    key = commitment_key(decision.decision_id)
     made_by = decision.input_snapshot_id, decision.code_version, decision.config_hash
     said = canonical_json(_decision_payload(decision.gate_rows, *made_by)) if decision.gate_rows else _ungated(*made_by)
     yield _decision_entry(decision, DecisionEventKind.DECISION_COMMITTED, at_utc, said=said, key=key)
@@ -30,6 +30,11 @@ def commitment_entries(decision: Decision, committed: CommittedDecision, at_utc:
         refusal = committed.refusals.get(order.client_order_id)
         yield _intent_entry(order, DecisionEventKind.INTENT_RECORDED, session=decision.session, at_utc=at_utc)
         yield _verdict_entry(order, refusal, session=decision.session, at_utc=at_utc)
+
+
+def commitment_key(decision_id: str) -> str:
+    """Return the key of a committed decision: it is committed once."""
+    return f"{DecisionEventKind.DECISION_COMMITTED}:{decision_id}"
 
 
 def child_entries(order: Order, refusal: str | None, *, session: date, at_utc: datetime) -> Iterator[NewEvent]:
@@ -68,7 +73,7 @@ def aside_entry(
     kind : DecisionEventKind
         One of :data:`aegis.execution.decisions.ASIDES`.
     said : str
-        What, as canonical JSON.
+        Where it stands, or what was said, as canonical JSON.
     session : date
         The session that had begun last.
     at_utc : datetime
@@ -146,7 +151,7 @@ def _decision_entry(decision: Decision, kind: DecisionEventKind, at_utc: datetim
     )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=8, typed=True)
 def _ungated(input_snapshot_id: int, code_version: str, config_hash: str) -> str:
     """Return what a decision says that no gate judged: as at the exit door, where every order says the same."""
     return canonical_json(_decision_payload((), input_snapshot_id, code_version, config_hash))

@@ -25,7 +25,7 @@ class explained:  # noqa: N801 - named as contextlib names its own
 
     Notes
     -----
-    A class, as all that an order passes on its way out: a generator costs twice as much there.
+    A class, because every order waits for it twice: a generator costs twice as much.
     """
 
     __slots__ = ("_subject",)

@@ -49,7 +49,7 @@ _SEQUENCE = operator.attrgetter("sequence")
 
 _REFUSAL = "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
 _REFUSAL_OF_BATCH = _REFUSAL.replace("ABORT", "ROLLBACK")
-"""For the reason of :data:`_INSERT`. Files of before refuse an insert as they refuse the rest, which serves as well."""
+"""For the reason of :data:`_INSERT`. Files of before have ABORT here: a stranger's transaction is left open by it."""
 _TRIGGERS = {
     "journal_events_refuse_update": f"BEFORE UPDATE ON journal_events {_REFUSAL}",
     "journal_events_refuse_delete": f"BEFORE DELETE ON journal_events {_REFUSAL}",

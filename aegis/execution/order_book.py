@@ -14,7 +14,7 @@ from datetime import date
 
 from aegis.errors import ExecutionError
 from aegis.execution.order_history import FILLS, OrderBreak, OrderHistory, order_history
-from aegis.execution.order_records import canonical_json, event_payload
+from aegis.execution.order_records import event_json
 from aegis.execution.order_splits import shares_after_split
 from aegis.execution.order_states import OrderStatus
 from aegis.execution.orders import Fill, Order, OrderEvent, OrderEventKind
@@ -252,7 +252,7 @@ def _substance(event: OrderEvent) -> object:
 
 def _precedence(event: OrderEvent) -> tuple[object, ...]:
     at = event.at_utc if event.fill is None else event.fill.filled_at_utc
-    return at, event.at_utc, event.session, str(event.kind), canonical_json(event_payload(event))
+    return at, event.at_utc, event.session, str(event.kind), event_json(event)
 
 
 def _sorted(entry: _Entry) -> list[OrderEvent]:

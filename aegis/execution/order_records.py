@@ -121,9 +121,8 @@ def status_from_record(record: Mapping[str, Any]) -> OrderStatus:
 
 def event_json(event: OrderEvent) -> str:
     """Return the canonical JSON of :func:`event_payload`; of many events the reason is all there is to say."""
-    if event.fill is None and event.order is None and event.revision == 0 and event.split_ratio is None:
-        return reason_json(event.reason)
-    return canonical_json(event_payload(event))
+    payload = event_payload(event)
+    return reason_json(event.reason) if len(payload) == 1 else canonical_json(payload)
 
 
 @lru_cache(maxsize=64)

@@ -16,7 +16,7 @@ from aegis.execution.decisions import ASIDES, INTENTS, CommittedDecision, Decisi
 from aegis.execution.forgotten_names import ForgottenNames
 from aegis.execution.journal import Journal
 from aegis.execution.journal_chain import JournalRow
-from aegis.execution.journal_entries import aside_entry, child_entries
+from aegis.execution.journal_entries import aside_entry, child_entries, commitment_key
 from aegis.execution.order_management import DecisionLedger
 from aegis.execution.order_projections import decision_from, order_event, order_statuses, rows_by_decision
 from aegis.execution.order_records import canonical_json, instant_text, order_from_record
@@ -260,7 +260,7 @@ class WorkedLedger(DecisionLedger):
         known = super()._committed(decision_id)
         if known is not None or not self._forgotten_decisions.may_have(decision_id):
             return known
-        committed = self._journal.events(idempotency_key=f"{DecisionEventKind.DECISION_COMMITTED}:{decision_id}")
+        committed = self._journal.events(idempotency_key=commitment_key(decision_id))
         if not committed:
             return None
         session = committed[0].session_date

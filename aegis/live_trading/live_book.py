@@ -126,7 +126,7 @@ class LiveBook:
         self._marks = {item.symbol: exact(item.mark_price_usd) for item in held}
         self._changed |= before | set(self._stated)
         self.count_by(bounds)
-        self._revalue()
+        self._revalue()  # all of the book, which the next order would wait for
 
     def count_by(self, bounds: DayBounds) -> None:
         """Count by another day or statement."""

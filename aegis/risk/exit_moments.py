@@ -140,17 +140,22 @@ def price_is_within_the_collar(view: ExitView, limits: ExitLimits) -> RuleFindin
 
 def day_orders_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when no more orders leave today than may."""
-    return _count(view, view.day_orders + 1, limits.max_day_orders, "of the day", "find out what sends them")
+    count = view.day_orders + 1
+    found = at_most(Decimal(count), exact(limits.max_day_orders))
+    if found.holds:
+        return found
+    told = _too_many(view, count, limits.max_day_orders, f"on {view.day.session}")
+    return found.because(f"{told}; find out what sends them")
 
 
 def orders_per_second_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when no more orders leave within a second than may; one sent exactly a second ago is outside."""
-    return _count(view, view.second_orders + 1, limits.max_orders_per_second, "within a second", "send it later")
+    return _rate(view, view.second_orders + 1, limits.max_orders_per_second, "within a second")
 
 
 def orders_per_minute_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when no more orders leave within a minute than may; one sent exactly a minute ago is outside."""
-    return _count(view, view.minute_orders + 1, limits.max_orders_per_minute, "within a minute", "send it later")
+    return _rate(view, view.minute_orders + 1, limits.max_orders_per_minute, "within a minute")
 
 
 def order_is_not_a_duplicate(view: ExitView, limits: ExitLimits) -> RuleFinding:
@@ -251,11 +256,15 @@ def are_within_rates(second_orders: int, minute_orders: int, limits: ExitLimits)
     return second_orders <= limits.max_orders_per_second and minute_orders <= limits.max_orders_per_minute
 
 
-def _count(view: ExitView, count: int, limit: float, when: str, remedy: str) -> RuleFinding:
+def _rate(view: ExitView, count: int, limit: float, when: str) -> RuleFinding:
     found = at_most(Decimal(count), exact(limit))
     if found.holds:
         return found
-    return found.because(f"{view.label}: it would be order {count} {when}, {limit:g} are allowed; {remedy}")
+    return found.because(f"{_too_many(view, count, limit, when)}; send it later")
+
+
+def _too_many(view: ExitView, count: int, limit: float, when: str) -> str:
+    return f"{view.label}: it would be order {count} {when}, {limit:g} are allowed"
 
 
 def _age(view: ExitView, seconds: float | None, limit: float, what: str, remedy: str) -> RuleFinding:

@@ -65,6 +65,7 @@ _EVERY = (*_ALWAYS, *_UNLESS_REDUCING)
 RULES = tuple(rule.__name__ for rule in _EVERY)
 """Every rule; the door answers with one row for each, in this order."""
 _HELD = {rule: ExitRow(rule, "pass", HOLDS.observed, HOLDS.threshold, None) for rule in RULES}
+"""Rows of rules that allow no violation and found none."""
 RATE_RULES = (
     exit_moments.orders_per_second_within_limit.__name__,
     exit_moments.orders_per_minute_within_limit.__name__,

@@ -130,12 +130,20 @@ def buying_power_covers_the_order(view: ExitView, _: ExitLimits) -> RuleFinding:
 
 def daily_loss_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when the equity is not further below the day's first than a day may lose."""
-    return _loss(view, view.first_equity_usd, limits.max_daily_loss, "the day's first")
+    first = view.first_equity_usd
+    found = loss_at_most(view.equity_usd, first, limits.max_daily_loss)
+    if found.holds:
+        return found
+    return found.because(_fallen(view, f"the first of {view.day.session} was {first}", limits.max_daily_loss))
 
 
 def drawdown_within_limit(view: ExitView, limits: ExitLimits) -> RuleFinding:
     """Hold when the equity is not further below its highest than it may fall."""
-    return _loss(view, view.peak_equity_usd, limits.max_drawdown, "its highest")
+    highest = view.peak_equity_usd
+    found = loss_at_most(view.equity_usd, highest, limits.max_drawdown)
+    if found.holds:
+        return found
+    return found.because(_fallen(view, f"its highest was {highest}", limits.max_drawdown))
 
 
 def needed_usd(view: ExitView) -> Decimal:
@@ -154,11 +162,8 @@ def needed_usd(view: ExitView) -> Decimal:
     return notional_usd(max(_ZERO, -shares - held), view.price_usd)
 
 
-def _loss(view: ExitView, since_usd: float | None, limit: float, name: str) -> RuleFinding:
-    found = loss_at_most(view.equity_usd, since_usd, limit)
-    if found.holds:
-        return found
-    return found.because(
-        f"{view.label}: equity {view.equity_usd} USD, {name} was {since_usd} USD, it may fall by {limit:g} of that; "
-        "only reduce until a person has looked into it"
+def _fallen(view: ExitView, since: str, limit: float) -> str:
+    return (
+        f"{view.label}: equity {view.equity_usd} USD, {since} USD, it may fall by {limit:g} of that; only reduce "
+        "until a person has looked into it"
     )

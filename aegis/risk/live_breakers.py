@@ -68,7 +68,7 @@ def marks_with(marks: EquityMarks | None, equity_usd: float, session: date) -> E
 
 
 def loss_at_most(now_usd: float | None, since_usd: float | None, limit: float) -> RuleFinding:
-    """Return the finding of a rule that holds when the equity fell by at most `limit` of what it was; see `at_most`.
+    """Return the finding of a rule that holds when the equity fell by at most `limit` of what it was.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What one rule of the pre-trade gate found.
+"""What one rule of the pre-trade gate, or of the exit door, found.
 
 Belongs here: the value that rules return, and how a list of violations becomes one.
 """
@@ -21,7 +21,8 @@ class RuleFinding(NamedTuple):
     observed, threshold : float
         What was measured and what is allowed; never NaN.
     detail : str or None
-        Symbol, session, value and remedy; None when the rule holds.
+        Symbol, session, value and remedy; None when the rule holds, and of a comparison until the rule that made it
+        has said :meth:`because`.
     """
 
     holds: bool

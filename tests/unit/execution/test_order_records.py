@@ -160,7 +160,7 @@ def test_the_text_of_an_event_is_that_of_its_payload(told, order_of):
     assert written == json.dumps(event_payload(event), sort_keys=True, separators=(",", ":"))
 
 
-@pytest.mark.parametrize("made_by", [(7, "1.2", "abc"), (7, "1.3", "abc"), (8, "1.2", "abc")])
+@pytest.mark.parametrize("made_by", [(1, "1.2", "abc"), (1, "1.3", "abc"), (8, "1.2", "abc"), (1.0, "1.2", "abc")])
 def test_a_decision_that_no_gate_judged_says_what_made_it(made_by, order_of):
     snapshot, version, config = made_by
     order = order_of()

@@ -69,27 +69,28 @@ def test_orders_that_hang_give_their_places_to_those_behind_them(venues: Venues,
     assert venues.asked["a:last"] == 1
 
 
-def cancelling() -> int:
-    """Return how many threads cancel; a library's own may begin and end meanwhile."""
-    return sum(thread.name.startswith("cancels-") for thread in threading.enumerate())
-
-
 def test_what_is_under_way_is_not_begun_again_and_threads_are_bounded(venues: Venues, cancels: ConcurrentCancels):
-    before, names = cancelling(), mute(MOST_THREADS + 10)
+    names = [f"{name} of this test" for name in mute(MOST_THREADS + 10)]  # others of earlier tests may still begin
+
+    def cancelling() -> int:
+        return sum(
+            thread.name.startswith("cancels-") and "this test" in thread.name for thread in threading.enumerate()
+        )
+
     for _ in range(200):
         cancels.ask(names)
-        assert cancelling() - before <= MOST_THREADS
+        assert cancelling() <= MOST_THREADS
         threading.Event().wait(0.001)
-    assert len(venues.asked) == MOST_THREADS
+    assert cancelling() == len(venues.asked) == MOST_THREADS
     assert set(venues.asked.values()) == {1}
     venues.let_go()
     for _ in range(100):
         cancels.ask([])
-        if len(venues.asked) == len(names) and cancelling() <= before and not cancels.failures(names):
+        if len(venues.asked) == len(names) and not cancelling() and not cancels.failures(names):
             break
         threading.Event().wait(0.02)
     assert set(venues.asked) == set(names)
-    assert cancelling() <= before
+    assert cancelling() == 0
     assert cancels.failures(names) == ()
 
 

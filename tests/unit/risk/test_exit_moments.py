@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -31,6 +32,32 @@ def test_the_order_of_these_tests_passes_every_rule() -> None:
     assert tuple(row.rule for row in verdict.rows) == RULES
     assert len(set(RULES)) == 30
     assert all(row.detail is None and row.observed <= row.threshold for row in verdict.rows)
+
+
+def test_every_rule_that_refuses_says_of_which_symbol_and_order_and_when() -> None:
+    order = order_with(quantity_shares=-20_001.0, account="other", execution_session=date(2014, 6, 9))
+    twin = replace(order, client_order_id="o-0")
+    unknown = (
+        *("quote", "facts", "reconciliation_clean", "clock_skew_seconds", "stream_silence_seconds"),
+        *("account_age_seconds", "equity_usd", "first_equity_usd", "peak_equity_usd", "buying_power_usd"),
+    )
+    view = view_with(
+        order,
+        **dict.fromkeys(unknown),
+        kill_switch_engaged=True,
+        is_halted=True,
+        asked_before_utc=NOW,
+        tripped={"runaway": "it ran", "drawdown": "it fell"},
+        recent=(SentOrder(twin, NOW),),
+        **dict.fromkeys(("day_orders", "second_orders", "minute_orders"), 100_000),
+        day_shares=Decimal(200_000),
+    )
+    rows = review(view, LIMITS)
+    assert {row.rule: row.outcome for row in rows} == dict.fromkeys(RULES, "refuse")
+    assert [row.rule for row in rows if not str(row.detail).startswith("ABC 2014-06-06 15:00:00 UTC, order o-1")] == []
+    told = {row.rule: str(row.detail) for row in rows}
+    assert "it would be order 100001 on 2014-06-06, 1000 are allowed" in told["day_orders_within_limit"]
+    assert "the first of 2014-06-06 was None USD" in told["daily_loss_within_limit"]
 
 
 def test_a_verdict_without_rows_lets_nothing_through() -> None:

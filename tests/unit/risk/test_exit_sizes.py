@@ -179,13 +179,20 @@ def test_weight_of_a_name_counts_open_orders_on_the_side_of_the_order(shares: fl
         # The open sale of 250 weighs more than the purchase: 200 short.
         ("96000", book_of(50, sold=250), 100, "pass"),
         ("96000.01", book_of(50, sold=250), 100, "refuse"),
+        # Sales as well: 100 short, 200 short with what is on sale, and 200 long by what is bought.
+        ("98000", book_of(), -100, "pass"),
+        ("98000.01", book_of(), -100, "refuse"),
+        ("96000", book_of(sold=100), -100, "pass"),
+        ("96000.01", book_of(sold=100), -100, "refuse"),
+        ("96000", book_of(50, bought=150), -100, "pass"),
+        ("96000.01", book_of(50, bought=150), -100, "refuse"),
         ("Infinity", book_of(), 100, "refuse"),
     ],
 )
 def test_gross_exposure_counts_each_symbol_on_its_worse_side(
     others: str, book: Any, shares: float, outcome: str
 ) -> None:
-    view = _buy(shares, book=book, other_exposure_usd=Decimal(others))
+    view = _buy(shares, book=book, other_exposure_usd=Decimal(others), quote=Quote(20.0, 20.0, NOW))
     assert _row(GROSS, view, max_gross_exposure=1.0).outcome == outcome
 
 
