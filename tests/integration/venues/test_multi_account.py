@@ -208,7 +208,8 @@ def test_a_broker_that_does_not_say_is_asked_as_often_for_many_orders_of_before_
         assert len(later.open_orders()) == orders
         asked.append(len(desk.ib.gateway.received(ToGateway.CURRENT_TIME)) - before)
         desk.ib.gateway.heal()
-    assert asked[0] == asked[1] > 0
+    # Connecting again in the background asks as well, now and then; a question an order would be five times as many.
+    assert 0 < asked[1] < 2 * asked[0]
 
 
 def test_other_terms_go_to_the_broker_that_has_the_order(desk, order_of):
