@@ -208,7 +208,7 @@ def test_a_broker_that_does_not_say_is_asked_as_often_for_many_orders_of_before_
         assert len(later.open_orders()) == orders
         asked.append(len(desk.ib.gateway.received(ToGateway.CURRENT_TIME)) - before)
         desk.ib.gateway.heal()
-    # Connecting again in the background asks as well, now and then; a question an order would be five times as many.
+    # The broker's own catching up asks beside it, sooner or later; a question an order would be five times as many.
     assert 0 < asked[1] < 2 * asked[0]
 
 
